@@ -310,10 +310,35 @@ def test_a_block_whose_locks_its_text_does_not_tell_waits_no_longer(
     assert empty.execute(wanted) == [(True, False)]
     with connect(Target("test", empty.url_as("referring")), schema="public") as conn:
         block = statements("CREATE TABLE y (a int REFERENCES a (id), b int REFERENCES b (id))")
-        assert footprint.acquired(conn, "public", block) == [[]]
-    assert footprint.acquired(applying.sessions.look, "public", block) == [
+        assert footprint.acquired(conn, ["public"], block) == [[]]
+    assert footprint.acquired(applying.sessions.look, ["public"], block) == [
         ['LOCK TABLE ONLY "public"."a", ONLY "public"."b" IN SHARE ROW EXCLUSIVE MODE']
     ]
+
+
+@on_18
+@pytest.mark.parametrize(
+    ("block", "locked"),
+    [
+        ("ALTER TABLE a ADD x int", ['"app"."a"']),
+        ("ALTER TABLE b ADD x int", ['"public"."b"']),
+        ("ALTER TABLE public.a ADD x int", ['"public"."a"']),
+        ("CREATE TABLE b (id int); ALTER TABLE b ADD x int", []),
+        ("CREATE TABLE app.b (id int); ALTER TABLE b ADD x int", []),
+        ("SET LOCAL search_path = public; ALTER TABLE a ADD x int", []),
+        ("DO $$ BEGIN SET LOCAL search_path = public; END $$; ALTER TABLE a ADD x int", []),
+        ("SET LOCAL search_path = public; ALTER TABLE app.a ADD x int", ['"app"."a"']),
+        ("SET LOCAL work_mem = 99; ALTER TABLE a ADD x int", ['"app"."a"']),
+    ],
+)
+def test_only_a_table_that_the_block_means_is_locked(
+    empty: Database, applying: Applying, block: str, locked: list[str]
+) -> None:
+    """Names are looked up in the block's own path."""
+    empty.execute("CREATE SCHEMA app; CREATE TABLE app.a (id int)")
+    acquired = footprint.acquired(applying.sessions.look, ["app", "public"], statements(block))
+    found = [re.findall(r"LOCK TABLE (\S+) IN", lock) for locks in acquired for lock in locks]
+    assert found == [[name] for name in locked]
 
 
 BESIDES = """
@@ -363,7 +388,7 @@ def test_a_lock_is_taken_where_and_as_its_statement_takes_it(
     with work.transaction(force_rollback=True), empty.connect() as look:
         work.execute("SET LOCAL search_path = public")
         for statement, locks in zip(
-            parsed, footprint.acquired(work, "public", parsed), strict=True
+            parsed, footprint.acquired(work, ["public"], parsed), strict=True
         ):
             with work.transaction(force_rollback=True):
                 work.execute(statement.sql.encode())

@@ -107,7 +107,7 @@ def test_nor_where_the_session_that_looks_was_lost_before(
     """Who is opened anew, and goes on looking."""
     monkeypatch.setattr("pgrunbook.postgres.connection.STATEMENT_TIMEOUT", "500ms")
     monkeypatch.setattr("pgrunbook.postgres.connection.CONNECT_TIMEOUT_S", 6)
-    opened = connection._reached
+    opened = connection._open
 
     def silently(target: Target) -> Session:
         line.fall_silent()
@@ -139,7 +139,7 @@ def test_nor_where_the_session_that_looks_was_lost_before(
         def lose() -> None:
             wait_for(lambda: bool(crm.execute("SELECT FROM pg_locks WHERE NOT granted")))
             if silent != "later":
-                monkeypatch.setattr("pgrunbook.postgres.connection._reached", silently)
+                monkeypatch.setattr("pgrunbook.postgres.connection._open", silently)
             crm.execute("SELECT pg_terminate_backend(%s, 5000)", [sessions.look.info.backend_pid])
             time.sleep(2)
             line.fall_silent()

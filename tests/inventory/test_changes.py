@@ -8,15 +8,20 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from inventory import changes
+from inventory import changes as corpus
 from support import databases
 from support.databases import Database
 
 from pgrunbook.applying.effects import read_effect
+from pgrunbook.inventory import changes
 from pgrunbook.inventory.changes import read_changes, read_overwritten
 from pgrunbook.inventory.objects import Difference, Inventory, differences
 from pgrunbook.inventory.read import read, read_objects
 from pgrunbook.planning.ground import Ground
+from pgrunbook.postgres.connection import connect
+from pgrunbook.postgres.target import Target
+from pgrunbook.runbooks.scripts import statements
+from pgrunbook.sqltext.mentions import locks_what_it_changes
 
 pytestmark = pytest.mark.newest
 
@@ -63,7 +68,7 @@ SQL = [
     *(line for line in MORE.strip().splitlines()),
     *(
         line.lstrip("=<>1678 ")
-        for line in changes.CHANGES.strip().splitlines()
+        for line in corpus.CHANGES.strip().splitlines()
         if not line.startswith(("#", "16 ", "17 ", "18 "))
     ),
 ]
@@ -108,7 +113,7 @@ def test_nothing_escapes(
     made: Database, before: Inventory, block: psycopg.Connection, sql: str
 ) -> None:
     try:
-        for statement in changes.statements(sql):
+        for statement in corpus.statements(sql):
             block.execute(statement.encode())
     except (psycopg.errors.FeatureNotSupported, psycopg.errors.UndefinedFile) as exc:
         pytest.skip(f"NOT TESTED: {exc}")
@@ -120,6 +125,26 @@ def test_nothing_escapes(
     named = {address: each.identity for each, address in before.addresses.items()}
     ground = Ground("app", seen=before, named=named, at=before.at())
     assert read_effect(block, read_changes(block), ground, {}).differences == found
+
+
+def test_what_hangs_on_locked_relations_is_found_near_them(made: Database) -> None:
+    """As much as by a look at the catalogs as a whole."""
+    tried = 0
+    with connect(Target("test", made.url), schema="app") as conn:
+        near, whole = changes.queries(conn, near=True), changes.queries(conn)
+        for sql in SQL:
+            parsed = [statement.node for statement in statements(sql)]
+            if not all(map(locks_what_it_changes, parsed)):
+                continue
+            with conn.transaction(force_rollback=True):
+                conn.execute(
+                    "SET LOCAL search_path = app; SET LOCAL session_replication_role = replica"
+                )
+                conn.execute(sql.encode())
+                conn.execute("SET LOCAL search_path = pg_catalog")
+                assert conn.execute(near[0]).fetchall() == conn.execute(whole[0]).fetchall(), sql
+            tried += 1
+    assert tried > 100
 
 
 def test_what_is_not_counted_is_looked_for(

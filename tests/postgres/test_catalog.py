@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from support.databases import Database
 
-from pgrunbook.postgres import search_path
+from pgrunbook.postgres import session_settings
 from pgrunbook.postgres.catalog import Connection, snapshot
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.target import Target
@@ -70,7 +70,7 @@ def look(empty: Database) -> Iterator[Connection]:
 
 def test_every_index_is_defined_as_the_server_says(look: Connection) -> None:
     found = snapshot(look, "public", TABLES).indexes
-    with search_path.seeing(look):
+    with session_settings.seeing(look):
         expected = {(table, index): text for table, index, text in look.execute(DEFINITIONS)}
     assert found["definition"].to_dict() == expected
     assert len(expected) > 25

@@ -136,18 +136,19 @@ def find_column(
     found = catalog.rows(
         conn, "admission_candidates", schema=schema, tables=list(tables), columns=list(columns)
     )
+    # a view of that name holds no rows; it is told what it is
     real = [row for row in found if row["relkind"] in TABLE_KINDS]
     if len(real) != 1:
         names = [row["table"] + kind_of_relation(row["relkind"], " (a {})") for row in found]
-        raise _not_plain("table", f"schema {schema!r}", tables, names, table_parameter)
+        raise _ambiguous("table", f"schema {schema!r}", tables, names, table_parameter)
     table = str(real[0]["table"])
     named = real[0]["columns"]
     if len(named) != 1:
-        raise _not_plain("column", f"{schema}.{table}", columns, named, column_parameter)
+        raise _ambiguous("column", f"{schema}.{table}", columns, named, column_parameter)
     return table, str(named[0])
 
 
-def _not_plain(
+def _ambiguous(
     thing: str, where: str, candidates: Sequence[str], found: Sequence[str], parameter: str
 ) -> Refused:
     what = f"no such {thing}"

@@ -178,7 +178,7 @@ def widen(node: ast.Node, subject: Subject, value: str) -> ast.Node:
             others.append(part)
             continue
         if compared is None:
-            first, compared = index, _compared(part, subject)
+            first, compared = index, _left_side(part, subject)
         entries += values
     if compared is None:
         return _join((*alternatives, _same(subject, value)), enums.BoolExprType.OR_EXPR)
@@ -192,14 +192,14 @@ def as_written(node: ast.Node) -> ast.Node:
     It prints `(c)::text = ANY ((ARRAY['a'::character varying, …])::text[])`, and reads this back as
     something that it prints otherwise: a constraint made again from it would not look the same.
     """
-    return rewrite(node, _as_written)
+    return rewrite(node, _undo_casts)
 
 
 # `IN` and `NOT IN`, as the server keeps them.
 _MADE_OF_IN = {(enums.A_Expr_Kind.AEXPR_OP_ANY, "="), (enums.A_Expr_Kind.AEXPR_OP_ALL, "<>")}
 
 
-def _as_written(part: ast.Node) -> ast.Node:
+def _undo_casts(part: ast.Node) -> ast.Node:
     match part:
         case ast.A_Expr(
             kind=kind,
@@ -311,7 +311,7 @@ def _string(node: Any, keys: frozenset[_TypeKey]) -> str | None:
     return None
 
 
-def _compared(node: ast.A_Expr, subject: Subject) -> ast.Node:
+def _left_side(node: ast.A_Expr, subject: Subject) -> ast.Node:
     """Return what to compare with the list: the column as it was, without the casts that the server
     adds again.
     """

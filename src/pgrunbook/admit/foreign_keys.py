@@ -70,6 +70,8 @@ def _insert(inspection: Inspection, key: Row, lookup: Inspection) -> None:
     required = inspection.rows(
         "required", schema=lookup.schema, table=lookup.table, column=lookup.column
     )
+    # the same text goes into every column that needs a value: where one does not take it, a person
+    # has to say what the row is to hold
     unfilled = [row for row in required if not inspection.lookup(key, row["column"]).accepts]
     if key["width"] > 1:
         what = f"{found}, and foreign key {key['name']} holds several columns"

@@ -71,6 +71,7 @@ class Inspection:
     def _judge(self, column: Row) -> None:
         self.relation, self.owner, self.type = column["relation"], column["owner"], column["type"]
         here = {"relation": self.relation, "printed_for": self.path}
+        # in one round trip, needed or not: most columns need nearly all of it
         known = self.witness.together(
             {
                 "admission_types": here | {"column": self.column},
@@ -82,6 +83,7 @@ class Inspection:
                     "relation": self.relation,
                     "column": self.column,
                     "path": self.path,
+                    # a lookup table is read: what its policies and indexes call is called, too
                     "read": self.depth > 0,
                 },
             },
@@ -137,7 +139,7 @@ class Inspection:
         self.found.constraint("enum", enum["name"], f"ENUM ({labels})", accepts=accepts)
         if accepts:
             return
-        if len(self.value.encode()) > _MAX_NAME:
+        if len(self.value.encode()) > _MAX_NAME:  # which PostgreSQL would refuse, not cut
             what = f"{self.value!r} is too long for a label of enum {enum['name']}"
             self.found.problem(
                 what, expected=f"at most {_MAX_NAME} bytes", remedy="choose a shorter value"
@@ -189,10 +191,11 @@ class Inspection:
         self.found.note(Obstacle("varchar", variables, found))
 
     def _judge_domains(self) -> None:
-        domains = [row["type_oid"] for row in self.types[:-1]]
+        domains = [row["type_oid"] for row in self.types[:-1]]  # the last one is the base type
         if not domains:
             return
         for check in self.rows("domain_checks", types=domains):
+            # in the CHECK of a domain the column is called VALUE
             expression = self._widening("domain", check, self._trial("value"))
             if expression is None:
                 continue
@@ -255,6 +258,7 @@ class Inspection:
     def _judge_partitions(self, trial: Trial, bounds: Sequence[str | None]) -> None:
         if not any(trial.concerns(bound) for bound in bounds):
             return
+        # a DEFAULT partition has no bound, and takes what no other one does
         accepts = any(self.witness.possible(trial, bound) for bound in bounds)
         definition = "; ".join(bound or "DEFAULT" for bound in bounds)
         self.found.constraint("partition", self.owner, definition, accepts=accepts)

@@ -24,7 +24,7 @@ def admitting_block(source: Source, folder: str, found: Admission, entry: Entry 
     `entry` is its row in the ledger, if it was applied before.
     """
     makes = {Fact("value", found.table, found.column): found.value}
-    makes |= dict.fromkeys(_replaced(found), found.value)
+    makes |= dict.fromkeys(_facts_to_validate(found), found.value)
     choices = [(each.variant, each.variables) for each in found.obstacles]
     recorded = entry.variants if entry else ()
     block = source.variant_block(
@@ -41,7 +41,7 @@ def validating_block(
 
     A constraint that was not valid before stays so: rows that break it may be there.
     """
-    replaced = {*_replaced(found), *(entry.facts if entry else ())}
+    replaced = {*_facts_to_validate(found), *(entry.facts if entry else ())}
     makes: dict[Fact, str] = {}
     choices = []
     for check in _checks(found):
@@ -89,7 +89,7 @@ def frame(inspected: Sequence[Admission]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns, dtype="str").set_index(["table", "column"])
 
 
-def _replaced(found: Admission) -> list[Fact]:
+def _facts_to_validate(found: Admission) -> list[Fact]:
     """Return the constraints that are replaced and were validated before, so that they are to be
     validated again.
     """

@@ -143,8 +143,8 @@ class _List(list[Any]):
 
 
 def _key(trial: Trial, expression: str) -> Hashable:
-    """Return the same for two expressions that say the same of the same value, in a row of the same
-    columns.
+    """Return a key that two expressions have in common if they say the same of the same value, in a
+    row of the same columns.
     """
     try:
         text = gist(expressions.parse(expression), trial.subject)

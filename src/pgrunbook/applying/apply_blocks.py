@@ -117,7 +117,7 @@ class Worker:
 
     def _execute(self, decision: Decision, reporter: Reporter) -> Outcome:
         on = (self.sessions, decision, self.recorder.run_id, self.timeouts)
-        if decision.block.batching:
+        if decision.block.batching and decision.action is not Action.ADOPT:
             try:
                 return in_batches.apply(
                     *on,

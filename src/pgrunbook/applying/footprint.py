@@ -8,7 +8,7 @@ included. https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -20,10 +20,12 @@ from pgrunbook.postgres import catalog
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.locks import BLOCKS, STRONGEST
 from pgrunbook.runbooks.scripts import Statement
+from pgrunbook.sqltext.mentions import runs_code
 
 _MODES = [*BLOCKS]  # the weakest first, as LOCK TABLE numbers them from 1
 _FOREIGN_KEY = "SHARE ROW EXCLUSIVE"
 _ALL = "*"
+_BY_ITS_NAME = ""  # in place of the schema of a table that was made without one
 
 
 class Wanted(NamedTuple):
@@ -43,32 +45,69 @@ class Wanted(NamedTuple):
     key: bool = False
 
 
-def acquired(conn: Connection, schema: str, statements: Sequence[Statement]) -> list[list[str]]:
+def acquired(
+    conn: Connection, path: Sequence[str], statements: Sequence[Statement]
+) -> list[list[str]]:
     """Return for each of the statements those to send before it: LOCK TABLE on what exists, where
     this role may do so. Reads only.
+
+    A name without a schema is looked up in the schemas of the path, the first that has it, as long
+    as no statement has set another path.
     """
     # Each lock is taken where the statement would take it, and in its mode: earlier, or stronger,
     # it would keep others waiting while the statements before it are at work.
     wanted: list[list[Wanted]] = []
-    named: set[tuple[str, str]] = set()
+    names: set[tuple[str, str]] = set()
     made: set[tuple[str, str]] = set()
+    path_is_known = True
     for statement in statements:
-        locks = []
-        for lock in _of(statement.node):
-            locks.append(lock if lock.schema else lock._replace(schema=schema))
+        locks = [lock for lock in _of(statement.node) if lock.schema or path_is_known]
         wanted.append(locks)
-        named |= {(lock.schema, lock.table) for lock in locks}
+        for lock in locks:
+            schemas = [lock.schema] if lock.schema else path
+            names |= {(schema, lock.table) for schema in schemas}
         if isinstance(statement.node, ast.CreateStmt):
             relation = statement.node.relation
-            made.add((relation.schemaname or schema, relation.relname))
-    names = sorted(named - made)
+            made.add((relation.schemaname or _BY_ITS_NAME, relation.relname))
+        path_is_known = path_is_known and not _may_set_path(statement)
     if not names:
         return [[] for _ in statements]
-    schemas, tables = zip(*names, strict=True)
+    schemas, tables = zip(*sorted(names), strict=True)
     found = catalog.rows(conn, "lockable", schemas=[*schemas], tables=[*tables])
     there = {(row["schema"], row["table"]): row for row in found}
     held: dict[tuple[str, str], Wanted] = {}
-    return [list(_lock_statements(_acquire(each, there, held))) for each in wanted]
+    acquired = []
+    for locks in wanted:
+        placed = [each for lock in locks if (each := _place(lock, path, there, made))]
+        acquired.append(list(_lock_statements(_acquire(placed, there, held))))
+    return acquired
+
+
+def _place(
+    lock: Wanted,
+    path: Sequence[str],
+    there: Mapping[tuple[str, str], Mapping[str, Any]],
+    made: Container[tuple[str, str]],
+) -> Wanted | None:
+    """Return the lock with its schema; None if the table is none that was there before the block,
+    or is not to be found.
+    """
+    if lock.schema:
+        return None if (lock.schema, lock.table) in made else lock
+    if (_BY_ITS_NAME, lock.table) in made:
+        return None
+    for schema in path:
+        if (schema, lock.table) in made:
+            return None
+        if (schema, lock.table) in there:
+            return lock._replace(schema=schema)
+    return None
+
+
+def _may_set_path(statement: Statement) -> bool:
+    """Whether a statement may set the search path for those after it, as far as its text tells."""
+    runs = isinstance(statement.node, ast.VariableSetStmt) or runs_code(statement.node)
+    return runs and "search_path" in statement.sql.lower()
 
 
 def _acquire(

@@ -33,6 +33,7 @@ from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.runbooks.scripts import Statement
+from pgrunbook.sqltext.mentions import locks_what_it_changes
 
 # What to ask about a column that is to accept a value, inside the block's own transaction: in the
 # message that has its statements, too.
@@ -199,11 +200,12 @@ class _Transaction:
         # effect, and the commit has the ledger's rows: the locks are held for two round trips.
         write.prepare(conn)
         questions = self.ask(block, conn)
-        changes.queries(conn)
+        near = all(locks_what_it_changes(each.node) for each in message.statements)
+        changed = changes.queries(conn, near=near and not catalog.rows(conn, "event_triggers"))
         rows_written = catalog.statement(conn, "rows_written")
         clock = Clock()
         with conn.undoing():
-            queries = [*changes.queries(conn), rows_written, *questions.asked]
+            queries = [*changed, rows_written, *questions.asked]
             message.send(self.timeouts.settings, *queries)
             # while the server works
             about = write.about(block, reason=decision.reason, sql=decision.sql, kept=decision.kept)

@@ -117,7 +117,10 @@ class Message:
     def _message(self, timeouts: Mapping[str, str], last: Sequence[str]) -> Iterator[_Part]:
         pid, key = self.keeper or (None, None)
         held = catalog.statement(self.conn, "held", keeper=pid, key=key)
-        locks = footprint.acquired(self.conn, self.schema, self.statements) if self.traced else []
+        locks: list[list[str]] = []
+        if self.traced:
+            schemas = search_path.schemas(self.conn, self.path) if self.path else [self.schema]
+            locks = footprint.acquired(self.conn, schemas, self.statements)
         yield _Part("BEGIN")
         yield _Part(catalog.statement(self.conn, "begun", **timeouts), self._take_transaction)
         if self._may_set:
@@ -136,7 +139,7 @@ class Message:
             yield _Part(statement.sql, None, statement)
             if statement is self.statements[-1]:
                 yield _Part(_NOT_DEFERRED)
-            yield _Part(session_settings.LEAVE if self._may_set else search_path.ours())
+            yield from self._leave()
             yield _Part(_NOW, self._take_end)
             if self.traced or statement is self.statements[-1]:
                 yield _Part(held, self._take_locks)
@@ -163,9 +166,18 @@ class Message:
         if number and self._may_set:
             yield _Part(session_settings.RETURN)
             return
-        yield _Part(search_path.theirs(self.path or search_path.of(self.conn)))
+        for setting in session_settings.theirs(self.path or search_path.of(self.conn)):
+            yield _Part(setting)
         if self.role:
             yield _Part(f"SET LOCAL ROLE {Identifier(self.role).as_string()}")
+
+    def _leave(self) -> Iterator[_Part]:
+        """Let the queries behind a statement see what is ours."""
+        if self._may_set:
+            yield _Part(session_settings.LEAVE)
+            return
+        for setting in session_settings.ours():
+            yield _Part(setting)
 
     def _wait(
         self, statement: Statement, locks: Sequence[str], statement_timeout: str

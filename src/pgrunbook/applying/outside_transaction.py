@@ -34,7 +34,7 @@ from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.ground import Ground
 from pgrunbook.planning.remains import detached_partition, find_half_done, is_detaching
 from pgrunbook.planning.timeouts import Timeouts
-from pgrunbook.postgres import catalog, locks, search_path
+from pgrunbook.postgres import catalog, locks, session_settings
 from pgrunbook.postgres.blockers import Attempt
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.driver_errors import problem_of
@@ -239,7 +239,7 @@ class _Steps:
                 if partition:
                     self._detach(conn, statement.sql, partition)
                 else:
-                    with search_path.seeing(conn, block.search_path):
+                    with session_settings.seeing(conn, block.search_path):
                         conn.execute(statement.sql.encode())
             self.clock.lap(statement.sql)
         files = catalog.rows(conn, "filenodes", oids=trace.oids)
@@ -257,7 +257,7 @@ class _Steps:
             # What an attempt before has left half done cannot be begun again.
             if is_detaching(conn, block, partition):
                 statement = re.sub("(?i)concurrently", "FINALIZE", sql)
-            with search_path.seeing(conn, block.search_path):
+            with session_settings.seeing(conn, block.search_path):
                 conn.execute(statement.encode())
 
         with limits(conn, self.timeouts.lock_timeout, _statement_timeout(block)):

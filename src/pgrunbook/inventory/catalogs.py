@@ -104,7 +104,9 @@ class Kind:
     letters: frozenset[str]  # those there, of which none is without one; empty: whichever
 
     def of(self, addresses: Sequence[Address]) -> str:
-        """The question about those of the addresses that may be of this kind; empty if none is."""
+        """Return the question about those of the addresses that may be of this kind; empty if none
+        is.
+        """
         whole: set[int] = set()
         parts: set[tuple[int, int]] = set()
         of_table = self.classid == OIDS["pg_class"]
@@ -128,7 +130,9 @@ class Kind:
         return self._asked(f"{self.oid} = ANY ({tables}) AND {these}{self._lasting}")
 
     def within(self, namespaces: Sequence[int]) -> str:
-        """The question about all objects of the schemas; about all there are, if they have none."""
+        """Return the question about all objects of the schemas; about all there are, if they have
+        none.
+        """
         if self.namespace is None:
             return self._asked("true")
         return self._asked(f"{self.namespace} = ANY ({oids(namespaces)})")
@@ -172,20 +176,20 @@ def gone(classid: int, addresses: Sequence[Address]) -> str:
 
 
 def silent(addresses: Sequence[Address]) -> str:
-    """The question of which of these addresses nothing is said any more, in a comment."""
+    """Return the question which of these addresses have no comment any more."""
     columns = list(zip(*addresses, strict=True))
     return query("silent").format(*map(_array, columns))
 
 
 @cache
 def query(name: str) -> str:
-    """The text of `sql/inventory/<name>.sql`."""
+    """Return the text of `sql/inventory/<name>.sql`."""
     return (files("pgrunbook") / "sql" / "inventory" / f"{name}.sql").read_text(encoding="utf-8")
 
 
 @cache
 def kinds() -> Sequence[Kind]:
-    """All kinds of objects."""
+    """Return all kinds of objects."""
     folder = files("pgrunbook") / "sql" / "inventory"
     names = sorted(path.name.removesuffix(".sql") for path in folder.iterdir())
     found = []
@@ -281,7 +285,7 @@ def _are_among(left: str, right: str, pairs: Sequence[tuple[int, int]], type_: s
 
 
 def oids(numbers: Iterable[int]) -> str:
-    """An array of OIDs."""
+    """Return an array of OIDs."""
     return f"{_array(sorted({*numbers}))}::oid[]"
 
 

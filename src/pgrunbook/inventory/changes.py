@@ -37,6 +37,20 @@ _COUNTED = """(SELECT NOT current_setting('track_counts')::boolean
      + pg_stat_get_xact_tuples_updated('{catalog}'::regclass) > 0) AND """
 _CATALOG = re.compile(r"\{(pg_\w+)\}")
 
+# Where all that is written hangs on relations that the transaction has locked, the large catalogs
+# are read by their indexes: as a whole, those of some ten thousand tables take longer than others
+# are to wait for the block's locks.
+_NEAR = {
+    "pg_class": "oid = ANY ((SELECT oids FROM near)::oid[])",
+    "pg_attribute": "attrelid = ANY ((SELECT oids FROM near)::oid[])",
+    "pg_attrdef": "adrelid = ANY ((SELECT oids FROM near)::oid[])",
+    "pg_index": "indexrelid = ANY ((SELECT oids FROM near)::oid[])",
+    "pg_constraint": "conrelid = ANY ((SELECT oids FROM near)::oid[])",
+    "pg_trigger": "tgrelid = ANY ((SELECT oids FROM near)::oid[])",
+    "pg_description": "objoid = ANY ((SELECT oids FROM near)::oid[])",
+    "pg_type": "oid = ANY ((SELECT oids FROM row_types)::oid[])",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Changes:
@@ -48,8 +62,9 @@ class Changes:
 
 
 def read_changes(conn: psycopg.Connection[Any]) -> Changes:
-    """What the present transaction has written to the catalogs: the objects, those that depend on
-    them directly, and their parts; and where to look for what it has dropped. One message.
+    """Return what the present transaction has written to the catalogs: the objects, those that
+    depend on them directly, and their parts; and where to look for what it has dropped. One
+    message.
 
     Of a schema that has another name, the objects are not among them.
     """
@@ -63,19 +78,25 @@ def read_changes(conn: psycopg.Connection[Any]) -> Changes:
     return Changes(xid, _addresses(objects), [catalog for (catalog,) in deleted.rows])
 
 
-def queries(conn: Session) -> list[str]:
-    """The questions of `read_changes`, prepared, as statements that can stand among others in the
-    transaction: `from_rows` takes the rows of each. The session's search path must be pg_catalog.
+def queries(conn: Session, *, near: bool = False) -> list[str]:
+    """Return the questions of `read_changes`, prepared, as statements that can stand among others
+    in the transaction: `from_rows` takes the rows of each. The session's search path must be
+    pg_catalog.
+
+    `near`: what the transaction writes hangs on relations that it has locked.
     """
-    query = _query(conn, "pg_current_xact_id_if_assigned()", "xmin", _if_written)
+    name, condition = "written", _if_written
+    if near:
+        name, condition = "written_near", _if_written_near
+    query = _query(conn, "pg_current_xact_id_if_assigned()", "xmin", condition)
     return [
-        conn.prepared("written", query, {}),
+        conn.prepared(name, query, {}),
         conn.prepared("deleted_from", catalogs.query("deleted_from"), {}),
     ]
 
 
 def from_rows(answers: Sequence[Sequence[Mapping[str, Any]]]) -> Changes:
-    """What the rows of these answers say."""
+    """Return what the rows of these answers say."""
     objects, deleted = answers
     addresses = [Address(*row.values()) for row in objects]
     return Changes(None, addresses, [row["relname"] for row in deleted])
@@ -84,10 +105,10 @@ def from_rows(answers: Sequence[Sequence[Mapping[str, Any]]]) -> Changes:
 def read_overwritten(
     conn: psycopg.Connection[Any], xid: int, deleted_from: Container[str] | None = None
 ) -> list[Address]:
-    """The objects that another transaction has altered or dropped, as this session still sees them:
-    ask before it commits.
+    """Return the objects that another transaction has altered or dropped, as this session still
+    sees them: ask before it commits.
 
-    With `Written.deleted_from`, only what is not in `Written.addresses`, in a fraction of the time.
+    With `Changes.deleted_from`, only what is not in `Changes.addresses`, in a fraction of the time.
     """
 
     def looked_into(catalog: str) -> str:
@@ -102,8 +123,17 @@ def read_overwritten(
 
 
 def _if_written(catalog: str) -> str:
-    """The condition that the session's transaction has written to the catalog at all."""
+    """Return the condition that the session's transaction has written to the catalog at all."""
     return _COUNTED.format(catalog=catalog)
+
+
+def _if_written_near(catalog: str) -> str:
+    """Return that condition, and the one that leads to the relations that the transaction has
+    locked.
+    """
+    if catalog not in _NEAR:
+        return _if_written(catalog)
+    return f"{_if_written(catalog)}{_NEAR[catalog]} AND "
 
 
 def _query(

@@ -10,8 +10,8 @@ from pgrunbook.inventory.objects import PLACE, Definition
 
 
 def describe(definition: Definition | None, other: Definition | None = None) -> str:
-    """The properties of a definition in which it differs from the other, a line each; `absent` if
-    there is none. Of a text of many lines, those that differ.
+    """Return the properties of a definition in which it differs from the other, a line each;
+    `absent` if there is none. Of a text of many lines, those that differ.
     """
     if definition is None:
         return "absent"

@@ -16,8 +16,8 @@ def names(identity: str) -> tuple[str, ...]:
 
 
 def schema(identity: str) -> str | None:
-    """The schema that an object is in: `public` of `state on public.invoices`. None if it is in
-    none.
+    """Return the schema that an object is in: `public` of `state on public.invoices`. None if it is
+    in none.
     """
     dotted = map(names, _DOTTED.findall(identity))
     return next((first for first, *more in dotted if more), None)

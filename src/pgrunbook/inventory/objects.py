@@ -116,7 +116,7 @@ class Inventory(Mapping[Object, Definition]):
         return len(self.definitions)
 
     def at(self) -> dict[Address, Object]:
-        """What each address is called."""
+        """Return what each address is called."""
         return {address: each for each, address in self.addresses.items()}
 
 
@@ -149,7 +149,7 @@ def differences(
 def _moved(
     before: Mapping[Object, Definition], after: Mapping[Object, Definition]
 ) -> Iterator[Object]:
-    """The columns that stand elsewhere among those that the table has in both."""
+    """Yield the columns that stand elsewhere among those that the table has in both."""
     for columns in _columns_of_tables(before, after).values():
         once = sorted(columns, key=lambda column: before[column].properties[PLACE])
         now = sorted(columns, key=lambda column: after[column].properties[PLACE])
@@ -169,7 +169,7 @@ def _columns_of_tables(
 
 
 def table_of(column: Object) -> str:
-    """The identity of a column's table: all but the last name, which may be quoted."""
+    """Return the identity of a column's table: all but the last name, which may be quoted."""
     identity = column.identity
     if not identity.endswith('"'):
         return identity.rpartition(".")[0]

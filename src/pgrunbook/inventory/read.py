@@ -110,8 +110,8 @@ def _read(
     *,
     silent: bool = False,
 ) -> Inventory:
-    """The objects that the questions are about, with what is said of them. Of what extensions and
-    PostgreSQL itself have brought only privileges that were changed.
+    """Return the objects that the questions are about, with what is said of them. Of what
+    extensions and PostgreSQL itself have brought only privileges that were changed.
     """
     privileges = catalogs.query("initial_privileges")
     questions = [
@@ -140,7 +140,7 @@ def _read(
 
 
 def _permitted(conn: psycopg.Connection[Any], kind: Kind, question: str) -> str:
-    """The question without what only a superuser may read."""
+    """Return the question without what only a superuser may read."""
     if kind.name == "subscriptions" and conn.info.parameter_status("is_superuser") != "on":
         question = question.replace("s.subconninfo AS", "NULL AS")
         question = question.replace("to_jsonb(s) - ", "NULL::jsonb - ")
@@ -167,7 +167,7 @@ def _take(inventory: Inventory, kind: Kind, answer: Answer, brought: set[tuple[A
 
 
 def _properties(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
-    """What there is to say, by name."""
+    """Return what there is to say, by name."""
     said: dict[str, Any] = {}
     for name, value in zip(names, values, strict=True):
         # what is false, or not there, goes without saying
@@ -199,14 +199,18 @@ def _properties(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
 
 
 def _mask(option: str) -> str:
-    """An option of whatever is foreign, without a value that may be secret."""
+    """Return an option of whatever is foreign, without a value that may be secret."""
     name, _, _ = option.partition("=")
-    return f"{name}={MASK}" if _SECRET.search(name) else mask_shapes(option)
+    if _SECRET.search(name):
+        return f"{name}={MASK}"
+    return mask_shapes(option)
 
 
 def _mask_in_mapping(option: str) -> str:
     name, _, _ = option.partition("=")
-    return option if _NO_SECRET.fullmatch(name) else f"{name}={MASK}"
+    if _NO_SECRET.fullmatch(name):
+        return option
+    return f"{name}={MASK}"
 
 
 def _without_password(conninfo: str) -> str:
@@ -241,6 +245,7 @@ def _add(inventory: Inventory, remarks: Mapping[str, Answer]) -> None:
             each = objects.get(Address(classid, oid, number))
             if each is None:
                 continue
-            masked = mask_shapes(text, sql=True) if isinstance(text, str) else text
-            properties = {**inventory.definitions[each].properties, name: masked}
+            if isinstance(text, str):  # else a list: of extensions, of labels
+                text = mask_shapes(text, sql=True)
+            properties = {**inventory.definitions[each].properties, name: text}
             inventory.definitions[each] = Definition(properties)

@@ -68,8 +68,9 @@ class Snapshot:
     def __init__(self, conn: psycopg.Connection[Any]) -> None:
         self._conn = conn
         self._idle = conn.info.transaction_status == TransactionStatus.IDLE
-        self._before = ["BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"] if self._idle else []
-        self._before += [_KEEP, *_SET]
+        self._before = [_KEEP, *_SET]
+        if self._idle:
+            self._before.insert(0, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 
     def __enter__(self) -> Snapshot:
         return self
@@ -81,7 +82,7 @@ class Snapshot:
                 self._conn.execute("ROLLBACK")
 
     def ask(self, questions: Sequence[str], *, last: bool) -> list[Answer]:
-        """The answers, in the order of the questions."""
+        """Return the answers, in the order of the questions."""
         before, self._before = self._before, []  # only the first message begins the transaction
         end = []
         if last:
@@ -104,8 +105,8 @@ class Snapshot:
         return answers
 
     def _prepared(self, question: str, new: dict[str, str]) -> str:
-        """The question as it is sent: in a session of ours, what is asked again with other numbers
-        is parsed and planned once; `new` takes what is not prepared yet.
+        """Return the question as it is sent: in a session of ours, what is asked again with other
+        numbers is parsed and planned once; `new` takes what is not prepared yet.
 
         One with very many numbers is planned for just these.
         """

@@ -50,7 +50,7 @@ class Backfill:
     @property
     def done(self) -> bool:
         """Whether its batches have reached the upper bound."""
-        return self.at == self.upper
+        return self.at == self.upper  # of an empty table both are None
 
     def after(
         self, to: Key, keys: int, rows: int, written: Sequence[Mapping[str, Any]]
@@ -215,25 +215,21 @@ def begin(
     with conn.transaction():
         when = {"started_at": started_at, "revision": revision}
         write.write_block(conn, run_id, about, event=event, facts={}, **when)
-        conn.execute(
-            "INSERT INTO pgrunbook.backfills (run_id, runbook, schema_name, block, revision, "
-            "tree_sha256, table_name, table_oid, key_columns, upper_bound, estimated_rows,"
-            " started_at) SELECT b.run_id, runbook, schema_name, block, revision, %s, %s, %s,"
-            " %s::text[], %s::text[], %s, started_at"
-            " FROM pgrunbook.blocks b WHERE run_id = %s AND revision = %s AND block = (%s::jsonb)"
-            " ->> 'block'",
-            [
-                tree_sha256,
-                table,
-                oid,
-                list(key),
-                None if upper is None else list(upper),
-                estimated_rows,
-                run_id,
-                revision,
-                about,
-            ],
-        )
+        bound = None if upper is None else list(upper)
+        values = [tree_sha256, table, oid, list(key), bound, estimated_rows]
+        conn.execute(_BEGIN, [*values, run_id, revision, about])
+
+
+# What the block's own row has already is taken from there.
+_BEGIN = """\
+INSERT INTO pgrunbook.backfills (
+    run_id, runbook, schema_name, block, revision, started_at,
+    tree_sha256, table_name, table_oid, key_columns, upper_bound, estimated_rows
+)
+SELECT run_id, runbook, schema_name, block, revision, started_at,
+       %s, %s, %s, %s::text[], %s::text[], %s
+  FROM pgrunbook.blocks
+ WHERE run_id = %s AND revision = %s AND block = %s::jsonb ->> 'block'"""
 
 
 def batch_insert(conn: Session, batch: Mapping[str, object]) -> str:

@@ -72,7 +72,7 @@ def find_drift(fold: Fold, found: Inventory, version: int) -> list[Drift]:
         if drift.found is None or drift.expected is None:
             whole.add(drift.object.identity)
     kept = [drift for drift in differing if fold.parts.get(drift.object) not in whole]
-    return sorted([*kept, *_added(fold, found)], key=lambda drift: drift.object)
+    return sorted([*kept, *_added_by_hand(fold, found)], key=lambda drift: drift.object)
 
 
 def _altered(fold: Fold, found: Inventory, unknown: Container[Object]) -> Iterator[Drift]:
@@ -92,7 +92,7 @@ def _altered(fold: Fold, found: Inventory, unknown: Container[Object]) -> Iterat
             yield Drift(difference.object, before, after, fold.setter(difference.object))
 
 
-def _added(fold: Fold, found: Inventory) -> Iterator[Drift]:
+def _added_by_hand(fold: Fold, found: Inventory) -> Iterator[Drift]:
     """Yield what hangs on a table that a block has made, and no block has. An index that enforces
     nothing is the DBA's own business.
     """

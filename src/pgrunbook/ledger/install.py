@@ -10,7 +10,7 @@ from pgrunbook.ledger.ledger import installed
 from pgrunbook.postgres import lockers, run_locks, trust
 from pgrunbook.postgres.catalog import Connection
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 
 
 @cache
@@ -27,6 +27,7 @@ def install(conn: Connection) -> None:
         return
     with trust.refusing(conn), lockers.naming(conn), conn.transaction():
         conn.execute("SELECT pg_advisory_xact_lock(%s)", [run_locks.LEDGER])
+        # asked again: whoever had the lock may have done it
         for number in range(installed(conn) + 1, SCHEMA_VERSION + 1):
             conn.execute(sql(f"{number:03}").encode())
             conn.execute(

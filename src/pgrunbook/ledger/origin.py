@@ -48,6 +48,7 @@ class Origin:
     def of(cls, conn: Connection) -> Self:
         """Return who answers. Reads only."""
         found = catalog.rows(conn, "server")[0]
+        # the server tells none over a Unix-domain socket
         found["address"] = found["address"] or _route(conn)
         return cls(**found, timeline=_timeline(conn))
 
@@ -77,9 +78,13 @@ class Origin:
         is reached, or was started anew where it was.
         """
         differing = self.differences(noted).keys()
+        # none of these changes with a restart; a promotion begins another timeline
         if differing & {"system_identifier", "database_oid", "timeline"}:
             return False
-        if "server_started_at" not in differing or (self.branch and self.branch == noted.branch):
+        if "server_started_at" not in differing:
+            return True
+        # a hosted server may be started anew on another machine, under the name of its branch
+        if self.branch and self.branch == noted.branch:
             return True
         return not differing & {"address", "data_directory", "branch"}
 
@@ -92,7 +97,7 @@ class Origin:
 
 
 @lockers.named
-def _noted(conn: Connection) -> list[dict[str, Any]]:
+def _noted_servers(conn: Connection) -> list[dict[str, Any]]:
     if ledger.installed(conn) < _WITH_SERVERS:
         return []
     return catalog.rows(conn, "ledger_servers")
@@ -126,6 +131,7 @@ def _route(conn: Connection) -> str:
     return f"{host}:{conn.info.port} on {socket.gethostname()}"
 
 
+# without slots: a cached property needs a `__dict__`
 @dataclass(frozen=True)
 class Standing:
     """Who answers (`here`), beside the server that the ledger was written on: `noted`, as runs have
@@ -143,7 +149,7 @@ class Standing:
         """Return who answers now, and what the ledger has of its server. The ledger must be one
         that can be read; before version 5 it names no server. Reads only.
         """
-        rows = _noted(conn)
+        rows = _noted_servers(conn)
         events = [row.pop("event") for row in rows]
         event = events[0] if events else ""
         noted = [Origin(**row) for row in rows]
@@ -224,6 +230,7 @@ class Standing:
         databases are copied every night.
         """
         given = target.expected
+        # a copy is what it is to be; and what nobody protects may be one
         if given.copy_of or not (given.protected or given.rehearsal):
             return None
         if not (self.elsewhere or self.says_copy):

@@ -46,6 +46,7 @@ class Recorder:
             return
         work, target = self.sessions.work, self.parameters.target
         if self.standing:
+            # before anything is written: `work` was opened later than `look`, by the same name
             self.standing.require_here(work, target)
         install.install(work)
         if self.standing:
@@ -89,6 +90,7 @@ class Recorder:
         ledger is to have the better end.
         """
         runs = ledger.runs(self.sessions.look, self.runbook, self.parameters.schema_)
+        # the latest comes first
         if runs and runs[0]["verdict"] != Verdict.PASSED:
             self.begin()
 
@@ -109,6 +111,7 @@ class Recorder:
                 search.clean(reason, self.secrets, sql=True),
             )
         except (psycopg.Error, RunbookError) as exc:
+            # of any other verdict the next run writes that this one died
             if verdict is Verdict.PASSED:
                 raise
             return f"is not there: {first_line(exc)}"

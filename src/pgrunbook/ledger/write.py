@@ -89,6 +89,7 @@ def block_insert(
     `revision` is the number of rows that the ledger has on the block already: no two runs can write
     the same. `laps` are the statements that have finished, with their times in milliseconds.
     """
+    # one value, which the prepared statement takes apart: it has its text and its plan once
     done = {
         "run_id": run_id,
         "event": event,
@@ -152,6 +153,7 @@ def repeat(
 
 def _repeat(conn: Session, entry: Entry, effect: Sequence[Sequence[object]] | None) -> None:
     """Write a block's row that another ledger has."""
+    # as `about` says it; what was sent then is not known any more
     row = {
         "block": entry.block,
         "reason": "copied",

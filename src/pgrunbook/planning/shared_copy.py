@@ -11,12 +11,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pgrunbook.errors import Refused
 from pgrunbook.inventory.objects import Definition, Object
 from pgrunbook.planning.attempt import first_failure
 from pgrunbook.planning.decisions import Decision
+from pgrunbook.postgres import session_settings
 from pgrunbook.postgres.schema_copy import Copy
 from pgrunbook.postgres.target import Target
 from pgrunbook.postgres.twin_server import Twin
@@ -67,8 +68,9 @@ class SharedCopy:
         """
         conninfo = self.conninfo
         if self.role:
-            name = self.role.replace("\\", r"\\").replace(" ", r"\ ")
-            conninfo = make_conninfo(conninfo, options=f"-c role={name}")
+            begun_with = conninfo_to_dict(conninfo).get("options")
+            as_role = session_settings.as_options({"role": self.role})
+            conninfo = make_conninfo(conninfo, options=f"{begun_with} {as_role}")
         there = replace(target, conninfo=conninfo)
         return Copy(there, self.owner, self.server, tuple(self.warnings))
 

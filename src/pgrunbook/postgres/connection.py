@@ -42,14 +42,14 @@ def connect(
     Silent where it does not answer; the text never holds the password.
     """
     try:
-        conn = _reached(target)
+        conn = _open(target)
     except psycopg.errors.ConnectionTimeout as exc:
         raise _unreachable(target, exc) from Silent(_NO_ANSWER)
     except (psycopg.Error, UnicodeError) as exc:  # UnicodeError: a host's name that cannot be one
         # the driver's own error may hold the connection string
         raise _unreachable(target, exc) from None
     with closing_unless_usable(conn, target):
-        _refuse_old_server(conn, target)
+        _require_new_enough(conn, target)
         backend.require_one(conn, f"target {target.name!r}")
         conn.schema = schema
         own = {
@@ -71,7 +71,7 @@ def connect(
     return conn
 
 
-def _reached(target: Target) -> Session:
+def _open(target: Target) -> Session:
     """Return a session as the server begins it; each of its hosts has CONNECT_TIMEOUT_S to let us
     in, and to answer.
     """
@@ -92,7 +92,7 @@ def closing_unless_usable(conn: Connection, target: Target) -> Iterator[None]:
         conn.close()
         remedy = "see that this role may do so, then run again"
         problem = problem_of(exc, where=f"target {target.name!r}", remedy=remedy)
-        problem = limits.name_setting(problem, exc, user, lambda: _reached(target))
+        problem = limits.name_setting(problem, exc, user, lambda: _open(target))
         raise Refused(
             "The target cannot be used: nothing was changed.", problems=[problem]
         ) from exc
@@ -114,7 +114,7 @@ _ALIVE: dict[str, Any] = {
 OLDEST_SERVER = 150000
 
 
-def _refuse_old_server(conn: Connection, target: Target) -> None:
+def _require_new_enough(conn: Connection, target: Target) -> None:
     if conn.info.server_version < OLDEST_SERVER:
         raise Refused.of(
             "the server is too old",

@@ -13,6 +13,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from pgrunbook.postgres import catalog, session_settings
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.session import Session
 
@@ -50,12 +51,16 @@ class Place:
     name: str
     password: str
     keeper: Connection  # the superuser's, elsewhere on the server
+    options: str  # that its sessions begin with
 
     @property
     def conninfo(self) -> str:
         """How to get there as its owner."""
         return make_conninfo(
-            self.server.conninfo(self.name), user=self.name, password=self.password
+            self.server.conninfo(self.name),
+            user=self.name,
+            password=self.password,
+            options=self.options,
         )
 
     @contextmanager
@@ -89,14 +94,18 @@ def session(conninfo: str) -> Session:
 
 
 @contextmanager
-def make_place(server: Host, name: str, encoding: str | None) -> Iterator[Place]:
-    """A new database and its owner, dropped at the end; before, those that killed runs left.
+def make_place(server: Host, name: str, like: Connection) -> Iterator[Place]:
+    """A new database and its owner, dropped at the end; before, those that killed runs left. Its
+    encoding, and how its sessions read and print values, are those of the session `like`.
 
     Whoever has made one holds an advisory lock of its name.
     """
+    encoding = like.info.parameter_status("server_encoding")
+    values = {row["name"]: row["reset_val"] for row in catalog.rows(like, "value_settings")}
     owner = "CREATE ROLE {} LOGIN SUPERUSER PASSWORD {}"
     with closing(session(server.conninfo())) as conn:
-        made = Place(server, name, secrets.token_hex(16), conn)
+        options = session_settings.as_options(values)
+        made = Place(server, name, secrets.token_hex(16), conn, options)
         for (left,) in conn.execute(
             "SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [PREFIX]
         ):

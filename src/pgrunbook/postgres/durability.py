@@ -16,9 +16,8 @@ from pgrunbook.postgres.session import Patience, Session
 PATIENT_S, HURRIED_S = 10.0, 2.0
 _FOR_LOCKS = 0.75  # of that
 
-
-# What a session that applies blocks writes besides waits for no standby: see `connection`. This is
-# to. For a lock it waits less long than for the standby: then it is known what it waited for.
+# What else a session that applies blocks writes waits for no standby, see `run_sessions`; this row
+# does. For a lock it waits less long than for the standby: then it is known what it waited for.
 _AS_THE_ROLE = """
 SELECT set_config('lock_timeout', %s, true),
        set_config('synchronous_commit', coalesce(own, now), true)

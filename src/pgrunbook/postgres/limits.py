@@ -57,7 +57,7 @@ def name_setting(
         return problem
     where: list[tuple[str | None, str | None, str]] = []
     with suppress(psycopg.Error), closing(again()) as conn:
-        where = _found(conn, setting)
+        where = _settings_there(conn, setting)
     if not where:
         found = f"{setting} is too short for a session of ours to set its own"
         ways = [alter(user, None, setting), f"-- if it is set there; {_ELSEWHERE}"]
@@ -70,7 +70,9 @@ def name_setting(
     )
 
 
-def _found(conn: psycopg.Connection[Any], setting: str) -> list[tuple[str | None, str | None, str]]:
+def _settings_there(
+    conn: psycopg.Connection[Any], setting: str
+) -> list[tuple[str | None, str | None, str]]:
     """Return the role, the database and the value, for each place where it is set for
     this session.
     """

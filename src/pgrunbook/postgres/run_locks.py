@@ -59,7 +59,7 @@ SELECT (classid::bigint << 32) | objid::bigint, objsubid::int
 
 
 def of_working(schema: str) -> set[tuple[int, int]]:
-    """What `HELD` finds in the session that applies blocks, once it has taken its locks."""
+    """Return what `HELD` finds in the session that applies blocks, once it has taken its locks."""
     return {(WORK, 1), (of_work(schema), 1)}
 
 

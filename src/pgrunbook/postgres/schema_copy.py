@@ -73,10 +73,9 @@ def copy_schema(target: Target, conn: Connection, folder: Path, name: str) -> It
             if statistics:
                 options = [*_WITHOUT_ROLES, "--no-data", "--statistics"]
             dump(target, conn, server, file, *options)
-            encoding = conn.info.parameter_status("server_encoding")
             roles = [row["name"] for row in catalog.rows(conn, "policy_roles")]
             stack.enter_context(copy_place.make_roles(server, roles))
-            copy = stack.enter_context(copy_place.make_place(server, f"{PREFIX}{name}", encoding))
+            copy = stack.enter_context(copy_place.make_place(server, f"{PREFIX}{name}", conn))
             restore = Restore(copy, conn, file, roles=False)
             restore.what_calls_nothing()
             restore.the_rest()
@@ -138,7 +137,7 @@ def require_readable(conn: Connection) -> None:
 def dump(target: Target, conn: Connection, server: Host, file: Path, *options: str) -> None:
     """Write the schema into the file, with the server's pg_dump. Raises Failed if that cannot."""
     service = file.with_name("pg_service.conf")
-    env = _same_server(conn, service)
+    env = _lead_to_server(conn, service)
     where = ("--file", str(file), "--dbname", "service=target")
     with driver_errors(
         "The schema cannot be copied: nothing was changed.", where=f"target {target.name!r}"
@@ -157,7 +156,7 @@ def dump(target: Target, conn: Connection, server: Host, file: Path, *options: s
         )
 
 
-def _same_server(conn: Connection, service: Path) -> dict[str, str]:
+def _lead_to_server(conn: Connection, service: Path) -> dict[str, str]:
     """Return the environment, and the service file `target`, that lead pg_dump to the very server
     of the session: of several hosts it could choose another. Nothing is on the command line, which
     all users of the machine can read; and the password is not in the file, which might outlive us.

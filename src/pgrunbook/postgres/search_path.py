@@ -10,8 +10,6 @@ script's, or what is asked with `%sql`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
@@ -40,11 +38,6 @@ def schemas(conn: psycopg.Connection[Any], path: str) -> list[str]:
     return list(found)
 
 
-def ours() -> str:
-    """Return the statement after which the transaction sees pg_catalog alone."""
-    return f"SET LOCAL search_path = {OURS}"
-
-
 def theirs(path: str) -> str:
     """Return the statement after which the transaction sees the schemas of the path, for the next
     statement of a block.
@@ -63,16 +56,3 @@ def first_row(
         cursor.execute(f"{theirs(path)};\n{question.as_string(conn)}".encode())
         cursor.nextset()
         return cursor.fetchone()
-
-
-@contextmanager
-def seeing(conn: Session, path: str = "") -> Iterator[None]:
-    """The session sees its schema, or the path, as long as the `with` block lasts: for what cannot
-    be in a transaction of ours.
-    """
-    conn.execute(f"SET search_path = {path or of(conn)}".encode())
-    try:
-        yield
-    finally:
-        with suppress(psycopg.Error):  # a lost session has none
-            conn.execute(f"SET search_path = {OURS}".encode())

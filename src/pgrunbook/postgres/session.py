@@ -190,7 +190,7 @@ class Session(psycopg.Connection[Any]):
         as it takes.
         """
         self._statement_s = statement_s
-        self._patience = _allowed(statement_s, 1)
+        self._patience = _patience_for(statement_s, 1)
 
     @contextmanager
     def allowing(self, statement_s: float | None) -> Iterator[None]:
@@ -207,7 +207,7 @@ class Session(psycopg.Connection[Any]):
         """In the `with` block so many statements are sent as one message: the server allows each of
         them its time.
         """
-        with self.patient(_allowed(self._statement_s, statements)):
+        with self.patient(_patience_for(self._statement_s, statements)):
             yield
 
     @contextmanager
@@ -344,7 +344,7 @@ class Session(psycopg.Connection[Any]):
         return not asking.is_alive()
 
 
-def _allowed(statement_s: float | None, statements: int) -> Patience:
+def _patience_for(statement_s: float | None, statements: int) -> Patience:
     if statement_s is None:
         return Patience(None)
     return Patience(statement_s * statements + MARGIN_S)

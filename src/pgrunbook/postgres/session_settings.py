@@ -6,12 +6,16 @@ statements, as in psql, and neither for ours between them nor for the next block
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 
+import psycopg
 from psycopg import sql
 
 from pgrunbook.postgres import search_path
 from pgrunbook.postgres.lockers import LOCK_TIMEOUT
+from pgrunbook.postgres.session import Session
 
 # What decides how the server reads our SQL and how it prints what we compare.
 _READ_AND_PRINTED = {
@@ -23,6 +27,10 @@ _READ_AND_PRINTED = {
     "extra_float_digits": "1",  # or the moment at which a block began is rounded, to hours at worst
     "TimeZone": "UTC",
 }
+
+# Of these, what decides which value a text is, and which text a value. For a block's statements
+# they are as the database, the role and the environment say: psql would run them so.
+_VALUES = ("DateStyle", "IntervalStyle", "TimeZone", "extra_float_digits")
 
 # Nobody is waited for for long: to print an index or a CHECK, the server locks its table.
 OURS = _READ_AND_PRINTED | {
@@ -82,3 +90,39 @@ SELECT {keeping(_BLOCK_S, ["role", *_READ_AND_PRINTED])},
        {_READ_AS_OURS},
        pg_catalog.set_config('role', pg_catalog.current_setting('{_OWN_ROLE}'), true)"""
 RETURN = put_back(_BLOCK_S)
+
+
+def theirs(path: str, scope: str = "LOCAL") -> list[str]:
+    """Return the statements after which names and values are read as a block's author means them:
+    names by the path, values as the database and the role say. `scope`: LOCAL, to the transaction,
+    or SESSION.
+    """
+    values = [f"SET {scope} {name} = DEFAULT" for name in _VALUES]
+    return [f"SET {scope} search_path = {path}", *values]
+
+
+def ours(scope: str = "LOCAL") -> list[str]:
+    """Return the statements after which names and values are read as our queries mean them."""
+    values = [f"SET {scope} {name} = {sql.quote(_READ_AND_PRINTED[name])}" for name in _VALUES]
+    return [f"SET {scope} search_path = {search_path.OURS}", *values]
+
+
+@contextmanager
+def seeing(conn: Session, path: str = "") -> Iterator[None]:
+    """Let the session read names and values as a block does, names by the path or in its schema, as
+    long as the `with` block lasts: for what cannot be in a transaction of ours.
+    """
+    conn.execute("; ".join(theirs(path or search_path.of(conn), "SESSION")).encode())
+    try:
+        yield
+    finally:
+        with suppress(psycopg.Error):  # a lost session has none
+            conn.execute("; ".join(ours("SESSION")).encode())
+
+
+def as_options(values: Mapping[str, str]) -> str:
+    """Return what gives a session these settings from its start, as libpq's parameter `options`:
+    https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNECT-OPTIONS
+    """
+    escaped = {name: re.sub(r"([\\\s])", r"\\\1", value) for name, value in values.items()}
+    return " ".join(f"-c {name}={value}" for name, value in escaped.items())

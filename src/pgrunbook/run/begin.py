@@ -8,7 +8,7 @@ from typing import Any
 
 from pgrunbook.errors import Refused
 from pgrunbook.run.run import Run
-from pgrunbook.runbooks import cells, credentials, parameters, targets
+from pgrunbook.runbooks import cells, credentials, parameters, started_with, targets
 from pgrunbook.runbooks.fingerprints import Sources
 from pgrunbook.runbooks.project import Project
 from pgrunbook.runbooks.source import Source
@@ -19,14 +19,16 @@ def begin(runbook: str, namespace: Mapping[str, Any]) -> Run:
     `begin("001_name", globals())`.
 
     `namespace` holds the values of the cell tagged `parameters` and of the one that papermill
-    injects. Raises Refused for bad parameters, bad SQL, or a target that is not what it should be;
-    LockedOut if another run is at work there.
+    injects. Raises Refused for bad parameters, or others than the run was started with, bad SQL, or
+    a target that is not what it should be; LockedOut if another run is at work there.
     """
     project = Project.find()
     notebook = project.runbook(runbook)
+    started_with.require_not_executed(notebook)
     declaration = parameters.read_declaration(notebook)
     given = parameters.values_given(declaration, namespace)
     chosen = parameters.validate(declaration, given)
+    started_with.require(chosen, namespace)
     source = Source.read(project.sql(notebook.stem))
     target = targets.resolve(chosen.target, project)
     secrets = credentials.of_target(target)

@@ -23,7 +23,7 @@ from pgrunbook.planning import right_target
 from pgrunbook.planning.checks import CheckResult, result
 from pgrunbook.planning.ground import Ground
 from pgrunbook.planning.shared_copy import SharedCopy
-from pgrunbook.postgres import search_path
+from pgrunbook.postgres import session_settings
 from pgrunbook.postgres.catalog import Snapshot
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.identity import identify
@@ -125,7 +125,7 @@ class Rehearsal:
                 if each.variant == "lookup" and each.variables not in lacking_there:
                     names = ("table", "columns", "values")
                     parts = [as_it_is(each.variables[name]) for name in names]
-                    with search_path.seeing(conn):
+                    with session_settings.seeing(conn):
                         conn.execute(SQL("INSERT INTO {} ({}) VALUES ({})").format(*parts))
 
     def as_there(self, snapshot: Snapshot) -> Snapshot:

@@ -44,7 +44,7 @@ def read_arguments(
     for path, declaration in declared.items():
         # what no runbook declares is given to each, which refuses it and says what it takes
         own = [(n, v) for n, v in pairs if n in declaration or n not in known]
-        given = _given(declaration, own)
+        given = _convert(declaration, own)
         found[path] = Arguments(given, parameters.validate(declaration, given))
     return found
 
@@ -85,7 +85,7 @@ def command_again(project: Project, runbook: str, chosen: parameters.Parameters,
 _OF_ONE_RUN = ("target", "mode", "approved_plan", "approver", "discard")
 
 
-def _given(declaration: dict[str, Any], pairs: list[tuple[str, str | None]]) -> dict[str, Any]:
+def _convert(declaration: dict[str, Any], pairs: list[tuple[str, str | None]]) -> dict[str, Any]:
     """Values as the declared types: a text stays a text, `007` and `true` too; the rest is read as
     Python writes it.
     """

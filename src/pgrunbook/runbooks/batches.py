@@ -108,7 +108,7 @@ def problems(script: Script) -> Iterator[Problem]:
                 )
         return
     where = f"{script.name}, header batch"
-    if script.name.count("/") > 1:
+    if script.name.count("/") > 1:  # it lies in a folder, with others of the same block
         yield Problem("a variant cannot run in batches", where, remedy="make it a block")
     if "transaction" in script.header:
         yield Problem(
@@ -125,6 +125,7 @@ def problems(script: Script) -> Iterator[Problem]:
         )
     yield from give_way.check(script.header.get("give way", ""), f"{script.name}, header give way")
     try:
+        # each placeholder stands for itself: what is checked is the form of the statement
         Batching.of(script, {name: name for name in script.variables - script.bounds})
     except Refused as exc:
         yield from exc.problems
@@ -186,6 +187,7 @@ class _Header:
 
 def _template(script: Script, variables: Mapping[str, str]) -> Statement | None:
     """Return the file's statement with its bounds marked; None if it holds more than one."""
+    # the bounds become names that nothing else has, so that the parser knows where they stand
     marked = substitute(script.text, MARKS, bare='"')
     found = statements(substitute(marked, variables), script.name)
     return found[0] if len(found) == 1 else None

@@ -26,6 +26,7 @@ class Admits(NamedTuple):
     value: str
 
 
+# without slots: cached properties need a `__dict__`
 @dataclass(frozen=True)
 class Block:
     """One block as it would run on a target: rendered and parsed.
@@ -120,6 +121,7 @@ class Block:
     @cached_property
     def relations(self) -> frozenset[Relation]:
         """Those that its statements name, and that it needs."""
+        # a need is of the run's schema, which it does not name
         named = {("", need.table) for need in self.needs}
         if self.admits:
             named.add(("", self.admits.table))
@@ -149,6 +151,7 @@ class Block:
     @property
     def alters(self) -> bool:
         """Whether it concerns what is there before it, as far as its statements tell."""
+        # a table that it makes itself, and the indexes of that, were not there before it
         own = set()
         for each in self.made:
             if each.kind in ("table", "index") and not each.was:

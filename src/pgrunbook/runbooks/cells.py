@@ -5,13 +5,16 @@ lack?
 from __future__ import annotations
 
 import ast
+import symtable
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from IPython.core.inputtransformer2 import TransformerManager
 
 from pgrunbook.errors import Problem, did_you_mean
 from pgrunbook.runbooks import notebooks
+from pgrunbook.runbooks.notebooks import Cell
 from pgrunbook.secrets import literals, search
 
 # What a run cannot do without, and why.
@@ -38,7 +41,7 @@ def problems(
     if broken:
         yield from broken
         return
-    named = {_named(call): cell for cell, call in calls if _method(call) == "apply"}
+    named = {_block_name(call): cell for cell, call in calls if _method(call) == "apply"}
     for name, cell in named.items():
         where = f"{notebook.name}, cell {cell}"
         if name in undecided:
@@ -49,6 +52,7 @@ def problems(
             yield Problem(
                 f"no block is called {name!r}", where, expected=", ".join(blocks), remedy=remedy
             )
+    # any block may be among those whose names only running the cell tells
     if None in named or any(_method(call) == "apply_all" for _, call in calls):
         return
     for block in blocks:
@@ -70,6 +74,24 @@ def missing_calls(notebook: Path) -> Iterator[Problem]:
             yield Problem(
                 f"no cell calls run.{name}()", where=notebook.name, remedy=f"add one: {why}"
             )
+
+
+def set_again(notebook: Path, declaration: Collection[str]) -> Iterator[Problem]:
+    """Yield the parameters that cells besides the one that declares them set: a run is not begun
+    with another value than it was started with. Nothing of cells that are no Python.
+    """
+    for cell, source in _code_cells(notebook):
+        if cell.declares:
+            continue
+        with suppress(SyntaxError):
+            set_here = symtable.symtable(source, notebook.name, "exec").get_symbols()
+            for symbol in set_here:
+                if symbol.is_assigned() and symbol.get_name() in declaration:
+                    yield Problem(
+                        f"sets the parameter {symbol.get_name()}",
+                        f"{notebook.name}, cell {cell.id}",
+                        remedy="call it something else",
+                    )
 
 
 def reverts_last(notebook: Path) -> bool:
@@ -99,24 +121,24 @@ def _calls(notebook: Path) -> tuple[list[tuple[str, ast.Call]], list[Problem]]:
     """
     calls: list[tuple[str, ast.Call]] = []
     broken = []
-    for cell, source in _code(notebook):
+    for cell, source in _code_cells(notebook):
         try:
             tree = ast.parse(source)
         except SyntaxError as exc:
-            where = f"{notebook.name}, cell {cell}, line {exc.lineno}"
+            where = f"{notebook.name}, cell {cell.id}, line {exc.lineno}"
             found = (exc.text or "").rstrip("\n")
             broken.append(Problem(exc.msg, where, expected="Python", found=found))
             continue
-        calls += [(cell, node) for node in ast.walk(tree) if isinstance(node, ast.Call)]
+        calls += [(cell.id, node) for node in ast.walk(tree) if isinstance(node, ast.Call)]
     return calls, broken
 
 
-def _code(notebook: Path) -> Iterator[tuple[str, str]]:
-    """Yield the id of each code cell, and its text with IPython's magics turned into Python."""
+def _code_cells(notebook: Path) -> Iterator[tuple[Cell, str]]:
+    """Yield each code cell, and its text with IPython's magics turned into Python."""
     python = TransformerManager()
     for cell in notebooks.cells(notebook):
         if cell.kind == "code":
-            yield cell.id, python.transform_cell(cell.source)
+            yield cell, python.transform_cell(cell.source)
 
 
 def _method(call: ast.Call) -> str:
@@ -127,7 +149,7 @@ def _method(call: ast.Call) -> str:
     return ""
 
 
-def _named(call: ast.Call) -> str | None:
+def _block_name(call: ast.Call) -> str | None:
     """Return the block that `run.apply` is given, if the text tells."""
     match call.args:
         case [ast.Constant(value=str(name))]:

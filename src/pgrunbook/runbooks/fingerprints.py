@@ -79,9 +79,9 @@ class Sources:
 
 
 def of_code(notebook: Path, folder: Path) -> str:
-    """The SHA-256 of what a runbook runs, as it stands on the disk: of its notebook's code cells,
-    those of the parameters too, and of the SQL files in this folder, each under its name. Raises
-    Refused if the notebook is none.
+    """Return the SHA-256 of what a runbook runs, as it stands on the disk: of its notebook's code
+    cells, those of the parameters too, and of the SQL files in this folder, each under its name.
+    Raises Refused if the notebook is none.
     """
     parts = [cell.source for cell in notebooks.cells(notebook) if cell.kind == "code"]
     for path in sorted(folder.rglob("[!.]*.sql")):

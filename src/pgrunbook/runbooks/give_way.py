@@ -44,7 +44,7 @@ class Limits:
             raise Refused(problems=problems)
         stated: dict[str, Any] = {}
         for text in texts:
-            for name, value in _stated(text):
+            for name, value in _read_limits(text):
                 stated[name] = min(stated.get(name, value), value)  # `no` is less than `yes`
         return cls(**stated)
 
@@ -58,7 +58,7 @@ def check(text: str, where: str = "give way") -> Iterator[Problem]:
             words, value = match["words"], match["value"]
         if words not in _KINDS:
             remedy = f"{did_you_mean(words, _KINDS)}separate them by commas"
-            yield Problem("is no limit", where, _listed(), part, remedy)
+            yield Problem("is no limit", where, _all_limits(), part, remedy)
             continue
         field, example, read = _KINDS[words]
         try:
@@ -74,11 +74,11 @@ def states_lag(*texts: str) -> bool:
     """Return whether one of these texts limits how far a replica may be behind."""
     stated: set[str] = set()
     for text in texts:
-        stated.update(field for field, _ in _stated(text))
+        stated.update(field for field, _ in _read_limits(text))
     return "lag_ms" in stated
 
 
-def _stated(text: str) -> Iterator[tuple[str, Any]]:
+def _read_limits(text: str) -> Iterator[tuple[str, Any]]:
     """Yield the fields that a text states, with their values."""
     for part in _parts(text):
         match = _PART.fullmatch(part)
@@ -113,7 +113,7 @@ def _percent(text: str) -> int:
     return int(match[1])
 
 
-def _yes(text: str) -> bool:
+def _yes_or_no(text: str) -> bool:
     if text not in ("yes", "no"):
         raise ValueError("takes yes or no")
     return text == "yes"
@@ -126,9 +126,9 @@ _KINDS: Mapping[str, tuple[str, str, Callable[[str], Any]]] = {
     "WAL archive": ("archive_files", "32", int),
     "dead rows": ("dead_percent", "20%", _percent),
     "share": ("share_percent", "50%", _percent),
-    "vacuum": ("vacuum", "no", _yes),
+    "vacuum": ("vacuum", "no", _yes_or_no),
 }
 
 
-def _listed() -> str:
+def _all_limits() -> str:
     return "of " + ", ".join(f"{words} {example}" for words, (_, example, _) in _KINDS.items())

@@ -23,6 +23,7 @@ def problems(script: Script) -> Iterator[Problem]:
     """Yield what is wrong with the header of a file in `deploy/` or `revert/`."""
     for key in ("lock_timeout", "statement_timeout"):
         try:
+            # PostgreSQL would take 0, which is none: nobody may wait for ever
             milliseconds(script.header.get(key, "1s"))
         except ValueError as exc:
             yield Problem(str(exc), where=f"{script.name}, header {key}", found=script.header[key])

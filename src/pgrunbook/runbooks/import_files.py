@@ -85,6 +85,7 @@ def import_files(project: Project, folder: Path, name: str, *, dry_run: bool = F
             chosen.append((migration, cut.pieces))
         elif not cut.problems:
             notes.append(Note("is left out: it holds no statement", migration.deploy.file))
+    # a dry run writes them as well, elsewhere: what is wrong with them is told as they are read
     with _beside(project, dry_run=dry_run) as place:
         blocks, scripts = _write(chosen, place, notes)
         problems += _unusable(place, scripts, notes)
@@ -188,6 +189,7 @@ def _script(name: str, file: str, piece: Piece, header: dict[str, str]) -> _Writ
     above = [f"-- {key}: {value}" for key, value in header.items()]
     above += [f"-- imported: {source}", ""]
     above += [f"{setting};" for setting in piece.settings]
+    # those of the file: lines may end in a string, too
     end = "\r\n" if "\r\n" in piece.text else "\n"
     text = end.join([*above, piece.text, ""])
     before = text[: text.index(piece.text)] if piece.text else text
@@ -211,6 +213,7 @@ def _unusable(place: Path, scripts: dict[str, _Written], notes: list[Note]) -> I
 @contextmanager
 def _beside(project: Project, *, dry_run: bool) -> Iterator[Path]:
     """A folder for the scripts, from where they can be moved into the project at once."""
+    # on the file system of the project, so that it can be renamed; on a dry run anywhere
     root = None if dry_run else project.root
     temporary = Path(tempfile.mkdtemp(dir=root, prefix=".import-"))
     try:

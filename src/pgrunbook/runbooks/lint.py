@@ -14,12 +14,19 @@ from typing import Any, Self, TypeAlias
 from pglast import ast, enums
 
 from pgrunbook.errors import Problem, Refused
-from pgrunbook.runbooks import cells, kernel_spec, notebooks, pairs, parameters, squawk
+from pgrunbook.runbooks import (
+    cells,
+    kernel_spec,
+    notebooks,
+    pairs,
+    parameters,
+    squawk,
+    started_with,
+)
 from pgrunbook.runbooks.scripts import Script
 from pgrunbook.runbooks.source import KINDS, Source, block_paths
 from pgrunbook.sqltext.dangers import dangers
 from pgrunbook.sqltext.hazards import Danger, Hazard
-from pgrunbook.sqltext.placeholders import substitute
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -109,7 +116,8 @@ def _of_notebook(notebook: Path, sql: Path) -> Iterator[Finding]:
         problems += cells.problems(notebook, block_paths(sql / notebook.stem / "deploy"))
         problems += cells.missing_calls(notebook)
         problems += cells.secrets(notebook)
-        parameters.read_declaration(notebook)
+        started_with.require_not_executed(notebook)
+        problems += cells.set_again(notebook, parameters.read_declaration(notebook))
         kernel_spec.require(notebooks.kernel(notebook), notebook.name)
     except Refused as exc:
         problems += exc.problems
@@ -135,16 +143,16 @@ def _findings(folder: Path) -> Iterator[Finding]:
 
 def _squawk(script: Script, excluded: Mapping[str, str]) -> Iterator[Finding]:
     """squawk's view of a file, every placeholder filled in with its own name."""
-    sql = substitute(script.text, {name: name for name in script.variables}, bare='"')
     transaction = script.header.get("transaction") != "no"
-    for complaint in squawk.complaints(sql, script.name, excluded, transaction=transaction):
+    found = squawk.complaints(script.parsable, script.name, excluded, transaction=transaction)
+    for complaint in found:
         line, rule, message, remedy = complaint
         yield Finding(script.name, line, f"squawk:{rule}", message, remedy)
 
 
 # Those that are told of a deploy file without a database: what loses rows, keeps the application
 # from them, or breaks clients. A plan shows the others, which are ordinary, too.
-_TOLD = {*Hazard} - {
+_WITHOUT_DATABASE = {*Hazard} - {
     *(Hazard.DROPS_OTHER, Hazard.UPDATES_ROWS, Hazard.NOT_TRANSACTIONAL),
     *(Hazard.CHANGES_PRIVILEGES, Hazard.RUNS_CODE),
 }
@@ -155,12 +163,12 @@ def _dangers(script: Script) -> list[Danger]:
     return dangers(statements, transaction=script.header.get("transaction") != "no")
 
 
-def _dangerous(source: Source) -> Complaints:
+def _unaccepted_hazards(source: Source) -> Complaints:
     """Yield the hazards that no header accepts. One that depends on the target is no complaint."""
     for script in source.scripts("deploy"):
         found: dict[tuple[int, str], dict[str, None]] = {}
         for danger in _dangers(script):
-            told = danger.hazard in _TOLD and danger.hazard not in script.accepts
+            told = danger.hazard in _WITHOUT_DATABASE and danger.hazard not in script.accepts
             if told and not danger.doubts:
                 place = danger.line, f"{danger.thing} {danger.detail}".strip()
                 found.setdefault(place, {})[danger.hazard] = None
@@ -168,7 +176,7 @@ def _dangerous(source: Source) -> Complaints:
             yield script.name, line, f"{', '.join(names)}: {thing}"
 
 
-def _accepted_for_nothing(source: Source) -> Complaints:
+def _accepted_without_hazard(source: Source) -> Complaints:
     for script in source.scripts("deploy", "revert"):
         if not script.accepts:
             continue
@@ -189,14 +197,14 @@ def _without_header(source: Source) -> Complaints:
 
 def _without_comment(source: Source) -> Complaints:
     for script in source.scripts("deploy"):
-        commented = {_commented(statement.node) for statement in script.parsed}
+        commented = {_comment_target(statement.node) for statement in script.parsed}
         for statement in script.parsed:
-            for name in _named(statement.node):
+            for name in _created_names(statement.node):
                 if name not in commented:
                     yield script.name, statement.line, f"{'.'.join(name)} has no comment"
 
 
-def _named(node: Any) -> Iterator[tuple[str, ...]]:
+def _created_names(node: Any) -> Iterator[tuple[str, ...]]:
     """Yield the tables, as (table,), and the columns, as (table, column), that a
     statement makes.
     """
@@ -212,8 +220,8 @@ def _named(node: Any) -> Iterator[tuple[str, ...]]:
                     yield relation.relname, command.def_.colname
 
 
-def _commented(node: Any) -> tuple[str, ...]:
-    """Return what the statement gives a comment to, named as `_named` does."""
+def _comment_target(node: Any) -> tuple[str, ...]:
+    """Return what the statement gives a comment to, named as `_created_names` does."""
     match node:
         case ast.CommentStmt(objtype=enums.ObjectType.OBJECT_TABLE, object=name, comment=text) if (
             text
@@ -288,13 +296,13 @@ RULES = (
         "What loses rows, or keeps the application waiting, is nobody's oversight.",
         "change the statement, or say in the header that it is meant: -- accepts: with the names "
         "of the hazards, and the reason in -- why:",
-        _dangerous,
+        _unaccepted_hazards,
     ),
     Rule(
         "accepts",
         "A header that accepts more than the file does hides the next hazard.",
         "leave the name out of the header",
-        _accepted_for_nothing,
+        _accepted_without_hazard,
     ),
     Rule(
         "partners",

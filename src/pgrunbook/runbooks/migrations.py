@@ -76,6 +76,7 @@ def read(folder: Path) -> Folder:
     problems = [*_other_order(visible, folder)]
     steps: dict[str, Part] = {}
     undoing: dict[str, Part] = {}
+    # in lower case: `Down` is the partner of `up`
     stems = {path.relative_to(folder).with_suffix("").as_posix().lower() for path in files}
     for path in files:
         relative = PurePosixPath(path.relative_to(folder).with_suffix(""))
@@ -98,6 +99,7 @@ def read(folder: Path) -> Folder:
         problems.append(
             Problem("holds no SQL file", str(folder), remedy="name the folder of the migrations")
         )
+    # U1__x undoes V1__y, whatever they are called
     by_identity = {_identity(name): part for name, part in undoing.items()}
     ordered = []
     for name in sorted(steps, key=_order):
@@ -136,7 +138,10 @@ def _padded(name: str, version: str, widths: dict[int, int]) -> str:
 
 
 def _versioned(name: str) -> re.Match[str] | None:
-    return next(filter(None, (pattern.fullmatch(name) for pattern in _VERSIONED)), None)
+    for pattern in _VERSIONED:
+        if match := pattern.fullmatch(name):
+            return match
+    return None
 
 
 def _version(name: str) -> str:

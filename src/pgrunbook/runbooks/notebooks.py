@@ -25,6 +25,7 @@ class Cell:
     def of(cls, node: Mapping[str, Any]) -> Self:
         """Return a cell as the JSON has it."""
         tags = node["metadata"].get("tags", ())
+        # the format has a text, or a list of lines
         return cls(node.get("id", ""), node["cell_type"], "".join(node["source"]), tuple(tags))
 
     @property
@@ -47,6 +48,15 @@ def kernel(notebook: Path) -> str:
     with _reading(notebook):
         metadata = json.loads(notebook.read_text(encoding="utf-8")).get("metadata", {})
         return str(metadata.get("kernelspec", {}).get("name", ""))
+
+
+def given_before(notebook: Path) -> bool:
+    """Return whether it keeps what papermill was given for an earlier run. Raises Refused if the
+    file is none.
+    """
+    with _reading(notebook):
+        metadata = json.loads(notebook.read_text(encoding="utf-8")).get("metadata", {})
+        return bool(metadata.get("papermill", {}).get("parameters"))
 
 
 @contextmanager

@@ -41,10 +41,14 @@ def _digest(text: str) -> str:
     return text
 
 
-def _said(text: str) -> str:
+def _one_line(text: str) -> str:
     if text and (takes := controls.unfit(text)):
         raise ValueError(takes)
     return text
+
+
+# The machine may have no name for the user's id.
+_WHO = "say who does it: -p operator NAME for a run, --operator NAME for any other command"
 
 
 def require_said(**texts: str) -> None:
@@ -54,19 +58,22 @@ def require_said(**texts: str) -> None:
     problems = []
     for name, text in texts.items():
         if takes := controls.unfit(text):
-            problems.append(Problem(takes, where=name, found=ascii(text)))
+            remedy = _WHO if name == "operator" else ""
+            problems.append(Problem(takes, where=name, found=ascii(text), remedy=remedy))
     if problems:
         raise Refused("What is to be written does not say who, or why.", problems=problems)
 
 
 Mode = Literal["plan", "rehearse", "apply", "verify", "revert"]
 Duration = Annotated[str, AfterValidator(_duration)]
-Said = Annotated[str, AfterValidator(_said)]
+Said = Annotated[str, AfterValidator(_one_line)]
 
 
 class Parameters(BaseModel):
     """What every runbook takes. `own` holds what one runbook declares besides."""
 
+    # strict: nothing is converted, as a ticket 007 is no number; and the model is built when it is
+    # first used, which takes its time
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
     target: Annotated[str, Field(min_length=1)] = "embedded"
@@ -155,14 +162,19 @@ def papermill_parameters(nb: Mapping[str, Any]) -> Parameters:
 def values_given(declaration: Mapping[str, Any], namespace: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values that a kernel's namespace has for the declared parameters, and whatever
     else papermill injected.
-
-    papermill writes `# Parameters` over what it was given; `In` is where IPython keeps the cells
-    that have run.
     """
-    values = {name: namespace[name] for name in declaration if name in namespace}
+    named = {name: namespace[name] for name in declaration if name in namespace}
+    return injected(namespace) | named
+
+
+def injected(namespace: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what papermill has injected into a kernel with this namespace: it writes
+    `# Parameters` over that, and `In` is where IPython keeps the cells that have run.
+    """
+    values: dict[str, Any] = {}
     for cell in namespace.get("In", ()):
         if cell.startswith("# Parameters\n"):
-            values = read_assignments(cell, "injected-parameters") | values
+            values |= read_assignments(cell, "injected-parameters")
     return values
 
 
@@ -192,7 +204,7 @@ def validate(declaration: Mapping[str, Any], given: Mapping[str, Any]) -> Parame
     secret is refused and not repeated: a default that another value replaces too, for it is written
     all the same.
     """
-    misnamed = [name for name in declaration if _taken(name)]
+    misnamed = [name for name in declaration if _is_taken(name)]
     own = {}
     for name, default in declaration.items():
         if name not in _EVERYBODYS and name not in misnamed:
@@ -202,7 +214,7 @@ def validate(declaration: Mapping[str, Any], given: Mapping[str, Any]) -> Parame
     for name, value in [*declaration.items(), *given.items()]:
         if looks_secret({name: value}):
             secret.add(name)
-    values = {**declaration, **given}
+    values = {**declaration, **given}  # what is not given keeps its default
     problems = [_misnamed(name) for name in misnamed]
     problems += [_secret(name) for name in values if name in secret]
     for name in {*misnamed, *secret}:
@@ -238,7 +250,7 @@ def _model(own: str) -> type[Parameters]:
 _EVERYBODYS = frozenset(field.alias or name for name, field in Parameters.model_fields.items())
 
 
-def _taken(name: str) -> bool:
+def _is_taken(name: str) -> bool:
     """Return whether the model of the parameters has a use of its own for the name."""
     if name in _EVERYBODYS:
         return False
@@ -279,7 +291,7 @@ _TAKES = {
 
 def _problem(error: Any, known: list[str]) -> Problem:
     name = str(error["loc"][0])
-    if not name.isidentifier():
+    if not name.isidentifier():  # no declaration can have it
         what = (
             "cannot be the name of a parameter: papermill writes it into a cell as it stands, "
             "so that it is code"

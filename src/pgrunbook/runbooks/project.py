@@ -93,6 +93,7 @@ class Project:
         Raises Refused if there is none, or if its `pgrunbook.toml` cannot be read.
         """
         if given := os.environ.get("PGRUNBOOK_ROOT"):
+            # what is above it is another project, if it is one at all
             candidates: Sequence[Path] = [Path(given).resolve()]
         else:
             here = (start or Path.cwd()).resolve()
@@ -194,7 +195,7 @@ def _problem(error: Any) -> Problem:
     """Return what pydantic says of one setting. Its value is not repeated: it may be a password
     that somebody put there.
     """
-    table, *path = error["loc"]
+    table, *path = error["loc"]  # ("targets", "crm", "hazards", "drops_table")
     where = ".".join(map(str, error["loc"]))
     if error["type"] == "extra_forbidden":
         known = _TABLES[table] if path else Settings
@@ -208,7 +209,7 @@ def _problem(error: Any) -> Problem:
 
 def _of_policy(path: Sequence[str], where: str) -> Problem:
     """Return what is wrong with `hazards`: the name of one, or what is to be done about it."""
-    if path[-1:] == ["[key]"]:
+    if path[-1:] == ["[key]"]:  # as pydantic tells that it is the key that is wrong
         known = ", ".join(Hazard)
         remedy = f"{did_you_mean(path[0], Hazard)}correct the name"
         return Problem("no hazard is called so", where.removesuffix(".[key]"), known, "", remedy)

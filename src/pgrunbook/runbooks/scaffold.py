@@ -90,7 +90,7 @@ def _taken(project: Project) -> list[str]:
 
 
 def _require_word(name: str) -> None:
-    """The template's table is called so, unquoted."""
+    """Raise Refused for a reserved word: the template's table is called so, unquoted."""
     if name in RESERVED_KEYWORDS | TYPE_FUNC_NAME_KEYWORDS:
         remedy = f"add a word: {name}_lookup, say"
         problem = Problem(

@@ -139,7 +139,7 @@ class Script:
         """A checksum of the parse tree: comments, white space and the case of keywords do not
         count.
         """
-        tree = json.loads(parse_sql_json(self._parsable), object_hook=_without_places)
+        tree = json.loads(parse_sql_json(self.parsable), object_hook=_without_places)
         return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()
 
     def render(self, variables: Mapping[str, str]) -> str:
@@ -192,12 +192,14 @@ class Script:
     @cached_property
     def parsed(self) -> tuple[Statement, ...]:
         """The statements, with each placeholder read as an identifier of its own name."""
-        return statements(self._parsable, self.name)
+        return statements(self.parsable, self.name)
 
     @property
-    def _parsable(self) -> str:
+    def parsable(self) -> str:
+        """The text with each placeholder as an identifier of its own name."""
         if not self.variables:
             return self.text
+        # in quotes, as a name may be a word of SQL's
         return substitute(self.text, {name: name for name in self.variables}, bare='"')
 
     def _problems(self) -> Iterator[Problem]:
@@ -216,7 +218,7 @@ class Script:
         try:
             found = self.parsed
         except ParseError as exc:
-            yield syntax_problem(exc, self._parsable, self.name)
+            yield syntax_problem(exc, self.parsable, self.name)
             return
         if not found:
             yield Problem(

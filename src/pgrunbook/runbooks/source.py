@@ -99,6 +99,7 @@ class Source:
         script = self.deploy.get(name)
         if not isinstance(script, Script):
             raise Refused.of(f"no block is called {name!r}", expected=", ".join(self.deploy))
+        # what is shown has no header; the statements know their lines in the file, header and all
         sql = script.render(variables)
         parsed = script.statements_with(variables)
         needed: list[Need] = []
@@ -177,13 +178,13 @@ class Source:
             raise Refused.of("has no revert script", where=block.name, expected=file, remedy=remedy)
         sql, parsed = _fill(chosen)
         scripts = [script for script, _ in chosen]
-        undo = _block(block.name, scripts, sql, parsed, _concerned(block))
+        undo = _block(block.name, scripts, sql, parsed, _needs_of_undoing(block))
         return replace(
             undo, admits=block.admits, facts=undone, choices=block.choices, batching=batching
         )
 
 
-def _concerned(block: Block) -> Iterator[Need]:
+def _needs_of_undoing(block: Block) -> Iterator[Need]:
     """Yield the tables that a block makes, alters or maintains: what undoes it does, too."""
     if block.admits:
         yield Need(block.admits.table, "alter")
@@ -217,6 +218,7 @@ def _block(
     parsed: tuple[Statement, ...],
     needed: Iterable[Need],
 ) -> Block:
+    # variants of one block run as one: what the header of one says holds for all
     headers = [script.header for script in scripts]
     titles = dict.fromkeys(header.get("title", name) for header in headers)
     timeouts: dict[str, str] = {}
@@ -233,8 +235,8 @@ def _block(
         needs=tuple(dict.fromkeys(needed)),
         scripts=tuple(scripts),
         transaction=all(header.get("transaction") != "no" for header in headers),
-        search_path=_one(headers, "search_path"),
-        role=_one(headers, "role"),
+        search_path=_first_of(headers, "search_path"),
+        role=_first_of(headers, "role"),
         repeatable=any(header.get("repeatable") == "yes" for header in headers),
         timeouts=timeouts,
     )
@@ -244,7 +246,7 @@ def _batching(script: Script, variables: Mapping[str, str]) -> Batching | None:
     return Batching.of(script, variables) if "batch" in script.header else None
 
 
-def _one(headers: Iterable[Mapping[str, str]], key: str) -> str:
+def _first_of(headers: Iterable[Mapping[str, str]], key: str) -> str:
     """Return what the headers say: those of variants say the same, or nothing."""
     for header in headers:
         if key in header:

@@ -26,6 +26,7 @@ def problems(script: Script) -> Iterator[Problem]:
         yield Problem(
             "is neither yes nor no", where=f"{script.name}, header transaction", found=given
         )
+    # a variant lies in a folder: several of them are one block, and commit together
     if given == "no" and script.name.count("/") > 1:
         yield Problem(
             "a variant cannot run outside a transaction",
@@ -43,6 +44,7 @@ def problems(script: Script) -> Iterator[Problem]:
             yield Problem("cannot run inside a transaction", where, found=found, remedy=remedy)
         elif alone and (why := _blocks_others(statement.node)):
             yield Problem(why, where, found=found)
+        # a comment may stand behind the index that it is about
         elif not alone and given == "no" and not isinstance(statement.node, ast.CommentStmt):
             remedy = "move it to a block without the header `transaction: no`"
             yield Problem("can run inside a transaction", where, found=found, remedy=remedy)
@@ -56,12 +58,13 @@ def needs_no_transaction(node: Any) -> bool:
         case (
             ast.IndexStmt(concurrent=True)
             | ast.DropStmt(concurrent=True)
-            | ast.VacuumStmt(is_vacuumcmd=True)
+            | ast.VacuumStmt(is_vacuumcmd=True)  # ANALYZE alone is a VacuumStmt, too
         ):
             return True
         case ast.ReindexStmt(kind=kind, params=params):
+            # of a schema or a database, it commits after each table
             return kind in _WHOLE or _has(params, "concurrently")
-        case ast.AlterTableStmt(cmds=cmds):
+        case ast.AlterTableStmt(cmds=cmds):  # DETACH PARTITION … CONCURRENTLY
             return any(getattr(c.def_, "concurrent", False) for c in cmds)
     return isinstance(node, ast.CreatedbStmt | ast.DropdbStmt | ast.AlterSystemStmt)
 

@@ -29,7 +29,7 @@ from pgrunbook.controls import one_line
 from pgrunbook.errors import Failed, Problem, Refused, RunbookError, Verdict
 from pgrunbook.records import leaks, place
 from pgrunbook.records.how_it_ended import Ending, judge, judge_cut_off
-from pgrunbook.runbooks import credentials, kernel_spec, parameters
+from pgrunbook.runbooks import credentials, kernel_spec, parameters, started_with
 from pgrunbook.runbooks.parameters import RUN_ID
 from pgrunbook.runbooks.project import Project
 from pgrunbook.runner import ask_ledger, kernels, mask_parameters
@@ -129,7 +129,8 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
             with manager.unsaved():
                 manager.notebook_start()
             return ending_of(exc), ask_ledger.Answer()
-        with kernels.environment({RUN_ID: manager.run_id}):
+        told = {RUN_ID: manager.run_id, **started_with.environment(chosen)}
+        with kernels.environment(told):
             ending = cls._execute(
                 manager, kernel_name, rehearses=chosen.mode == "rehearse", **options
             )

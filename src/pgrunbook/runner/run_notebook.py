@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pgrunbook import signals
 from pgrunbook.errors import Refused, Verdict
 from pgrunbook.records import place
-from pgrunbook.runbooks import kernel_spec, notebooks, targets
+from pgrunbook.runbooks import kernel_spec, notebooks, started_with, targets
 from pgrunbook.runbooks.parameters import RUN_ID, Parameters
 from pgrunbook.runbooks.project import Project
 from pgrunbook.runner import kernels
@@ -41,10 +41,12 @@ def execute(
     """
     kernel_name = notebooks.kernel(notebook)
     kernel_spec.require(kernel_name, notebook.name)
+    started_with.require_not_executed(notebook)
     run_id = str(uuid.uuid4())
+    own = {RUN_ID: run_id, "PGRUNBOOK_ROOT": str(project.root)}
     with (
         contextlib.chdir(project.root),
-        kernels.environment({RUN_ID: run_id, "PGRUNBOOK_ROOT": str(project.root)}),
+        kernels.environment(own | started_with.environment(chosen)),
         # early: while it starts, papermill and the rest are imported here
         kernels.start_kernel(kernel_name) as kernel,
     ):

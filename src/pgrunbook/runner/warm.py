@@ -24,7 +24,7 @@ from pgrunbook import signals
 from pgrunbook.errors import Refused, RunbookError, Verdict
 from pgrunbook.records.how_it_ended import Ending
 from pgrunbook.records.record import Record
-from pgrunbook.runbooks import kernel_spec, notebooks, parameters, targets
+from pgrunbook.runbooks import kernel_spec, notebooks, parameters, started_with, targets
 from pgrunbook.runbooks.parameters import RUN_ID, Parameters
 from pgrunbook.runbooks.project import Project
 from pgrunbook.runner import engine, kernels, run_notebook
@@ -51,6 +51,7 @@ class WarmWorker:
         self.project, self.notebook = project, notebook
         self._kernel = notebooks.kernel(notebook)
         kernel_spec.require(self._kernel, notebook.name)
+        started_with.require_not_executed(notebook)
         run_notebook.register_engine()
         self._declared = parameters.read_declaration(notebook)
         self._loaded = remove_error_markers(load_notebook_node(str(notebook)))

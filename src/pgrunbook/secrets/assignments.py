@@ -36,7 +36,7 @@ def kind_of_secret(before: Sequence[str], value: str) -> str:
     """Return what the constant is, if it is a secret; empty if it is none. `before` are the tokens
     in front of it, as they are written.
     """
-    name = _named(before)
+    name = _receiver(before)
     # of a setting with a prefix, `app.password`, the last part counts
     if _NAME.fullmatch(name.rpartition(".")[2]):
         return "" if _is_nothing(value) else "a password"
@@ -52,7 +52,7 @@ def kind_of_secret(before: Sequence[str], value: str) -> str:
     return ""
 
 
-def _named(before: Sequence[str]) -> str:
+def _receiver(before: Sequence[str]) -> str:
     """Return what the constant is given to: `password 'x'`, `password => 'x'`, `SET app.password =
     'x'`, `set_config('app.password', 'x'`. A column is not: `password = 'x'`.
     """

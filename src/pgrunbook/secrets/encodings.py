@@ -51,7 +51,7 @@ def _any(characters: Iterable[str]) -> str:
     alternatives = []
     for form in sorted(forms, key=len, reverse=True):
         if not form.isspace():
-            alternatives.append(_written(form))
+            alternatives.append(_broken_form(form))
     return f"(?:{'|'.join(alternatives)})"
 
 
@@ -61,7 +61,7 @@ _CODE = r"\[[\d;]*[A-Za-z]"
 _BROKEN = rf"\s++|\x1b{_CODE}|<wbr>"
 
 
-def _written(form: str) -> str:
+def _broken_form(form: str) -> str:
     """Return a regular expression for what stands for a character, broken anywhere. It takes time
     in proportion to the text: what breaks it is no part of a form.
     """
@@ -69,8 +69,8 @@ def _written(form: str) -> str:
 
 
 @cache
-def _form(form: str) -> re.Pattern[str]:
-    return re.compile(_written(form))
+def _pattern(form: str) -> re.Pattern[str]:
+    return re.compile(_broken_form(form))
 
 
 # What may come between two characters of a secret, which may be written in any form itself.
@@ -109,7 +109,7 @@ class EncodedSecret:
         for number, character in enumerate(self.characters):
             starts = ends if number == 0 else self._skipped(text, ends)
             ends = set()
-            for form in map(_form, _forms(character)):
+            for form in map(_pattern, _forms(character)):
                 found = [form.match(text, at) for at in starts]
                 ends.update(match.end() for match in found if match)
             if not ends:

@@ -38,7 +38,7 @@ def search_text(text: str, secrets: Sequence[str], where: str, *, sql: bool = Fa
     A secret that is short or an ordinary word is found where it stands as one (`password=abc`): by
     itself it stands in any text by chance.
     """
-    return [Leak(where, what) for what in _found(text, secrets, sql)]
+    return [Leak(where, what) for what in _leaks(text, secrets, sql)]
 
 
 def leaks_in_value(value: Any, secrets: Sequence[str], *, sql: bool = False) -> tuple[str, ...]:
@@ -47,7 +47,7 @@ def leaks_in_value(value: Any, secrets: Sequence[str], *, sql: bool = False) -> 
     """
     leaks: dict[str, None] = {}
     for text in _texts(value, sql=sql):
-        leaks |= dict.fromkeys(_found(text, secrets, sql))
+        leaks |= dict.fromkeys(_leaks(text, secrets, sql))
     return tuple(leaks)
 
 
@@ -88,14 +88,14 @@ def _pair(key: str, value: Any) -> str:
     return f"{key!r}: {value!r}" if isinstance(value, _PLAIN) else ""
 
 
-def _found(text: str, secrets: Sequence[str], sql: bool = False) -> tuple[str, ...]:
+def _leaks(text: str, secrets: Sequence[str], sql: bool = False) -> tuple[str, ...]:
     """Return what leaks from the text."""
-    return _remembered(text, tuple(secrets), sql)
+    return _search(text, tuple(secrets), sql)
 
 
 # a record is searched while it comes into being, and once more before it is sealed
 @lru_cache(maxsize=100_000)
-def _remembered(text: str, secrets: tuple[str, ...], sql: bool) -> tuple[str, ...]:
+def _search(text: str, secrets: tuple[str, ...], sql: bool) -> tuple[str, ...]:
     leaks: dict[str, None] = {}
     if holds(text, secrets):
         leaks[KNOWN] = None
@@ -110,8 +110,8 @@ def _remembered(text: str, secrets: tuple[str, ...], sql: bool) -> tuple[str, ..
 
 def forget() -> None:
     """Forget what texts of earlier records held, once that is much: for who makes many."""
-    if _remembered.cache_info().currsize > _KEPT:
-        _remembered.cache_clear()
+    if _search.cache_info().currsize > _KEPT:
+        _search.cache_clear()
 
 
 _KEPT = 20_000
@@ -123,40 +123,40 @@ def clean(value: Any, secrets: Sequence[str], *, sql: bool = False) -> Any:
         cleaned: dict[str, Any] = {}
         for key, inner in value.items():
             shown = MASK
-            if sql or not names_secret(key) or not _found(_pair(key, inner), ()):
+            if sql or not names_secret(key) or not _leaks(_pair(key, inner), ()):
                 shown = clean(inner, secrets, sql=sql)
-            cleaned[_unused(_mask(key, secrets, sql), cleaned)] = shown
+            cleaned[_unused_key(_mask(key, secrets, sql), cleaned)] = shown
         return cleaned
     if isinstance(value, list | tuple):
         parts = [clean(part, secrets, sql=sql) for part in value]
         # a secret that is spread over them is in none of them
-        if any(_found(text, secrets, sql) for text in _texts(parts, sql=sql)):
+        if any(_leaks(text, secrets, sql) for text in _texts(parts, sql=sql)):
             return [_note(secrets)]
         return parts
     if isinstance(value, str):
         return _mask(value, secrets, sql)
-    if isinstance(value, _PLAIN) and _found(str(value), secrets, sql):
+    if isinstance(value, _PLAIN) and _leaks(str(value), secrets, sql):
         return MASK
     return value
 
 
 def _mask(text: str, secrets: Sequence[str], sql: bool) -> str:
     """Return the text without its leaks; nothing of it, if what is left still holds one."""
-    if not _found(text, secrets, sql):
+    if not _leaks(text, secrets, sql):
         return text
     cleaned = text
     for secret in encoded_secrets(secrets):
         cleaned = secret.mask(cleaned)
     cleaned = mask_shapes(cleaned, sql=sql)
-    return _note(secrets) if _found(cleaned, secrets, sql) else cleaned
+    return _note(secrets) if _leaks(cleaned, secrets, sql) else cleaned
 
 
 def _note(secrets: Sequence[str]) -> str:
     """Return what to write in place of a text; it may be that a secret is a part of our note."""
-    return MASK if _found(WITHHELD, secrets) else WITHHELD
+    return MASK if _leaks(WITHHELD, secrets) else WITHHELD
 
 
-def _unused(key: str, used: Mapping[str, Any]) -> str:
+def _unused_key(key: str, used: Mapping[str, Any]) -> str:
     """Return the key, with a number if another one looks like it now that both are masked."""
     name, number = key, 2
     while key in used:

@@ -48,7 +48,7 @@ def places(node: ast.Node, table: str, key: Sequence[str]) -> list[Place]:
     """Return the bounds of a statement in the order of its text; `key` are the columns of the table
     that are to be compared.
     """
-    found = _Bounds(_Named.of(node, table), key).of_statement(node)
+    found = _Bounds(_TableNames.of(node, table), key).of_statement(node)
     return sorted(found, key=lambda place: place.location)
 
 
@@ -71,7 +71,7 @@ class _Bounds:
     statement itself or in a query that gives it its rows.
     """
 
-    def __init__(self, named: _Named, key: Sequence[str]) -> None:
+    def __init__(self, named: _TableNames, key: Sequence[str]) -> None:
         self._names = named.found
         self._queries = [*named.queries]
         self._key = [*key]
@@ -91,9 +91,9 @@ class _Bounds:
                 for each in node:
                     yield from self._of(each, part)
             case ast.ColumnRef():
-                yield from _marked(node, Use.OTHER)
+                yield from _find_marks(node, Use.OTHER)
             case ast.A_Expr() if part is _Part.HOLDS and self._compares(node):
-                yield from _marked(node.rexpr, Use.COMPARED)
+                yield from _find_marks(node.rexpr, Use.COMPARED)
             case ast.FuncCall(args=args):
                 for each in args or ():
                     yield from self._argument(each)
@@ -139,7 +139,7 @@ class _Bounds:
         while isinstance(inner, ast.NamedArgExpr | ast.TypeCast):
             inner = inner.arg
         if isinstance(inner, ast.ColumnRef):
-            yield from _marked(inner, Use.ARGUMENT)
+            yield from _find_marks(inner, Use.ARGUMENT)
         else:
             yield from self._of(node, _Part.ELSE)
 
@@ -147,7 +147,7 @@ class _Bounds:
         """Return whether it is `key > :from` or `key <= :to`."""
         if node.kind != A_Expr_Kind.AEXPR_OP:
             return False
-        for place in _marked(node.rexpr, Use.COMPARED):
+        for place in _find_marks(node.rexpr, Use.COMPARED):
             operator = node.name[-1].sval
             return operator == _OPERATORS[place.name] and self._columns(node.lexpr) == self._key
         return False
@@ -166,7 +166,7 @@ class _Bounds:
         return ""
 
 
-class _Named(Visitor):  # type: ignore[misc]
+class _TableNames(Visitor):  # type: ignore[misc]
     """The names that a statement gives a table, and those of its queries in WITH."""
 
     def __init__(self, table: str) -> None:
@@ -196,7 +196,7 @@ def _limits(places: Sequence[Place]) -> bool:
     return {place.name for place in places if place.use is Use.COMPARED} == {*MARKS}
 
 
-def _marked(node: object, use: Use) -> Iterator[Place]:
+def _find_marks(node: object, use: Use) -> Iterator[Place]:
     match node:
         case ast.ColumnRef(fields=(ast.String(sval=name),)) if name in MARKS.values():
             yield Place(node.location, name.removeprefix("pgrunbook "), use)

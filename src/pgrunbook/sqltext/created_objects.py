@@ -62,16 +62,16 @@ class CreatedObject:
             return self._renamed_back()
         if self.kind in _PARTS:
             whole = f"{_PARTS[self.kind]} {self._qualified(self.parent)}"
-            part = f"{_KEYWORDS[self.kind]} IF EXISTS {_quoted(self.name)}"
+            part = f"{_KEYWORDS[self.kind]} IF EXISTS {_quote(self.name)}"
             return f"ALTER {whole} DROP {part} CASCADE"
         return f"DROP {self._keyword} IF EXISTS {self._named(self.name)} CASCADE"
 
     def _renamed_back(self) -> str:
-        to = f"{_quoted(self.name)} TO {_quoted(self.was)}"
+        to = f"{_quote(self.name)} TO {_quote(self.was)}"
         if self.kind in _PARTS:
             part = _KEYWORDS[self.kind]
             return f"ALTER {_PARTS[self.kind]} {self._qualified(self.parent)} RENAME {part} {to}"
-        return f"ALTER {self._keyword} {self._named(self.name)} RENAME TO {_quoted(self.was)}"
+        return f"ALTER {self._keyword} {self._named(self.name)} RENAME TO {_quote(self.was)}"
 
     @property
     def _keyword(self) -> str:
@@ -79,13 +79,13 @@ class CreatedObject:
 
     def _named(self, name: str) -> str:
         if self.kind in _OF_A_TABLE:
-            return f"{_quoted(name)} ON {self._qualified(self.parent)}"
+            return f"{_quote(name)} ON {self._qualified(self.parent)}"
         if self.kind in _WITH_ARGUMENTS:
             return f"{self._qualified(name)}({self.arguments})"
         return self._qualified(name)
 
     def _qualified(self, name: str) -> str:
-        return ".".join(_quoted(part) for part in (self.schema, name) if part)
+        return ".".join(_quote(part) for part in (self.schema, name) if part)
 
 
 def created_objects(*statements: ast.Node) -> list[CreatedObject]:
@@ -144,27 +144,27 @@ def _of_statement(node: Any) -> Iterator[CreatedObject]:
             index = _part("index", node.relation, node.idxname)
             yield replace(index, lenient=bool(node.if_not_exists))
         case ast.AlterTableStmt():
-            yield from _altered(node)
+            yield from _by_alter_table(node)
         case ast.RenameStmt():
-            yield from _renamed(node)
+            yield from _by_rename(node)
         case ast.CreateSchemaStmt():
-            yield from _schema(node)
+            yield from _by_create_schema(node)
         case ast.CreateFunctionStmt():
-            yield _function(node)
+            yield _by_create_function(node)
         case ast.DefineStmt():
-            yield from _defined(node)
+            yield from _by_define(node)
         case ast.CompositeTypeStmt():
             yield _relation("type", node.typevar)
         case ast.CreateEnumStmt() | ast.CreateRangeStmt():
-            yield _named("type", node.typeName)
+            yield _by_names("type", node.typeName)
         case ast.CreateDomainStmt():
-            yield _named("domain", node.domainname)
+            yield _by_names("domain", node.domainname)
         case ast.AlterDomainStmt(subtype="C"):
-            domain = _named("domain", node.typeName)
+            domain = _by_names("domain", node.typeName)
             name = node.def_.conname or ""
             yield CreatedObject("domain constraint", domain.schema, name, domain.name)
         case ast.CreateStatsStmt():
-            statistics = _named("statistics object", node.defnames or ("",))
+            statistics = _by_names("statistics object", node.defnames or ("",))
             yield replace(statistics, lenient=bool(node.if_not_exists))
         case ast.CreateTrigStmt():
             trigger = _part("trigger", node.relation, node.trigname)
@@ -204,24 +204,24 @@ def _part(kind: str, table: ast.RangeVar, name: str | None) -> CreatedObject:
     return CreatedObject(kind, table.schemaname or "", name or "", table.relname)
 
 
-def _named(kind: str, names: Sequence[Any]) -> CreatedObject:
+def _by_names(kind: str, names: Sequence[Any]) -> CreatedObject:
     """Return an object by its names: of a catalog, a schema and its own, the last two count."""
     *others, name = [each if isinstance(each, str) else each.sval for each in names]
     schema = others[-1] if others else ""
     return CreatedObject(kind, schema, name)
 
 
-def _altered(node: ast.AlterTableStmt) -> Iterator[CreatedObject]:
+def _by_alter_table(node: ast.AlterTableStmt) -> Iterator[CreatedObject]:
     for command in node.cmds:
         match command.subtype:
             case AlterTableType.AT_AddColumn:
                 column = _part("table column", node.relation, command.def_.colname)
                 yield replace(column, lenient=bool(command.missing_ok))
             case AlterTableType.AT_AddConstraint:
-                yield _part("table constraint", node.relation, _constraint(node, command.def_))
+                yield _part("table constraint", node.relation, _constraint_name(node, command.def_))
 
 
-def _constraint(node: ast.AlterTableStmt, constraint: ast.Constraint) -> str | None:
+def _constraint_name(node: ast.AlterTableStmt, constraint: ast.Constraint) -> str | None:
     """Its name; that of a primary key, of which a table has one, can be told without."""
     name: str | None = constraint.conname
     if constraint.contype is ConstrType.CONSTR_PRIMARY and not name:
@@ -251,7 +251,7 @@ _SUBNAMED = {
 }
 
 
-def _renamed(node: ast.RenameStmt) -> Iterator[CreatedObject]:
+def _by_rename(node: ast.RenameStmt) -> Iterator[CreatedObject]:
     kind = node.renameType
     if kind in _RELATIONS:
         relation = _relation(_RELATIONS[kind], node.relation)
@@ -259,18 +259,18 @@ def _renamed(node: ast.RenameStmt) -> Iterator[CreatedObject]:
     elif kind in _SUBNAMED:
         yield replace(_part(_SUBNAMED[kind], node.relation, node.newname), was=node.subname)
     elif kind in _CALLED:
-        named = _named(_CALLED[kind], node.object.objname)
+        named = _by_names(_CALLED[kind], node.object.objname)
         arguments = ", ".join(map(RawStream(), node.object.objargs or ()))
         yield replace(named, name=node.newname, was=named.name, arguments=arguments)
     elif kind is ObjectType.OBJECT_SCHEMA:
         yield CreatedObject("schema", "", node.newname, was=node.subname)
     elif kind in _BY_NAME and isinstance(node.object, tuple):
-        named = _named(_BY_NAME[kind], node.object)
+        named = _by_names(_BY_NAME[kind], node.object)
         yield replace(named, name=node.newname, was=named.name)
 
 
-def _schema(node: ast.CreateSchemaStmt) -> Iterator[CreatedObject]:
-    name = node.schemaname or node.authrole.rolename
+def _by_create_schema(node: ast.CreateSchemaStmt) -> Iterator[CreatedObject]:
+    name = node.schemaname or node.authrole.rolename  # CREATE SCHEMA AUTHORIZATION role
     yield CreatedObject("schema", "", name, lenient=bool(node.if_not_exists))
     for element in node.schemaElts or ():
         for inside in _of_statement(element):
@@ -285,7 +285,7 @@ _INPUTS = (
 )
 
 
-def _function(node: ast.CreateFunctionStmt) -> CreatedObject:
+def _by_create_function(node: ast.CreateFunctionStmt) -> CreatedObject:
     """Return a function, which is known by the types of what goes in; or a procedure, which is
     known by those that come out, too.
     """
@@ -298,7 +298,7 @@ def _function(node: ast.CreateFunctionStmt) -> CreatedObject:
             types.append(printed)
         elif node.is_procedure and parameter.mode is not of_table:
             types.append(f"OUT {printed}")
-    named = _named(kind, node.funcname)
+    named = _by_names(kind, node.funcname)
     return replace(named, arguments=", ".join(types), replaces=bool(node.replace))
 
 
@@ -311,19 +311,20 @@ _DEFINED = {
 }
 
 
-def _defined(node: ast.DefineStmt) -> Iterator[CreatedObject]:
+def _by_define(node: ast.DefineStmt) -> Iterator[CreatedObject]:
     if kind := _DEFINED.get(node.kind):
-        named = replace(_named(kind, node.defnames), lenient=bool(node.if_not_exists))
-        yield replace(named, arguments=_aggregated(node), replaces=bool(node.replace))
+        named = replace(_by_names(kind, node.defnames), lenient=bool(node.if_not_exists))
+        yield replace(named, arguments=_aggregate_arguments(node), replaces=bool(node.replace))
 
 
-def _aggregated(node: ast.DefineStmt) -> str:
+def _aggregate_arguments(node: ast.DefineStmt) -> str:
     if node.kind is not ObjectType.OBJECT_AGGREGATE or not node.args:
         return ""
+    # behind the list stands how many of them are direct arguments, of an ordered-set aggregate
     arguments = node.args[0] or ()
     return ", ".join(RawStream()(argument.argType) for argument in arguments) or "*"
 
 
-def _quoted(name: str) -> str:
+def _quote(name: str) -> str:
     quoted: str = maybe_double_quote_name(name)
     return quoted

@@ -38,11 +38,11 @@ def dangers(
         for danger in _of(node, line):
             if (danger.thing.schema, danger.thing.name) not in made:
                 found.append(danger)
-        made.update(_made(node))
+        made.update(_created_relations(node))
     return list(dict.fromkeys(found))
 
 
-def _made(node: ast.Node) -> Iterator[tuple[str, str]]:
+def _created_relations(node: ast.Node) -> Iterator[tuple[str, str]]:
     """Yield the schemas and names of the relations that a statement makes for certain."""
     match node:
         case ast.CreateStmt(relation=made, if_not_exists=False):
@@ -60,7 +60,9 @@ def _of(node: ast.Node, line: int) -> Iterator[Danger]:
             yield from alter_table.dangers(node, line)
         case ast.DropStmt(removeType=kind, objects=objects, behavior=behavior):
             for each in objects:
-                yield Danger(_dropping(kind), thing_named(kind, each), line, (), _cascade(behavior))
+                yield Danger(
+                    _drop_hazard(kind), thing_named(kind, each), line, (), _cascade(behavior)
+                )
         case ast.TruncateStmt(relations=relations, behavior=behavior):
             for each in relations:
                 table = relation("table", each)
@@ -77,7 +79,7 @@ def _of(node: ast.Node, line: int) -> Iterator[Danger]:
                     yield Danger(hazard, thing, line, doubts)
 
 
-def _dropping(kind: int) -> Hazard:
+def _drop_hazard(kind: int) -> Hazard:
     if kind in (ObjectType.OBJECT_TABLE, ObjectType.OBJECT_FOREIGN_TABLE):
         return Hazard.DROPS_TABLE
     return Hazard.DROPS_OTHER
@@ -150,14 +152,14 @@ def _of_storage(node: ast.Node) -> Found:
             yield Hazard.REWRITES_TABLE, relation("materialized view", view), ()
             yield Hazard.LOCKS_OUT_READS, relation("materialized view", view), ()
         case ast.ClusterStmt(relation=ast.RangeVar() as table):
-            yield from _rewritten(table)
+            yield from _rewrites(table)
         case ast.VacuumStmt(options=options, rels=tables):
             if any(each.defname == "full" for each in options or ()):
                 for each in tables or ():
-                    yield from _rewritten(each.relation)
+                    yield from _rewrites(each.relation)
 
 
-def _rewritten(table: ast.RangeVar) -> Found:
+def _rewrites(table: ast.RangeVar) -> Found:
     yield Hazard.REWRITES_TABLE, relation("table", table), ()
     yield Hazard.LOCKS_OUT_READS, relation("table", table), ()
 

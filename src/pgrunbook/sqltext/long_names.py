@@ -32,11 +32,11 @@ def collisions(
         written = _long_names(text)
         if not written and not made:
             continue
-        for key in _freed(node):
+        for key in _freed_names(node):
             for space, name in [*made]:
                 if name == key:
                     del made[space, name]
-        for (space, name), times in Counter(_names(node)).items():
+        for (space, name), times in Counter(_created_names(node)).items():
             own_names = written.get(name, [])
             if times < len(own_names):  # which of them it is, the tree does not say
                 continue
@@ -65,23 +65,23 @@ def _long_names(text: str) -> dict[str, list[str]]:
     return found
 
 
-def _names(node: ast.Node) -> Iterator[tuple[_Space, str]]:
+def _created_names(node: ast.Node) -> Iterator[tuple[_Space, str]]:
     """Yield the names that a statement makes, each with its space."""
     match node:
         case ast.CreateStmt(relation=table, tableElts=elements):
             yield ("relation", table.schemaname or ""), table.relname
             for element in elements or ():
-                yield from _of_element(table, element)
+                yield from _element_name(table, element)
         case ast.IndexStmt(relation=table, idxname=str() as name):
             yield ("relation", table.schemaname or ""), name
         case ast.ViewStmt(view=made) | ast.CreateSeqStmt(sequence=made):
             yield ("relation", made.schemaname or ""), made.relname
         case ast.AlterTableStmt(relation=table, cmds=commands):
             for command in commands:
-                yield from _of_element(table, command.def_)
+                yield from _element_name(table, command.def_)
 
 
-def _of_element(table: ast.RangeVar, element: ast.Node) -> Iterator[tuple[_Space, str]]:
+def _element_name(table: ast.RangeVar, element: ast.Node) -> Iterator[tuple[_Space, str]]:
     match element:
         case ast.ColumnDef(colname=str() as name):
             yield ("column", table.relname), name
@@ -89,7 +89,7 @@ def _of_element(table: ast.RangeVar, element: ast.Node) -> Iterator[tuple[_Space
             yield ("constraint", table.relname), name
 
 
-def _freed(node: ast.Node) -> Iterator[str]:
+def _freed_names(node: ast.Node) -> Iterator[str]:
     """Yield the names that a statement gives up."""
     match node:
         case ast.DropStmt(objects=objects):

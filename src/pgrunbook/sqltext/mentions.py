@@ -71,6 +71,21 @@ def is_plain(node: ast.Node) -> bool:
     return isinstance(node, _PLAIN)
 
 
+# GRANT locks no table, and what makes a type or a function has no relation to lock.
+_LOCKING = (ast.CreateStmt, ast.IndexStmt, ast.AlterTableStmt)
+_COMMENTED = (ObjectType.OBJECT_TABLE, ObjectType.OBJECT_COLUMN, ObjectType.OBJECT_INDEX)
+
+
+def locks_what_it_changes(node: ast.Node) -> bool:
+    """Return whether all that a statement writes to the catalogs is about relations that it locks
+    until its transaction ends, or about their row types. A function in a default, a CHECK or an
+    index might do more: none is expected to change a schema.
+    """
+    if isinstance(node, ast.CommentStmt):
+        return node.objtype in _COMMENTED
+    return isinstance(node, _LOCKING)
+
+
 class _Relations(Visitor):  # type: ignore[misc]  # pglast leaves it without types
     def __init__(self) -> None:
         self.found: set[Relation] = set()
@@ -96,15 +111,15 @@ class _Relations(Visitor):  # type: ignore[misc]  # pglast leaves it without typ
 
     def visit_CommentStmt(self, _: Any, comment: ast.CommentStmt) -> None:
         """Called by pglast for COMMENT ON."""
-        self.found.update(_named(comment.objtype, comment.object))
+        self.found.update(_relation(comment.objtype, comment.object))
 
     def visit_DropStmt(self, _: Any, drop: ast.DropStmt) -> None:
         """Called by pglast for DROP."""
         for name in drop.objects:
-            self.found.update(_named(drop.removeType, name))
+            self.found.update(_relation(drop.removeType, name))
 
 
-def _named(kind: ObjectType, name: Any) -> Iterator[Relation]:
+def _relation(kind: ObjectType, name: Any) -> Iterator[Relation]:
     if kind not in _OWN_NAMES or not isinstance(name, tuple):
         return
     match [part.sval for part in name[: len(name) - _OWN_NAMES[kind]]]:

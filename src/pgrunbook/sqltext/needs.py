@@ -62,14 +62,14 @@ def alters(node: ast.Node) -> bool:
 def _needs(node: Any) -> Iterator[Need]:
     match node:
         case ast.CreateStmt(tableElts=elements):
-            yield from _referenced(elements or ())
+            yield from _of_foreign_keys(elements or ())
         case ast.IndexStmt(relation=table, indexParams=elements):
             yield Need(table.relname, "maintain")
             for element in elements:
                 if element.name:  # else it is an expression
                     yield Need(table.relname, "maintain", element.name)
         case ast.AlterTableStmt(objtype=ObjectType.OBJECT_TABLE) if not alters(node):
-            yield from _altered(node)
+            yield from _of_alter_table(node)
         case ast.CommentStmt(objtype=ObjectType.OBJECT_TABLE, object=(table,)):
             yield Need(table.sval, "alter")
         case ast.CommentStmt(objtype=ObjectType.OBJECT_COLUMN, object=(table, column)):
@@ -81,17 +81,17 @@ def _needs(node: Any) -> Iterator[Need]:
                 yield Need(each.relation.relname, "maintain")
 
 
-def _altered(node: ast.AlterTableStmt) -> Iterator[Need]:
+def _of_alter_table(node: ast.AlterTableStmt) -> Iterator[Need]:
     if not node.missing_ok:
         yield Need(node.relation.relname, "alter")
     elements = [command.def_ for command in node.cmds]
-    yield from _referenced(elements)
+    yield from _of_foreign_keys(elements)
     for each in elements:
         if isinstance(each, ast.PartitionCmd):
             yield Need(each.name.relname, "alter")
 
 
-def _referenced(elements: Iterable[ast.Node]) -> Iterator[Need]:
+def _of_foreign_keys(elements: Iterable[ast.Node]) -> Iterator[Need]:
     """Yield what foreign keys refer to. The type of a column that is there already is not known
     here.
     """
@@ -100,13 +100,15 @@ def _referenced(elements: Iterable[ast.Node]) -> Iterator[Need]:
     types = {column.colname: RawStream()(column.typeName) for column in columns}
     for column in columns:
         for constraint in column.constraints or ():
-            yield from _key(constraint, [column.colname], types)
+            yield from _of_foreign_key(constraint, [column.colname], types)
     for constraint in constraints:
         own = [name.sval for name in constraint.fk_attrs or ()]
-        yield from _key(constraint, own, types)
+        yield from _of_foreign_key(constraint, own, types)
 
 
-def _key(constraint: ast.Constraint, own: Sequence[str], types: dict[str, str]) -> Iterator[Need]:
+def _of_foreign_key(
+    constraint: ast.Constraint, own: Sequence[str], types: dict[str, str]
+) -> Iterator[Need]:
     if constraint.contype is not ConstrType.CONSTR_FOREIGN:
         return
     table = constraint.pktable.relname

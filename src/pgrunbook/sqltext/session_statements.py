@@ -40,10 +40,10 @@ def find_misplaced(nodes: Sequence[ast.Node], *, kept: bool) -> Iterator[tuple[i
     """
     dropped: set[str] = set()
     for node in nodes:
-        dropped.update(_dropped(node))
+        dropped.update(_dropped_names(node))
     for number, node in enumerate(nodes):
-        what, remedy = _misplaced(node, kept=kept)
-        name = _temporary(node)
+        what, remedy = _complaint(node, kept=kept)
+        name = _temporary_name(node)
         if what:
             yield number, what, remedy
         elif kept and name and name not in dropped:
@@ -51,7 +51,7 @@ def find_misplaced(nodes: Sequence[ast.Node], *, kept: bool) -> Iterator[tuple[i
             yield number, what, _DROPPED
 
 
-def _misplaced(node: ast.Node, *, kept: bool) -> tuple[str, str]:
+def _complaint(node: ast.Node, *, kept: bool) -> tuple[str, str]:
     """Return what is wrong with a statement, and what to do about it; empty texts if nothing is."""
     match node:
         case ast.TransactionStmt():
@@ -70,6 +70,8 @@ def _misplaced(node: ast.Node, *, kept: bool) -> tuple[str, str]:
             return f"changes the session: it {_OUTLIVES}", "delete the statement"
         case ast.ListenStmt() | ast.UnlistenStmt() if kept:
             return f"changes the session: it {_OUTLIVES}", "delete the statement"
+        case ast.ClosePortalStmt(portalname=None) if kept:
+            return "closes the cursors of the run, too", "close each cursor by its name"
         case ast.DeclareCursorStmt(options=options) if options & CURSOR_OPT_HOLD:
             return f"changes the session: it {_OUTLIVES}", "leave WITH HOLD out"
     if kept and _Settings.found(node):
@@ -78,7 +80,7 @@ def _misplaced(node: ast.Node, *, kept: bool) -> tuple[str, str]:
 
 
 def _of_transaction(node: ast.VariableSetStmt) -> bool:
-    """Whether it says how the transaction goes: its isolation, or that it only reads."""
+    """Return whether it says how the transaction goes: its isolation, or that it only reads."""
     if node.kind == VariableSetKind.VAR_SET_MULTI:
         return True
     name = (node.name or "").lower()
@@ -121,7 +123,7 @@ class _Settings(Visitor):  # type: ignore[misc]  # pglast ships no type informat
                 self.outlive = True
 
 
-def _temporary(node: ast.Node) -> str:
+def _temporary_name(node: ast.Node) -> str:
     """Return the name of what a statement makes in pg_temp and leaves there; empty if nothing."""
     match node:
         case ast.CreateStmt(relation=relation, oncommit=end):
@@ -143,7 +145,7 @@ def _temporary(node: ast.Node) -> str:
 _RELATIONS = (ObjectType.OBJECT_TABLE, ObjectType.OBJECT_VIEW, ObjectType.OBJECT_SEQUENCE)
 
 
-def _dropped(node: ast.Node) -> list[str]:
+def _dropped_names(node: ast.Node) -> list[str]:
     match node:
         case ast.DropStmt(removeType=kind, objects=names) if kind in _RELATIONS:
             return [name[-1].sval for name in names]

@@ -24,6 +24,7 @@ SELECT e.extname,
   JOIN pg_namespace n ON n.oid = p.pronamespace
  WHERE e.extname = ANY (%(names)s)
    AND p.prokind = 'f' AND NOT p.proretset
+   AND NOT p.prorettype::regtype::text ~ '_handler$'
    AND p.prorettype NOT IN ('internal'::regtype, 'trigger'::regtype, 'event_trigger'::regtype, 'cstring'::regtype)
    AND NOT ('internal'::regtype = ANY (p.proargtypes::oid[]) OR 'cstring'::regtype = ANY (p.proargtypes::oid[]))
 UNION ALL

@@ -7,6 +7,23 @@ WITH bounds AS MATERIALIZED (
            greatest(age(xid::xid) - greatest(pg_snapshot_xmax(pg_current_snapshot())::text::bigint - xid::text::bigint, 0)
                     - 16777216, -2147483648)::int AS newest
       FROM (SELECT {xid}) AS asked (xid)
+), locked (oids) AS MATERIALIZED ( -- by the session itself, with their TOAST tables
+    SELECT array_agg(oid)
+      FROM (SELECT relation AS oid FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'relation'
+            UNION
+            SELECT reltoastrelid FROM pg_class
+             WHERE oid = ANY (ARRAY(SELECT relation FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'relation'))) AS tables
+), near (oids) AS MATERIALIZED ( -- and their indexes
+    SELECT array_agg(oid)
+      FROM (SELECT unnest(oids) AS oid FROM locked
+            UNION
+            SELECT indexrelid FROM pg_index WHERE indrelid = ANY ((SELECT oids FROM locked)::oid[])) AS relations
+), row_types (oids) AS MATERIALIZED (
+    SELECT array_agg(oid)
+      FROM (SELECT reltype AS oid FROM pg_class WHERE oid = ANY ((SELECT oids FROM near)::oid[])
+            UNION
+            SELECT typarray FROM pg_type
+             WHERE oid = ANY (ARRAY(SELECT reltype FROM pg_class WHERE oid = ANY ((SELECT oids FROM near)::oid[])))) AS types
 ), written AS MATERIALIZED (
     SELECT 'pg_class'::regclass::oid AS classid, oid AS objid, 0::int8 AS objsubid, age({stamp}) AS age
       FROM pg_class WHERE {pg_class}

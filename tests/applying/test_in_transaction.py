@@ -43,9 +43,10 @@ class Applying:
     folder: Path
     servers: Path  # where the server for twins keeps its data
     before: Callable[[], object] = lambda: None  # what happens once a block has been decided about
+    schema: str = "public"
 
     def __post_init__(self) -> None:
-        self.sessions = Sessions(Target("test", self.database.url), "public", "test")
+        self.sessions = Sessions(Target("test", self.database.url), self.schema, "test")
         self.sessions.lock()
         self.run_id = str(uuid.uuid4())
         install.install(self.sessions.work)
@@ -54,7 +55,7 @@ class Applying:
             self.sessions.work,
             self.run_id,
             "900_x",
-            schema="public",
+            schema=self.schema,
             mode="apply",
             operator="",
             parameters=parameters,
@@ -75,7 +76,7 @@ class Applying:
             f"-- title: A block\n-- why: A test.\n\n{sql}\n"
         )
         source = Source.read(self.folder)
-        agenda = Agenda(self.sessions, "900_x", "public", source)
+        agenda = Agenda(self.sessions, "900_x", self.schema, source)
         agenda.twins.make = self.twin
 
         def decide() -> Decision:

@@ -9,10 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from support.databases import Database, Role
 from support.projects import RUNBOOK, Project
 from support.refusals import LOCKED_OUT, problems, refused
 
+from pgrunbook.cli.main import main
 from pgrunbook.postgres import run_locks
 
 # One version is enough: what is bad is bad on each.
@@ -299,3 +301,16 @@ def test_bad_sql_is_found_before_a_connection_is_opened(
     assert done.code != 0
     assert "revert/010_import_batches.sql: holds no statement" in done.cells["target"]
     assert statements == []
+
+
+def test_a_user_without_a_name_is_asked_for_one(project: Project, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    """Many containers run under a user id that the machine has no name for."""
+
+    def unknown() -> str:
+        raise KeyError("getpwuid(): uid not found: 12345")
+
+    monkeypatch.setattr("getpass.getuser", unknown)
+    monkeypatch.chdir(project.root)
+    asked = CliRunner().invoke(main, ["fleet", "abort", "001", "--fleet", "none"])
+    assert asked.exit_code == 2, asked.output
+    assert "--operator NAME" in asked.output

@@ -15,12 +15,13 @@ from datetime import datetime
 from itertools import count
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from support import tasks as given
 
 from pgrunbook.errors import Failed, Refused, Verdict
-from pgrunbook.fleet import coordinator, journal, report, runs, task
+from pgrunbook.fleet import coordinator, journal, record, report, runs, task
 from pgrunbook.fleet.coordinator import Coordinator
 from pgrunbook.fleet.executors import Processes
 from pgrunbook.fleet.journal import Journal
@@ -92,15 +93,16 @@ class Stage:
         project = Project.find(root)
         fleet = Fleet.of(project, "f")
         found = [FleetTarget(f"t{n}", env=f"SERVER_{n % 2}", schema=f"t{n}") for n in range(number)]
+        ledgers = _Ledgers(project)
+        ledgers.says = self.ledger
         if path:
-            runs.end_dead(project, "f")  # which seals their records
-            written, state = runs.resume(project, fleet, path, self.operator, **asked)
+            with patch.object(runs, "Ledgers", lambda _: ledgers):
+                runs.end_dead(project, "f")  # which seals their records
+                written, state = runs.resume(project, fleet, path, self.operator, **asked)
         else:
             given = {"operator": self.operator}
             about = {"mode": self.mode, "given": given, "approved": self.approved, **asked}
             written, state = runs.begin(project, fleet, runbook, found, **about)
-        ledgers = _Ledgers(project)
-        ledgers.says = self.ledger
         places = Places(project, fleet.settings.workers, fleet.settings.per_server)
         try:
             with self.executor(8) as executor:
@@ -307,7 +309,9 @@ def test_what_was_reverted_has_nothing_to_prove_after_the_soak(stage: Stage) -> 
     stage.mode = "revert"
     settings = 'waves = ["20%", "100%"]\nsoak = "50ms"'
     stage.returns = {"t5": [returned(Verdict.REFUSED)]}
-    assert stage.run(settings).counts() == {"passed": 9, "set aside": 1}
+    state = stage.run(settings)
+    assert state.counts() == {"passed": 9, "set aside": 1}
+    record.seal(stage.project, stage.journal, state)
     assert "soaking" in journal_states(stage)
     assert stage.run(settings, path=stage.journal).verdict is Verdict.PASSED
     assert names(stage, "verify") == []
@@ -425,6 +429,35 @@ def test_a_run_goes_on_with_what_has_not_passed(stage: Stage) -> None:
     assert {*names(stage)} == {f"t{n}" for n in range(10)} - (before - {"t2", "t3"})
     assert [wave.spec for wave in state.waves] == ["50%", "100%"]
     assert state["resumes"] == first["id"]
+
+
+def test_the_word_of_a_dead_coordinator_is_not_handed_on(stage: Stage) -> None:
+    stage.run(number=5)  # and nobody seals it
+    stage.begun.clear()
+    stage.ledger = {
+        "t1": [Told(known=True, verdict=(Verdict.FAILED, ""))],
+        "t2": [Told()],
+        "t3": [Told(why="no answer")],
+        "t4": [Told(known=True, verdict=(Verdict.PASSED, ""))],
+    }
+    state = stage.run(path=stage.journal)
+    assert sorted(names(stage)) == ["t1", "t2", "t3"]
+    assert state.counts() == {"passed": 5}
+    record.seal(stage.project, stage.journal, state)
+    stage.begun.clear()
+    stage.ledger = {"t2": [Told()]}
+    assert stage.run(path=stage.journal).counts() == {"passed": 5}
+    assert names(stage) == []
+
+
+@pytest.mark.parametrize("told", [Told(), Told(known=True), Told(last="passed")])
+def test_a_revert_is_known_by_its_own_verdict_alone(stage: Stage, told: Told) -> None:
+    stage.mode = "revert"
+    stage.run(number=1)
+    stage.begun.clear()
+    stage.ledger = {"t0": [told]}
+    stage.run(path=stage.journal)
+    assert names(stage, "revert") == ["t0"]
 
 
 def test_a_journal_that_was_changed_after_its_seal_is_not_gone_on_with(stage: Stage) -> None:

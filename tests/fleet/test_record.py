@@ -99,12 +99,25 @@ def test_of_two_runs_in_a_second_the_later_one_is_the_last(sealed: tuple[Stage, 
         assert stage.journal.name > before.name
 
 
+@pytest.mark.parametrize("year", ["2999-01-01T000000.007Z", "9999-12-31T235959.999Z", "2999"])
+def test_where_a_clock_was_ahead_the_next_run_is_the_last(
+    sealed: tuple[Stage, Path], year: str
+) -> None:
+    stage, _ = sealed
+    path = stage.journal
+    ahead = path.with_name(f"{year}-{path.name.rpartition('Z-')[2]}")
+    path.rename(ahead)
+    stage.run(number=1)
+    assert (stage.journal > ahead) is (year.endswith("007Z"))
+
+
 def test_it_answers_what_an_auditor_asks(sealed: tuple[Stage, Path]) -> None:
     found = {each.question: each.text for each in answers(Record.read(sealed[1]), None)}
     assert found["What changed?"].startswith("10 targets: 9 passed, 1 set aside.")
-    assert "Set aside, 1 target: t1. " in found["What failed, was retried or was skipped?"]
+    assert " 1 target: t1.\n" in found["What failed, was retried or was skipped?"]
     assert "1 target tried more than once" in found["What failed, was retried or was skipped?"]
     assert found["Who ran it, who approved it, under which ticket?"].startswith("ada.")
+    assert "no seal says more" in found["What was verified, with what evidence?"]
     assert not any("cannot read" in text or "get that far" in text for text in found.values())
 
 
@@ -115,6 +128,18 @@ def test_its_page(sealed: tuple[Stage, Path]) -> None:
     assert "10 targets: 9 passed, 1 set aside" in page
     assert 'alt="The waves over time, and how many targets passed. wave 1: 1 of 2' in page
     assert "<b>drifted" not in page
+    assert "What came of each target was read from its ledger." in page
+
+
+def test_it_is_not_sealed_by_hand(
+    sealed: tuple[Stage, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGRUNBOOK_ROOT", str(sealed[0].project.root))
+    other = sealed[1].with_name("other.ipynb")
+    other.write_text(sealed[1].read_text())
+    done = CliRunner().invoke(main, ["archive", "seal", str(other)])
+    assert done.exit_code == 2, done.output
+    assert "made of its journal alone" in " ".join(done.output.split())
 
 
 def test_the_status_names_who_was_set_aside_and_why(sealed: tuple[Stage, Path]) -> None:
@@ -157,9 +182,9 @@ def test_reasons_that_differ_by_numbers_and_names_are_told_once(
     notebook, _ = record.seal(stage.project, stage.journal, state)
     found = {each.question: each.text for each in answers(Record.read(notebook), None)}
     assert found["What failed, was retried or was skipped?"].splitlines()[:2] == [
-        "Failed, 1 target: t9. no.",
-        "Set aside, 9 targets: t0, t1, t2, t3, t4, t5, t6, t7 and 1 more. table t0.notes is not as "
-        "expected: 0 rows.",
+        "Failed: no. 1 target: t9.",
+        "Set aside: table t0.notes is not as expected: 0 rows. 9 targets: t0, t1, t2, t3, t4, t5, "
+        "t6, t7 and 1 more.",
     ]
 
 

@@ -141,6 +141,8 @@ def test_a_list_of_targets(tmp_path: Path) -> None:
         ({**GOOD, "service": "crm\0x"}, "is no text"),
         ({**GOOD, "schema": "a\x1b[2J"}, "is no text"),
         ({**GOOD, "password": "hunter2"}, "has what no target has"),
+        ({"name": "b", "env": "postgresql://u:hunter2@h/d"}, "looks like a password"),
+        ({**GOOD, "service": "password=hunter2"}, "looks like a password"),
     ],
 )
 def test_a_target_that_is_none(tmp_path: Path, row: Any, what: str) -> None:

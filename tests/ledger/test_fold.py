@@ -5,6 +5,9 @@ whole inventory.
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,8 +16,11 @@ from support.databases import Database
 
 from pgrunbook.inventory.objects import Definition, Object
 from pgrunbook.inventory.read import read
+from pgrunbook.ledger import write
 from pgrunbook.ledger.drift import Drift, find_drift
 from pgrunbook.ledger.fold import Fold, read_fold
+from pgrunbook.postgres import catalog
+from pgrunbook.runbooks.blocks import Block
 
 pytestmark = pytest.mark.newest
 
@@ -24,17 +30,17 @@ def applying(empty: Database, tmp_path: Path, place: Path) -> Applying:
     return Applying(empty, tmp_path, place)
 
 
-def drifted(database: Database, version: int = 0) -> list[Drift]:
+def drifted(database: Database, version: int = 0, schema: str = "public") -> list[Drift]:
     with database.connect() as conn:
         return find_drift(
-            read_fold(conn, "public"), read(conn), version or conn.info.server_version // 10_000
+            read_fold(conn, schema), read(conn), version or conn.info.server_version // 10_000
         )
 
 
-def told(database: Database) -> list[tuple[str, str]]:
+def told(database: Database, schema: str = "public") -> list[tuple[str, str]]:
     return [
         (str(each.object), each.problem.what.removeprefix(f"{each.object} "))
-        for each in drifted(database)
+        for each in drifted(database, schema=schema)
     ]
 
 
@@ -67,6 +73,96 @@ def test_later_blocks_may_change_all_that_earlier_ones_made(applying: Applying) 
     assert made == {
         each for each in found if each.type not in ("schema", "extension") and not each.shared
     }
+
+
+@pytest.fixture
+def elsewhere(applying: Applying, tmp_path: Path, place: Path) -> Iterator[Applying]:
+    """The same runbook, in schema b of the same database."""
+    applying.database.execute("CREATE SCHEMA b")
+    (tmp_path / "b").mkdir()
+    made = Applying(applying.database, tmp_path / "b", place, schema="b")
+    yield made
+    made.sessions.close()
+
+
+IN_PUBLIC = """
+CREATE TABLE b.t (id int); CREATE TABLE b.w (id int); CREATE TABLE u (id int); CREATE SCHEMA c;
+CREATE TYPE mood AS ENUM ('good');
+"""
+IN_B = """
+ALTER TABLE t ADD COLUMN n int; ALTER TABLE t RENAME COLUMN id TO key; ALTER TABLE b.t ADD CHECK (n > 0);
+COMMENT ON TABLE t IS 'altered'; DROP TABLE public.u; ALTER TYPE public.mood ADD VALUE 'bad';
+ALTER TABLE w RENAME TO x; CREATE TABLE own (id int); CREATE TABLE public.more (id int);
+"""
+
+
+@pytest.mark.parametrize("server", [18], indirect=True)
+def test_a_run_in_another_schema_may_change_it_all(applying: Applying, elsewhere: Applying) -> None:
+    database = applying.database
+    applying(IN_PUBLIC)
+    elsewhere(IN_B)
+    assert told(database) == told(database, "b") == []
+    database.load("ALTER TABLE b.t ALTER n SET DEFAULT 1; ALTER TABLE public.more ADD by_hand int")
+    (column, more), (again,) = drifted(database), drifted(database, schema="b")[:1]
+    assert [column.object.identity, more.object.identity] == ["b.t.n", "public.more.by_hand"]
+    assert column.setter.schema == "b"
+    assert " of 900_x in schema b, " in str(column.setter)
+    assert (again.object, again.setter.schema) == (column.object, "")
+    applying("COMMENT ON TABLE b.t IS 'last'", name="020_block")
+    assert told(database) == told(database, "b")
+
+
+@pytest.mark.parametrize("server", [18], indirect=True)
+def test_what_a_run_in_another_schema_has_undone_is_as_before(
+    applying: Applying, elsewhere: Applying
+) -> None:
+    applying("CREATE TABLE b.t (id int)")
+    elsewhere("ALTER TABLE t ADD COLUMN n int; COMMENT ON TABLE t IS 'altered'")
+    database = applying.database
+    effect = database.execute("SELECT effect FROM pgrunbook.blocks WHERE schema_name = 'b'")[0][0]
+    write.write_block(
+        elsewhere.sessions.work,
+        elsewhere.run_id,
+        write.about(Block("010_block", "", "", "", (), ()), reason="", sql=""),
+        event="reverted",
+        effect=[[type_, of, now, was, part] for type_, of, was, now, part in effect],
+        started_at=datetime(2026, 1, 2, tzinfo=UTC),
+        revision=1,
+    )
+    database.load("ALTER TABLE b.t DROP n; COMMENT ON TABLE b.t IS NULL")
+    assert told(database) == told(database, "b") == []
+    database.load("DROP TABLE b.t")
+    assert [(str(each.object), each.setter.schema) for each in drifted(database)] == [
+        ("table b.t", "")
+    ]
+
+
+@pytest.mark.parametrize("server", [15, 18], indirect=True)
+def test_of_many_schemas_the_rows_of_others_are_not_read(applying: Applying) -> None:
+    database = applying.database
+    applying("CREATE TABLE t (id int)")
+    database.load(
+        """INSERT INTO pgrunbook.blocks (run_id, runbook, schema_name, block, revision, event, reason, sql, source_sha256,
+                                         tree_sha256, sql_sha256, variants, facts, started_at, effect)
+           SELECT run_id, runbook, schema, block, revision, event, reason, sql, source_sha256, tree_sha256, sql_sha256,
+                  variants, facts, started_at, replace(effect::text, 'public.', schema || '.')::jsonb
+             FROM pgrunbook.blocks, (SELECT 's' || generate_series(1, 2000)) AS g (schema);
+           ANALYZE pgrunbook.blocks"""
+    )
+    asked = {"schema": "s7", "schemas": ["s8"], "identities": ["s7.t"]}
+    with database.connect() as conn:
+        (plan,) = (
+            conn.execute(
+                f"EXPLAIN (ANALYZE, FORMAT JSON) {catalog.query('ledger_effects_elsewhere')}".encode(),
+                asked,
+            ).fetchone()
+            or ()
+        )
+    text = json.dumps(plan)
+    assert "Seq Scan" not in re.findall(
+        r'"Node Type": "([^"]*)", [^{]*"Relation Name": "blocks"', text
+    )
+    assert "blocks_elsewhere" in text
 
 
 EDITS = {
@@ -136,7 +232,7 @@ def test_what_a_block_has_changed_is_told_of_a_copy_as_that_has_it() -> None:
         gone: (Definition({"owner": "ada"}), None),
         lacking: (None, Definition({"definition": "x"})),
     }
-    known = Fold(changes={("001_x", "010_x"): changes}, parts={column: "public.t"})
+    known = Fold(changes={("001_x", "010_x", ""): changes}, parts={column: "public.t"})
     copied = {
         table: Definition({"owner": "copy"}),
         column: Definition({"type": "bigint", "storage": "PLAIN"}),

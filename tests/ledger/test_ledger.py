@@ -267,6 +267,7 @@ def test_a_ledger_of_version_1_is_brought_up_to_date_by_the_next_run(
         (5,),
         (6,),
         (7,),
+        (8,),
     ]
     assert crm.execute("SELECT DISTINCT block FROM pgrunbook.statements ORDER BY 1 LIMIT 1") == [
         ("030_deals_source_data",)

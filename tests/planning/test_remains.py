@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from support.databases import Database
 
+from pgrunbook.ledger.ledger import Start
 from pgrunbook.planning.remains import Remains, find_half_done, find_remains, is_detaching
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.target import Target
@@ -137,3 +138,32 @@ def test_names_that_are_quoted_and_in_another_schema(empty: Database, tmp_path: 
     done = 'CREATE SCHEMA "S 1"; CREATE TABLE "S 1"."T""x" (a int); CREATE INDEX "I x" ON "S 1"."T""x" (a);'
     found = left(empty, block(tmp_path, sql), sql, done=done + INVALID.format('"S 1"."I x"'))
     assert (found.statements, found.repairs) == ((0,), ('DROP INDEX CONCURRENTLY "S 1"."I x"',))
+
+
+@pytest.mark.parametrize(
+    ("valid", "finished", "statements", "repairs", "problems"),
+    [
+        (False, False, (0,), ('DROP INDEX CONCURRENTLY "t_a_idx1"',), 0),
+        (True, False, (), (), 1),
+        (True, True, (), (), 0),
+    ],
+)
+def test_an_index_without_a_name_is_found_by_when_it_was_made(
+    empty: Database,
+    tmp_path: Path,
+    valid: bool,
+    finished: bool,
+    statements: tuple[int, ...],
+    repairs: tuple[str, ...],
+    problems: int,
+) -> None:
+    sql = "CREATE INDEX CONCURRENTLY ON t (a)"
+    empty.load(f"{TABLES}; CREATE INDEX ON t (a)")  # of before
+    empty.load("CREATE TABLE begun ()")
+    empty.load(f"CREATE INDEX ON t (a); {'' if valid else INVALID.format('t_a_idx1')}")
+    ((age,),) = empty.execute("SELECT age(xmin) FROM pg_class WHERE relname = 'begun'")
+    made = block(tmp_path, sql)
+    with connect(Target("test", empty.url), schema="public", read_only=True) as conn:
+        found = find_remains(conn, made, [sql], starts={sql: Start(age, finished)})
+    assert (found.statements, found.repairs) == (statements, repairs)
+    assert len(found.problems) == problems

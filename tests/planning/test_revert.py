@@ -316,19 +316,21 @@ def block(name: str) -> Block:
 
 
 @on_18
+@pytest.mark.parametrize("schema", ["public", "other"])
 def test_a_later_runbook_on_the_same_tables_is_reverted_first(
-    crm: Database, project: Project
+    crm: Database, project: Project, schema: str
 ) -> None:
     """An index on the column goes with it, without a word from PostgreSQL."""
     assert project.step(crm).code == 0
     later = str(uuid.uuid4())
     target = Target("test", crm.url)
+    name = "002_later" if schema == "public" else "000_later"
     with connect(target, schema="public") as conn:
         write.start(
             conn,
             later,
-            "002_later",
-            schema="public",
+            name,
+            schema=schema,
             mode="apply",
             operator="",
             parameters={"ticket": ""},
@@ -338,10 +340,14 @@ def test_a_later_runbook_on_the_same_tables_is_reverted_first(
         write.write_block(conn, later, row, event="applied", effect=made, started_at=WHEN)
     refused = project.step(crm, *REVERT)
     assert refused.code == 2
-    assert "002_later: is in place, and works on the same tables" in refused.text
+    where = name if schema == "public" else f"{name} in schema {schema}"
+    assert f"{where}: is in place, and works on the same tables" in refused.text
     assert "010_later on deals" in refused.text
+    assert ("-p schema other" in refused.text) == (schema == "other")
     with connect(target, schema="public") as conn:
         write.write_block(conn, later, row, event="reverted", started_at=WHEN, revision=1)
+        if schema == "other":
+            return
         begun = 'DROP INDEX CONCURRENTLY "j"; CREATE INDEX CONCURRENTLY j ON contacts (id)'
         row = write.about(block("020_broken_off"), reason="", sql=begun)
         write.write_block(conn, later, row, event="started", started_at=WHEN)

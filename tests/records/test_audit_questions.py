@@ -396,7 +396,8 @@ def backfill(*, done: bool) -> Record:
     last = part | {"seconds": 1.0, "rows": 2000, "rows_per_s": 2000.0, "paused_s": 2.0}
     last["paused"] = behind.format(7) + "\n1 pause, 10 ms: asked to wait\nnoted: no limit holds"
     frames = [frame("batches", run, other, block="010_people")]
-    frames.append(frame("backfill", part, last, block="010_people"))
+    calm = part | {"seconds": 0.0, "rows": 0, "rows_per_s": 0.0, "paused_s": 0.0, "paused": ""}
+    frames.append(frame("backfill", part, calm, last, block="010_people"))
     shown = [{DECISION_MIME: DECIDED}, *frames]
     if done:
         return record(target(), cell("act", *shown, {BLOCK_MIME: DONE}))
@@ -410,7 +411,7 @@ def test_of_a_backfill_it_is_told_how_fast_it_was_and_what_it_gave_way_to() -> N
         "UTC; 1,600 rows per second on average, 2,000 at most; longest batch 400 ms."
     )
     assert read["Which locks were"].endswith(
-        " 010_people paused for 5.0 s in all, as replica b is 6 s behind (limit 5.0 s); asked to "
+        " 010_people paused for 5.0 s in all: replica b is 6 s behind (limit 5.0 s); asked to "
         "wait; its batches were tried again 2 times."
     )
 

@@ -259,3 +259,18 @@ def test_cells_by_their_former_names_warn(
             _ = run.nonsense
     finally:
         run.close()
+
+
+def test_a_run_that_is_closed_in_the_middle_is_interrupted(crm: Database, project: Project) -> None:
+    """What comes after it does not say that nothing was changed."""
+
+    def close(cells: list[Cell]) -> list[Cell]:
+        (place,) = [n for n, cell in enumerate(cells) if cell["id"] == "import-batches"]
+        closing = again(cells[place], "-closing") | {"source": "run.close()"}
+        return [*cells[: place + 1], closing, *cells[place + 1 :]]
+
+    edit(project, close)
+    done = project.run(crm)
+    assert done.code == 3, done.text
+    assert "The run has ended" in done.text
+    assert crm.execute("SELECT verdict FROM pgrunbook.verdicts") == [("interrupted",)]

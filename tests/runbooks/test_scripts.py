@@ -69,6 +69,7 @@ def test_a_header_that_cannot_be_read_is_refused_with_its_place(tmp_path: Path) 
         ("PREPARE p AS SELECT 1;", "010_x.sql:1: changes the session"),
         ("LISTEN news;", "010_x.sql:1: changes the session"),
         ("DECLARE c CURSOR WITH HOLD FOR SELECT 1;", "010_x.sql:1: changes the session"),
+        ("CLOSE ALL;", "010_x.sql:1: closes the cursors of the run, too"),
         ("CREATE TEMP TABLE t (a int);", "010_x.sql:1: leaves t, which is temporary, behind"),
         ("SELECT 1 AS a INTO TEMP t;", "010_x.sql:1: leaves t, which is temporary, behind"),
         ("SET ROLE admin;", "010_x.sql:1: changes the session"),

@@ -127,6 +127,7 @@ def read_effect(
     touched = {*by_block.addresses, *_may_have_lost_parts(ground, by_block.deleted_from)}
     asked = touched | {known[each] for each in wanted if each in known}
     after = read_objects(conn, sorted(asked), *_may_be_gone(ground, by_block.deleted_from))
+    after.silent -= asked  # which were read as they are now, if they are there
     _add_without_comments(ground, after)
     if _renames(ground, after):
         # Of what is in a schema, or belongs to a role, no row was written; but all of it is printed

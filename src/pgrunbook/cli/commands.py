@@ -5,7 +5,6 @@ with `--json`.
 from __future__ import annotations
 
 import errno
-import getpass
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -25,6 +24,7 @@ from pgrunbook.errors import (
     Verdict,
     first_line,
 )
+from pgrunbook.postgres import os_user
 
 if TYPE_CHECKING:
     from pgrunbook.records.record import Record
@@ -150,7 +150,7 @@ SCHEMA = click.option(
 )
 
 OPERATOR = click.option(
-    "--operator", default=getpass.getuser, show_default="you", help="Who says so."
+    "--operator", default=os_user.own_name, show_default="you", help="Who says so."
 )
 
 AS_JSON = click.option(

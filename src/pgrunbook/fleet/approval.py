@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,9 @@ from typing import Any
 from pgrunbook.errors import Problem, Refused
 from pgrunbook.fleet.targets import FleetTarget
 from pgrunbook.planning.approval import is_another
+from pgrunbook.postgres import os_user
 from pgrunbook.runbooks import arguments
+from pgrunbook.runbooks.parameters import require_said
 from pgrunbook.runbooks.project import Project
 
 # what each target has of its own, or the commands set
@@ -33,7 +34,9 @@ def given(
     own = [("target", first.called(project)), ("schema", first.schema), ("mode", mode)]
     asked = arguments.read_arguments([notebook], [*pairs, *own])[notebook]
     every = {key: value for key, value in asked.given.items() if key not in _NOT_GIVEN}
-    return {**every, "operator": asked.chosen.operator or getpass.getuser()}
+    operator = asked.chosen.operator or os_user.own_name()
+    require_said(operator=operator)
+    return {**every, "operator": operator}
 
 
 def of_set(digest: str, mode: str, every: Mapping[str, Any], listed: str) -> dict[str, str]:

@@ -17,7 +17,7 @@ from pgrunbook.fleet import events, executors, task
 from pgrunbook.fleet.events import Kind
 from pgrunbook.fleet.executors import Processes
 from pgrunbook.fleet.journal import Event, Journal
-from pgrunbook.fleet.outcome import Ledgers
+from pgrunbook.fleet.outcome import ASKING, Ledgers
 from pgrunbook.fleet.places import Places
 from pgrunbook.fleet.settings import Share
 from pgrunbook.fleet.state import Progress, State
@@ -33,8 +33,6 @@ ATTEMPTS = 4
 PAUSE_S = 5.0
 # How often to say how far a wave is.
 _TELLING_S = 60.0
-# Ledgers asked at once. One that does not answer must not keep the others.
-_ASKING = 4
 
 
 @dataclass
@@ -60,7 +58,7 @@ class Coordinator:
 
     def run(self) -> State:
         """Take every target that has not passed through its wave; how it ended."""
-        with ThreadPoolExecutor(_ASKING) as self._asking:
+        with ThreadPoolExecutor(ASKING) as self._asking:
             self._note({"event": Kind.END, **self._waves()})
             self._hear()
         return self.state

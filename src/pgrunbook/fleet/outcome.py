@@ -28,6 +28,8 @@ from pgrunbook.runbooks import targets
 from pgrunbook.runbooks.project import Project
 from pgrunbook.secrets.patterns import redact
 
+# Ledgers asked at once. One that does not answer must not keep the others.
+ASKING = 4
 # Sessions that are kept for the next question: those of tenants in one database are one.
 _KEPT = 16
 
@@ -82,6 +84,7 @@ class Ledgers:
         self._project = project
         self._kept: OrderedDict[str, Session] = OrderedDict()
         self._lock = threading.Lock()
+        self._silent: set[str] = set()
 
     def ask(self, target: FleetTarget, runbook: str, run_id: str) -> Told:
         """What the target's ledger says of a run, once its session there has ended. Reads only."""
@@ -97,6 +100,20 @@ class Ledgers:
         except (psycopg.Error, RunbookError) as exc:
             return Told(why=first_line(exc))
         return told
+
+    def passed(self, progress: Progress, runbook: str, mode: str) -> bool:
+        """Whether a target has passed, which only the word of a journal says yet. A server that has
+        not answered is not asked about others.
+        """
+        called = progress.target.called(self._project)
+        if called in self._silent:
+            return False
+        told = self.ask(progress.target, runbook, progress.run)
+        if told.why:
+            self._silent.add(called)
+        if told.known or mode == "revert":
+            return told.verdict is not None and told.verdict[0] is Verdict.PASSED
+        return told.last == Verdict.PASSED
 
     def settle(
         self, state: State, progress: Progress, returned: Mapping[str, Any] | None, lost: str

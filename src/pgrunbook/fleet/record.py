@@ -33,7 +33,7 @@ from pgrunbook.records.format.parts import (
     Rows,
     Target,
 )
-from pgrunbook.records.naming import JOURNAL, NOTEBOOK
+from pgrunbook.records.naming import JOURNAL, NOTEBOOK, seal_of
 from pgrunbook.records.words import listed
 from pgrunbook.runbooks.project import Project
 
@@ -62,6 +62,12 @@ def of(journal: Path) -> Path:
 def is_sealed(project: Project, journal: Path) -> bool:
     """Whether the record of the run with this journal is sealed."""
     return Archive(project.outputs).is_sealed(of(journal))
+
+
+def is_read(project: Project, journal: Path) -> bool:
+    """Whether the seal of a run says that what came of its targets was read from their ledgers."""
+    seal = Archive(project.outputs).read(seal_of(of(journal)))
+    return not seal.origin
 
 
 # What the seal of a run has of ledgers: by the one that coordinated it, and by one that found it.

@@ -5,7 +5,9 @@ from __future__ import annotations
 import shlex
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from pgrunbook.errors import Problem, Refused, Verdict
 from pgrunbook.fleet import approval, journal, record, targets, task, waves
 from pgrunbook.fleet.events import Kind
 from pgrunbook.fleet.journal import Event, Journal
-from pgrunbook.fleet.outcome import Ledgers
+from pgrunbook.fleet.outcome import ASKING, Ledgers
 from pgrunbook.fleet.settings import Fleet
 from pgrunbook.fleet.state import NoJournal, State, ended
 from pgrunbook.fleet.targets import FleetTarget
@@ -90,12 +92,28 @@ def resume(
         "resumes": before["id"],
     }
     members: list[Event] = []
+    passed = _passed(project, path, before)
     for each in before.targets.values():
         target = each.target.given()
         members.append({"event": Kind.TARGET, "wave": each.wave, "target": target})
-        if each.passed:
+        if each.target.name in passed:
             members.append(ended(each))
     return _written(project, fleet, begun, members)
+
+
+def _passed(project: Project, path: Path, before: State) -> set[str]:
+    """The names of the targets that have passed in an earlier run. If its coordinator has died, its
+    journal is believed no more than a task: their ledgers are asked. Who cannot be is run again.
+    """
+    found = [each for each in before.targets.values() if each.passed]
+    if not record.is_read(project, path):
+        ledgers = Ledgers(project)
+        ask = partial(ledgers.passed, runbook=before["runbook"], mode=before["mode"])
+        with ThreadPoolExecutor(ASKING) as asking:
+            told = [*asking.map(ask, found)]
+        found = [each for each, passed in zip(found, told, strict=True) if passed]
+        ledgers.close()
+    return {each.target.name for each in found}
 
 
 def _require_as_sealed(project: Project, path: Path, before: State) -> None:
@@ -128,10 +146,7 @@ def _written(
 ) -> tuple[Journal, State]:
     folder = _folder(project, fleet.name, begun["runbook"])
     run_id = str(uuid.uuid4())
-    now = datetime.now(UTC)
-    # to the millisecond: the last one by name is the last one
-    moment = f"{now:%Y-%m-%dT%H%M%S}.{now.microsecond // 1000:03}Z"
-    path = folder / f"{moment}-{run_id[:8]}{JOURNAL}"
+    path = folder / f"{_moment(project, fleet.name)}-{run_id[:8]}{JOURNAL}"
     settings = fleet.settings
     first = {
         "event": Kind.BEGUN,
@@ -147,6 +162,18 @@ def _written(
     check = partial(_require_idle, fleet.name)
     written = Journal.create(path, first, *members, check=check)
     return written, State.read(path)
+
+
+def _moment(project: Project, fleet: str) -> str:
+    """When a run begins, to the millisecond. The last one by name is the last one: just behind the
+    one before, where a clock was ahead.
+    """
+    now = datetime.now(UTC)
+    for path in journals(project, fleet):
+        with suppress(ValueError, OverflowError):  # not named by us
+            before = datetime.strptime(path.name.partition("Z-")[0], "%Y-%m-%dT%H%M%S.%f")
+            now = max(now, before.replace(tzinfo=UTC) + timedelta(milliseconds=1))
+    return f"{now:%Y-%m-%dT%H%M%S}.{now.microsecond // 1000:03}Z"
 
 
 def end_dead(project: Project, fleet: str) -> list[Problem]:

@@ -24,7 +24,7 @@ from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.driver_errors import driver_errors
 from pgrunbook.runbooks import credentials, targets
 from pgrunbook.runbooks.project import Project
-from pgrunbook.secrets.patterns import redact
+from pgrunbook.secrets.patterns import looks_secret, redact
 
 # How long the program that lists the targets may take.
 COMMAND_TIMEOUT_S = 60
@@ -243,6 +243,14 @@ def wrong_with(row: Mapping[str, Any], where: str) -> Iterator[Problem]:
             "is no text",
             f"{where}, {', '.join(no_text)}",
             expected="a text of Unicode without control characters, or null",
+        )
+        return
+    if hidden := [key for key in _KEYS if looks_secret(row.get(key))]:
+        yield Problem(
+            "holds what looks like a password",
+            f"{where}, {', '.join(hidden)}",
+            expected="the name of a service, or of a variable that holds the URL",
+            remedy="a password stays where libpq looks for it: ~/.pgpass, or the variable",
         )
         return
     name = row.get("name") or ""

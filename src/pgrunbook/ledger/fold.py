@@ -2,7 +2,7 @@
 commits.
 
 A later block may extend, alter, rename or drop what an earlier one has made: the last one that set
-an object says what is expected of it.
+an object says what is expected of it, in whichever schema its run worked.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 from psycopg.types.json import Jsonb
@@ -24,16 +25,29 @@ _WITH_READINGS = 6  # the first version of the ledger that has effects and readi
 
 @dataclass(frozen=True, slots=True)
 class Setter:
-    """The block that last set an object, and when (UTC)."""
+    """The block that last set an object, and when (UTC). `schema` is that of its run, where it is
+    not the one whose fold this is.
+    """
 
     runbook: str
     block: str
     run_id: str
     at: datetime
+    schema: str = ""
 
     def __str__(self) -> str:
+        where = f" in schema {self.schema}" if self.schema else ""
         when = f"{self.at:%Y-%m-%d %H:%M} UTC, run {self.run_id[:8]}"
-        return f"{self.block} of {self.runbook}, {when}"
+        return f"{self.block} of {self.runbook}{where}, {when}"
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """The block, whichever run has set it."""
+        return self.runbook, self.block, self.schema
+
+    def is_of(self, runbook: str) -> bool:
+        """Tell whether the runbook has set it, in the schema whose fold this is."""
+        return (self.runbook, self.schema) == (runbook, "")
 
 
 # What a block has changed: of each object the definition before and after, None if absent.
@@ -42,11 +56,12 @@ Changes = dict[Object, tuple[Definition | None, Definition | None]]
 
 @dataclass(slots=True)
 class Fold:
-    """What a schema's blocks have left: each object's definition, None if it is to be absent, and
-    the blocks that have set it, the last one last.
+    """What blocks have left of the objects that runs in a schema have changed, and of all that is
+    in it: each object's definition, None if it is to be absent, and the blocks that have set it,
+    the last one last.
 
-    `changes` has what each block that is in place has changed, by runbook and block: of one that
-    was applied several times, since the first. `unread`: objects of which a ledger of before
+    `changes` has what each block that is in place has changed, by `Setter.key`: of one that was
+    applied several times, since the first. `unread`: objects of which a ledger of before
     version 6 has the name alone; they, and what another major version of the server has printed,
     are read anew by the next run that writes.
     """
@@ -54,7 +69,7 @@ class Fold:
     definitions: dict[Object, Definition | None] = field(default_factory=dict)
     history: dict[Object, list[Setter]] = field(default_factory=dict)
     versions: dict[Object, int] = field(default_factory=dict)
-    changes: dict[tuple[str, str], Changes] = field(default_factory=dict)
+    changes: dict[tuple[str, str, str], Changes] = field(default_factory=dict)
     parts: dict[Object, str] = field(default_factory=dict)  # what each is a part of
     unread: set[Object] = field(default_factory=set)
     adopted: set[Object] = field(default_factory=set)  # somebody else had made them
@@ -79,6 +94,10 @@ class Fold:
         """The schemas that the objects are, or are in."""
         return {known.schema for known in self.history if known.schema}
 
+    def changed_by(self, runbook: str, block: str) -> Changes:
+        """Return what a block of a run in the schema has changed."""
+        return self.changes.get((runbook, block, ""), {})
+
     def effect(
         self, runbook: str, block: str, copied: Mapping[Object, Definition]
     ) -> list[list[object]] | None:
@@ -86,7 +105,7 @@ class Fold:
         the properties that it has set, on what the copy has. None, if only names are known of it.
         Nothing is expected of what could not be copied.
         """
-        changes = self.changes.get((runbook, block), {})
+        changes = self.changed_by(runbook, block)
         if not self.unread.isdisjoint(changes):
             return None
         effect: list[list[object]] = []
@@ -112,7 +131,9 @@ class Fold:
         """Take account of a block's row: of what it has changed, or of the names of what it
         made.
         """
-        setter = Setter(row["runbook"], row["block"], row["run_id"], row["finished_at"])
+        setter = Setter(
+            row["runbook"], row["block"], row["run_id"], row["finished_at"], row["elsewhere"]
+        )
         self.last_block = row["id"]
         changed: Changes = {}
         for type_, identity, before, after, part_of in row["effect"] or ():
@@ -126,7 +147,7 @@ class Fold:
             self._set(setter, changed, row)
 
     def _set(self, setter: Setter, changed: Changes, row: Mapping[str, Any]) -> None:
-        first = self.changes.setdefault((setter.runbook, setter.block), {})
+        first = self.changes.setdefault(setter.key, {})
         for known, (before, after) in changed.items():
             if known in first:
                 before, _ = first[known]
@@ -145,7 +166,7 @@ class Fold:
         """Take account of what a ledger of before version 6 has of a block: the names of what it
         made.
         """
-        first = self.changes[setter.runbook, setter.block]
+        first = self.changes[setter.key]
         for type_, identity, part_of in made:
             known = Object(type_, identity)
             first[known] = (None, None)
@@ -157,11 +178,10 @@ class Fold:
         """Take account of a block that is in place no more: of what it alone has set nothing is
         expected.
         """
-        block = (setter.runbook, setter.block)
         # what it has changed then, and what undoing it has changed now
-        for known in self.changes.pop(block, {}).keys() | changed.keys():
+        for known in self.changes.pop(setter.key, {}).keys() | changed.keys():
             setters = self.history.get(known, [])
-            others = [each for each in setters if (each.runbook, each.block) != block]
+            others = [each for each in setters if each.key != setter.key]
             if not others:
                 self._forget(known)
                 continue
@@ -207,22 +227,40 @@ def _definition(properties: Mapping[str, Any] | None) -> Definition | None:
 
 
 def read_fold(conn: Connection, schema: str) -> Fold:
-    """Return what the blocks of a schema have left. Reads only."""
+    """Return what blocks have left of what runs in a schema have changed. Reads only."""
     fold = Fold()
     version = ledger.installed(conn)
     if not version:
         return fold
+    rows = catalog.rows(conn, "ledger_effects", schema=schema)
     readings: list[dict[str, Any]] = []
     if version >= _WITH_READINGS:
         readings = catalog.rows(conn, "ledger_readings", schema=schema)
+        rows = sorted([*rows, *_rows_elsewhere(conn, schema, rows)], key=itemgetter("id"))
     # each reading comes after the block that was the last one then
-    for row in catalog.rows(conn, "ledger_effects", schema=schema):
+    for row in rows:
         while readings and readings[0]["after_block"] < row["id"]:
             fold._read(readings.pop(0))
         fold._take(row)
     for reading in readings:
         fold._read(reading)
     return fold
+
+
+def _rows_elsewhere(
+    conn: Connection, schema: str, rows: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return what runs in other schemas have changed of what these rows are about, or in the
+    schema itself.
+    """
+    own = {Object(*known) for row in rows for *known, _, _, _ in row["effect"] or ()}
+    return catalog.rows(
+        conn,
+        "ledger_effects_elsewhere",
+        schema=schema,
+        schemas=sorted({known.schema for known in own if known.schema} - {schema}),
+        identities=sorted({known.identity for known in own}),
+    )
 
 
 def note_reading(

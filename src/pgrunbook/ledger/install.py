@@ -10,7 +10,7 @@ from pgrunbook.ledger.ledger import installed
 from pgrunbook.postgres import lockers, run_locks, trust
 from pgrunbook.postgres.catalog import Connection
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 
 
 @cache

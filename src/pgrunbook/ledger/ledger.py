@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from psycopg.rows import tuple_row
 
@@ -226,6 +226,29 @@ def begun_statements(conn: Connection, runbook: str, schema: str, block: str) ->
     )
     with conn.cursor(row_factory=tuple_row) as cursor:
         return [sql for (sql,) in cursor.execute(query, [runbook, schema, block])]
+
+
+class Start(NamedTuple):
+    """How many transactions ago a statement was begun, and whether it has finished."""
+
+    age: int
+    finished: bool
+
+
+@lockers.named
+def read_starts(
+    conn: Connection, runbook: str, schema: str, block: str, statements: Sequence[str]
+) -> dict[str, Start]:
+    """Return when runs have begun these statements of a block outside a transaction. Reads only."""
+    query = (
+        "SELECT s.sql, max(age(s.xmin)), (array_agg(s.event ORDER BY s.id DESC))[1] = 'finished'"
+        " FROM pgrunbook.statements s JOIN pgrunbook.runs r USING (run_id)"
+        " WHERE r.runbook = %s AND r.schema_name = %s AND s.block = %s AND s.sql = ANY (%s)"
+        " GROUP BY s.sql"
+    )
+    with conn.cursor(row_factory=tuple_row) as cursor:
+        rows = cursor.execute(query, [runbook, schema, block, [*statements]])
+        return {sql: Start(age, finished) for sql, age, finished in rows}
 
 
 @lockers.named

@@ -18,7 +18,7 @@ from pgrunbook.planning import batch_keys, decisions, resume_backfill, reversion
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.planning.expectation import Expectation
 from pgrunbook.planning.judgement import Judgement
-from pgrunbook.planning.remains import Remains, find_remains
+from pgrunbook.planning.remains import Remains, find_remains, find_unnamed
 from pgrunbook.planning.twin import Twins
 from pgrunbook.postgres import catalog
 from pgrunbook.postgres.catalog import Connection
@@ -207,13 +207,16 @@ class Agenda:
     def _remains(self, block: Block, entry: ledger.Entry | None) -> Remains:
         if entry is None or not entry.broken_off:
             return find_remains(self.sessions.look, block, None)
-        statements = ledger.begun_statements(self.look, self.runbook, self.schema, block.name)
+        asked = self.look, self.runbook, self.schema, block.name
+        statements = ledger.begun_statements(*asked)
+        unnamed = find_unnamed(block)
+        starts = ledger.read_starts(*asked, unnamed) if unnamed else {}
         before: list[tuple[str, ...]] = []
         for kind, *_, identity in entry.kept:
             if kind == "index":
                 name = names(identity)
                 before.append(name if len(name) > 1 else (self.schema, *name))
-        return find_remains(self.sessions.look, block, statements, before)
+        return find_remains(self.sessions.look, block, statements, before, starts)
 
     def _ask_twin(
         self, undone: Sequence[Block], begun: Mapping[str, Remains]
@@ -275,7 +278,7 @@ class Agenda:
             block,
             found,
             entry,
-            self.state.fold.changes.get((self.runbook, block.name), {}),
+            self.state.fold.changed_by(self.runbook, block.name),
             self.state.problems(block, drifted),
             lambda undo: self._remains(undo, entry),
             self.source,

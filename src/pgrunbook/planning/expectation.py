@@ -88,13 +88,14 @@ class Expectation:
         return self.fold.definitions.keys()
 
     def applied(self) -> list[Object]:
-        """Return the objects that blocks of the ledger have made themselves, and that are as they
+        """Return the objects that runs in the schema have made themselves, and that are as they
         left them.
         """
         fold, seen = self.fold, self.ground.seen
         found = []
         for each, definition in fold.definitions.items():
-            if definition and each not in fold.adopted and seen.get(each) == definition:
+            ours = each not in fold.adopted and not fold.setter(each).schema
+            if definition and ours and seen.get(each) == definition:
                 found.append(each)
         return found
 
@@ -108,13 +109,12 @@ class Expectation:
     def _without_half_done(self, found: Sequence[Drift]) -> list[Drift]:
         # Blocks of this runbook may be half undone, or half done: what is there of these is decided
         # about with them.
-        own = sorted({each.setter.block for each in found if each.setter.runbook == self.runbook})
+        own = sorted({each.setter.block for each in found if each.setter.is_of(self.runbook)})
         entries = ledger.entries(self.look, self.runbook, self.schema, own)
         left = []
         for each in found:
             entry = entries.get(each.setter.block)
-            of_ours = each.setter.runbook == self.runbook
-            if not (of_ours and entry and entry.broken_off):
+            if not (each.setter.is_of(self.runbook) and entry and entry.broken_off):
                 left.append(each)
         return left
 
@@ -124,7 +124,7 @@ class Expectation:
         """
         problems = []
         for each in drifted:
-            if (each.setter.runbook, each.setter.block) == (self.runbook, block.name):
+            if each.setter.is_of(self.runbook) and each.setter.block == block.name:
                 problems.append(replace(each.problem, where=block.name))
         return problems
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 import psycopg
@@ -17,7 +18,7 @@ from psycopg.rows import tuple_row
 from pgrunbook.admit.try_check import as_it_is
 from pgrunbook.errors import Problem
 from pgrunbook.ledger import ledger
-from pgrunbook.ledger.fold import Fold
+from pgrunbook.ledger.fold import Fold, Setter
 from pgrunbook.planning.checks import CheckResult, result
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.postgres import catalog, search_path, trust
@@ -60,13 +61,13 @@ def check(
     discard: frozenset[str],
     statement_timeout: str,
     expected: Fold,
-    again: Callable[[str, str], str],
+    again: Callable[[str, str, str], str],
 ) -> list[CheckResult]:
     """Check that nothing is lost but what the blocks in `discard` may lose, that no row holds a
     value that is taken back, and that no later runbook is in place that works on the same tables.
 
     `expected` is what the ledger expects; `again` returns the command that runs a runbook in a
-    mode.
+    schema, in a mode.
     """
     undone = [each for each in decisions if each.action is Action.REVERT]
     results = list(_unknown_names(discard, decisions))
@@ -256,7 +257,7 @@ def _later_runbooks(
     schema: str,
     undone: Sequence[Decision],
     expected: Fold,
-    again: Callable[[str, str], str],
+    again: Callable[[str, str, str], str],
 ) -> Iterator[CheckResult]:
     """Find the later runbooks that are in place and work on the same tables: what they have made
     there may rest on what is to go, and would go with it unnoticed.
@@ -266,31 +267,42 @@ def _later_runbooks(
         tables |= {need.table for need in decision.block.needs}
     if not tables or not ledger.exists(conn):
         return
-    # by runbook and block: the tables that it works on
-    works_on: dict[tuple[str, str], set[str]] = defaultdict(set)
+    # by runbook, schema of its run, and block: the tables that it works on
+    works_on: dict[tuple[str, str, str], set[str]] = defaultdict(set)
     names = _names_by_identity(conn, schema, sorted(tables))
     for each, setters in expected.history.items():
         for identity in (each.identity, expected.parts.get(each)):
             if identity in names:
                 for setter in setters:
-                    works_on[setter.runbook, setter.block].add(names[identity])
+                    if _is_later(setter, runbook, expected):
+                        key = setter.runbook, setter.schema or schema, setter.block
+                        works_on[key].add(names[identity])
     for row in ledger.later_changes(conn, runbook, schema, sorted(tables)):
         on = {*row["tables"]}
         for statement in statements(row["begun"]):
             on |= {name for _, name in mentions.relations(statement.node) if name in tables}
         if on:
-            works_on[row["runbook"], row["block"]] |= on
-    for (later, block), on in sorted(works_on.items()):
-        if later > runbook:
-            yield result(
-                later,
-                "is reverted already",
-                False,
-                "is in place, and works on the same tables",
-                expected="reverted first, as it came later",
-                found=f"{block} on {', '.join(sorted(on))}",
-                remedy=again(later, "revert"),
-            )
+            works_on[row["runbook"], schema, row["block"]] |= on
+    for (later, of, block), on in sorted(works_on.items()):
+        yield result(
+            later if of == schema else f"{later} in schema {of}",
+            "is reverted already",
+            False,
+            "is in place, and works on the same tables",
+            expected="reverted first, as it came later",
+            found=f"{block} on {', '.join(sorted(on))}",
+            remedy=again(later, of, "revert"),
+        )
+
+
+def _is_later(setter: Setter, runbook: str, expected: Fold) -> bool:
+    """Tell whether a block is of a later runbook; runbooks of other schemas have an order of their
+    own, so one of these is later if it came after the first block of the runbook.
+    """
+    if not setter.schema:
+        return setter.runbook > runbook
+    setters = chain.from_iterable(expected.history.values())
+    return any(each.is_of(runbook) and each.at < setter.at for each in setters)
 
 
 def _names_by_identity(

@@ -15,6 +15,7 @@ from pglast.enums import AlterTableType
 from psycopg import sql
 
 from pgrunbook.errors import Problem
+from pgrunbook.ledger.ledger import Start
 from pgrunbook.postgres import catalog, search_path
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.blocks import Block
@@ -49,20 +50,26 @@ def find_remains(
     block: Block,
     begun: Collection[str] | None,
     before: Collection[tuple[str, ...]] = (),
+    starts: Mapping[str, Start] | None = None,
 ) -> Remains:
     """Return what is left of the block. `begun` are the statements that runs of ours have started,
     None if they have not begun the block; `before` are the indexes that existed before they did, by
-    schema and name. Reads only.
+    schema and name; `starts` says when those of them began that name no index. Reads only.
     """
-    there = _rows(look, block)
+    there: list[Row] = [*_rows(look, block)]
+    unnamed = _unnamed_rows(block, there, starts or {})
     broken = [row for row in there if _is_broken(row, block, copies=begun is not None)]
+    broken += [row for rows in unnamed.values() for row in rows if not row["whole"]]
     run: list[int] = []
     indexes: list[tuple[str, str]] = []
     problems: list[Problem] = []
     for number, statement in enumerate(block.statements):
         found = [row for row in _index_rows(statement.node, there) if row not in broken]
-        if not found and not _has_nothing_to_drop(statement.node, there):
+        made = [row for row in unnamed.get(statement.sql, ()) if row["whole"]]
+        if not found and not made and not _has_nothing_to_drop(statement.node, there):
             run.append(number)
+        if made and starts and not starts[statement.sql].finished:
+            problems += [_unknown_index(block, row) for row in made]
         for row in found:
             index = row["schema"], row["name"]
             indexes.append(index)
@@ -115,6 +122,31 @@ def _is_broken(row: Row, block: Block, *, copies: bool) -> bool:
     return row["name"] in own or (copies and bool(_COPY.search(row["name"])))
 
 
+def find_unnamed(block: Block) -> list[str]:
+    """Return the statements that leave the name of an index to PostgreSQL."""
+    return [
+        each.sql
+        for each in block.statements
+        if isinstance(each.node, ast.IndexStmt) and not each.node.idxname
+    ]
+
+
+def _unnamed_rows(
+    block: Block, there: Sequence[Row], starts: Mapping[str, Start]
+) -> dict[str, list[Row]]:
+    """Return for each statement in `starts` the indexes of its table that were written since: it
+    has made one, or somebody else has.
+    """
+    own = {each.name for each in block.made if each.name}
+    others = [row for row in there if row["kind"] == "index" and row["name"] not in own]
+    found = {}
+    for each in block.statements:
+        if start := starts.get(each.sql):
+            table = each.node.relation.relname
+            found[each.sql] = [r for r in others if r["table"] == table and r["age"] < start.age]
+    return found
+
+
 def _index_rows(node: Any, there: Sequence[Row]) -> list[Row]:
     """Return the rows of the index that a statement makes, whole or not."""
     if not isinstance(node, ast.IndexStmt):
@@ -159,6 +191,16 @@ def _describe(row: Row) -> str:
 def _drop_index(row: Row, schema: str) -> str:
     names = (row["name"],) if row["schema"] == schema else (row["schema"], row["name"])
     return f"DROP INDEX CONCURRENTLY {sql.Identifier(*names).as_string()}"
+
+
+def _unknown_index(block: Block, row: Row) -> Problem:
+    return Problem(
+        f"{_describe(row)} may be what a run has made before it was broken off",
+        where=block.name,
+        expected="a name in the statement, by which its index is found again",
+        found="; ".join(find_unnamed(block)),
+        remedy=f"{_drop_index(row, '')}; then run again: it is made anew",
+    )
 
 
 def _foreign_index(block: Block, row: Row, broken: Sequence[Row]) -> Problem:

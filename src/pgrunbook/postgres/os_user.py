@@ -1,7 +1,8 @@
-"""The user of the operating system who runs the embedded PostgreSQL."""
+"""Users of the operating system: who runs this process, and who the embedded PostgreSQL."""
 
 from __future__ import annotations
 
+import getpass
 import os
 import pwd
 import subprocess
@@ -14,6 +15,16 @@ from pgrunbook.errors import Refused
 
 # runs PostgreSQL, which refuses root, when we are root; the wheel has the same one
 OS_USER = "pgserver"
+
+
+def own_name() -> str:
+    """Return the name of the user who runs this process; empty if the machine has none for the
+    user's id, as in many containers.
+    """
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # the latter from Python 3.13 on
+        return ""
 
 
 def server_user() -> tuple[int, int]:

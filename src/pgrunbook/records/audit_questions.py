@@ -63,7 +63,7 @@ def answers(record: Record, seal: Seal | None, altered: Sequence[str] = ()) -> l
     found.append(Answer("Has the record been altered since?", _sealed(seal, altered), ""))
     if not record.fleet:
         return found
-    own = fleet_answers.answers(record)
+    own = fleet_answers.answers(record, seal.says if seal else "")
     for number, each in enumerate(found):
         if each.question in own:
             found[number] = each._replace(text=own[each.question], cell="targets")

@@ -64,7 +64,7 @@ class Backfill:
         paused_s = sum(each["paused_s"] for each in self.slices)
         pausing = "did not pause"
         if paused_s:
-            pausing = f"paused for {words(paused_s * 1000)} in all, as {'; '.join(self._reasons())}"
+            pausing = f"paused for {words(paused_s * 1000)} in all: {'; '.join(self._reasons())}"
         if again := sum(run["tried_again"] for run in self.runs):
             pausing += f"; its batches were tried again {counted(again, 'time')}"
         return f"{self.block} {pausing}."
@@ -74,7 +74,7 @@ class Backfill:
         told = set()
         for line in "\n".join(each["paused"] for each in self.slices).splitlines():
             how_often, _, reason = line.partition(": ")
-            if not how_often.startswith("noted") and kind(reason) not in told:
+            if reason and not how_often.startswith("noted") and kind(reason) not in told:
                 told.add(kind(reason))
                 yield reason
 

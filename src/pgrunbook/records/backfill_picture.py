@@ -220,7 +220,7 @@ def _times(time: _Time, bottom: float) -> Iterator[str]:
 def _legend(causes: Sequence[Cause]) -> Iterator[tuple[str, str]]:
     """What the shades are for: a letter and a line of text, the letter once."""
     for number, cause in enumerate(causes[:_MOST_CAUSES]):
-        lines = wrap(one_line(cause), _LINE_LENGTH, max_lines=2, placeholder=" …")
+        lines = wrap(one_line(cause), _LINE_LENGTH, max_lines=3, placeholder=" …")
         yield from zip_longest([_mark(number)], lines, fillvalue="")
     if len(causes) > _MOST_CAUSES:
         yield "…", f"and {len(causes) - _MOST_CAUSES} other causes"

@@ -15,9 +15,13 @@ from pgrunbook.records.words import counted, listed, sentence
 
 _EACH = "The record of each target says: the cell lists them, each with its SHA-256."
 
+_UNREAD = "what came of each target is the journal's word: no seal says more"
 
-def answers(record: Record) -> dict[str, str]:
-    """The answer to each question of `audit_questions` that is another one for a fleet."""
+
+def answers(record: Record, read: str) -> dict[str, str]:
+    """The answer to each question of `audit_questions` that is another one for a fleet. `read`: how
+    it is known what came of the targets, as the seal says; empty without a seal.
+    """
     fleet = record.fleet
     targets = _rows(fleet, "targets")
     waves = _rows(fleet, "waves")
@@ -34,8 +38,7 @@ def answers(record: Record) -> dict[str, str]:
         "Which locks were taken, and who waited?": _EACH,
         "What was at risk?": _EACH,
         "Was it rehearsed?": _EACH,
-        "What was verified, with what evidence?": f"What came of each target was read from its "
-        f"ledger. {_EACH}",
+        "What was verified, with what evidence?": f"{sentence(read or _UNREAD)} {_EACH}",
         "What failed, was retried or was skipped?": _failed(targets),
         "Which versions of runbook, SQL and tool?": _EACH,
         "What was true before it started?": _EACH,
@@ -61,8 +64,8 @@ def _failed(targets: list[dict[str, Any]]) -> str:
     left = [row for row in targets if row["state"] != "passed"]
     lines = []
     for state, why, names in reasons(left):
-        targets_of = f"{counted(len(names), 'target')}: {listed(names)}"
-        lines.append(f"{sentence(state)[:-1]}, {targets_of}. {why.rstrip('.')}.")
+        who = f"{counted(len(names), 'target')}: {listed(names)}"
+        lines.append(f"{state.capitalize()}: {why.rstrip('.')}. {who}.")
     again = sum(row["attempts"] > 1 for row in targets)
     lines = lines or ["Nothing failed or was set aside."]
     return "\n".join([*lines, f"{counted(again, 'target')} tried more than once."])

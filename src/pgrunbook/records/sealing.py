@@ -116,6 +116,14 @@ class Sealing:
         """Refuse what was not executed, and what contradicts itself, such as parameters that are
         not those of the run: the seal would vouch for it.
         """
+        if fleet := self._record.fleet:
+            about = [fleet.get("runbook") or "001", "--fleet", fleet["fleet"]]
+            resume = shlex.join(["pgrunbook", "fleet", "resume", *about])
+            raise Refused.of(
+                "shows the run of a fleet, whose record is made of its journal alone",
+                where=self.notebook.name,
+                remedy=f"where its coordinator has died, this makes it: {resume}",
+            )
         executed = self._record.started_at or any(cell.get("outputs") for cell in self.nb.cells)
         if not executed:
             remedy = "run its cells, save it with their outputs, and seal that"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -16,14 +15,22 @@ import psycopg
 from IPython.core.getipython import get_ipython
 
 from pgrunbook.applying.apply_blocks import Worker
-from pgrunbook.errors import Failed, Problem, Refused, Verdict, first_line
+from pgrunbook.errors import (
+    Failed,
+    Interrupted,
+    Problem,
+    Refused,
+    RunbookError,
+    Verdict,
+    first_line,
+)
 from pgrunbook.ledger.origin import Standing
 from pgrunbook.ledger.run_rows import Recorder, progress_of
 from pgrunbook.planning import checks, preflight, right_target
 from pgrunbook.planning.agenda import Agenda
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.planning.shared_copy import SharedCopy
-from pgrunbook.postgres import target
+from pgrunbook.postgres import os_user, target
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.identity import Identity, identify
 from pgrunbook.postgres.run_sessions import Sessions
@@ -64,7 +71,7 @@ class Lifetime:
         self.parameters = chosen
         # Taken out of the environment, as a second run in this kernel is another one.
         self.run_id = os.environ.pop(parameters.RUN_ID, "") or str(uuid.uuid4())
-        self.operator = chosen.operator or getpass.getuser()
+        self.operator = chosen.operator or os_user.own_name()
         parameters.require_said(operator=self.operator)
         self.started_at = datetime.now(UTC)
         self._closed = False
@@ -228,9 +235,7 @@ class Lifetime:
         ledger how the run ended.
         """
         if self._closed:
-            raise Refused(
-                "The run has ended. To begin another, run the cells again from the target on."
-            )
+            raise self._over()
         self._require_unchanged()
         try:
             yield
@@ -248,11 +253,22 @@ class Lifetime:
             error.problems += (Problem(f"the verdict {remark}", where="ledger"),)
         raise error
 
+    def _over(self) -> RunbookError:
+        """Return the error of a cell that comes after the run's end. Of a run that has written it
+        does not say that nothing was changed.
+        """
+        told = "The run has ended. To begin another, run the cells again from the target on."
+        if not self._recorder.begun:
+            return Refused(told)
+        return Interrupted(told) if self._verdict is Verdict.INTERRUPTED else Failed(told)
+
     def _require_unchanged(self) -> None:
-        """Refuse to go on if somebody has edited the parameters: the run goes on as it began."""
-        changed = self._changes()
-        if changed:
-            raise Refused("The parameters are not those that the run began with.", problems=changed)
+        """Raise if somebody has edited the parameters: the run goes on as it began, and to do what
+        they say now is not its business.
+        """
+        if changed := self._changes():
+            kind = Failed if self._recorder.begun else Refused
+            raise kind("The parameters are not those that the run began with.", problems=changed)
 
     def _end(self, verdict: Verdict, reason: str) -> VerdictCard:
         """Write the verdict into the ledger, and return its card. A run that passed is closed."""

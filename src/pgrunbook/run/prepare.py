@@ -202,8 +202,9 @@ class Preparation:
     def _losses(self, decided: Sequence[Decision]) -> list[CheckResult]:
         """Check what a revert would take along."""
 
-        def again(runbook: str, mode: str) -> str:
-            return arguments.command_again(self.project, runbook, self.parameters, mode)
+        def again(runbook: str, schema: str, mode: str) -> str:
+            chosen = self.parameters.model_copy(update={"schema_": schema})
+            return arguments.command_again(self.project, runbook, chosen, mode)
 
         return losses.check(
             self.look,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 import psycopg
 
+from pgrunbook.durations import milliseconds
 from pgrunbook.errors import Problem
 from pgrunbook.ledger import batches
 from pgrunbook.planning.checks import CheckResult
@@ -140,15 +142,14 @@ def verify(
     results: list[CheckResult] = []
     with conn.transaction(force_rollback=True):
         conn.execute(
-            # Probes take no lock that the application would queue behind: they may wait for theirs.
-            "SELECT set_config('lock_timeout', %(limit)s, true), set_config('statement_timeout', "
-            "%(limit)s, true)",
-            {"limit": timeouts.statement_timeout},
+            "SELECT set_config('lock_timeout', %s, true),"
+            "       set_config('statement_timeout', %s, true)",
+            [timeouts.lock_timeout, timeouts.statement_timeout],
         )
         settings = session_settings.theirs(search_path.of(conn))
         conn.execute("; ".join([*settings, _SAVEPOINT]).encode())
         for statement in statements:
-            problem = _try(conn, statement)
+            problem = _try(conn, statement, timeouts)
             if statement.check:
                 results.append(CheckResult(name, statement.check, problem))
             elif problem:
@@ -174,6 +175,10 @@ _NOT_TRIED = (
 )
 
 
+# Between two attempts to have a lock: whoever has queued behind us goes on meanwhile.
+_PAUSE_S = 1.0
+
+
 _SAVEPOINT = "SAVEPOINT pgrunbook_check"
 
 
@@ -183,15 +188,33 @@ _RELEASE = "RELEASE pgrunbook_check"
 _ROLLBACK = b"ROLLBACK TO pgrunbook_check"
 
 
-def _try(conn: Session, statement: Statement) -> Problem | None:
-    """Run a statement, and return what is wrong if it fails. The savepoint of the next one is made
-    in the same round trip.
+def _execute(conn: Session, statement: Statement, timeouts: Timeouts) -> None:
+    """Run it after the savepoint, and make the next one with it, in one round trip.
+
+    Others queue behind a lock that it waits for: it waits for lock_timeout at a time, and is tried
+    again after a pause, for as long as a statement may take.
     """
+    message = "\n;".join([statement.sql, _RELEASE, _SAVEPOINT]).encode()
+    until = time.monotonic() + milliseconds(timeouts.statement_timeout) / 1000
+    while True:
+        try:
+            conn.execute(message)
+        except psycopg.Error as exc:
+            if not conn.closed:
+                conn.execute(_ROLLBACK)
+            waited = isinstance(exc, psycopg.errors.LockNotAvailable)
+            if not waited or time.monotonic() + _PAUSE_S > until:
+                raise
+            time.sleep(_PAUSE_S)
+        else:
+            return
+
+
+def _try(conn: Session, statement: Statement, timeouts: Timeouts) -> Problem | None:
+    """Run a statement, and return what is wrong if it fails."""
     try:
-        conn.execute("\n;".join([statement.sql, _RELEASE, _SAVEPOINT]).encode())
+        _execute(conn, statement, timeouts)
     except psycopg.Error as exc:
-        if not conn.closed:
-            conn.execute(_ROLLBACK)
         problem = problem_of(exc, where=statement.place(conn.index(exc, statement.sql) or 0))
         what = problem.what.removesuffix(" (SQLSTATE P0001)")
         if isinstance(exc, _NOT_TRIED):

@@ -47,6 +47,10 @@ def _one_line(text: str) -> str:
     return text
 
 
+# The machine may have no name for the user's id.
+_WHO = "say who does it: -p operator NAME for a run, --operator NAME for any other command"
+
+
 def require_said(**texts: str) -> None:
     """Raise Refused, naming each of these texts about who and why that says nothing, or is not to
     be read as it stands.
@@ -54,7 +58,8 @@ def require_said(**texts: str) -> None:
     problems = []
     for name, text in texts.items():
         if takes := controls.unfit(text):
-            problems.append(Problem(takes, where=name, found=ascii(text)))
+            remedy = _WHO if name == "operator" else ""
+            problems.append(Problem(takes, where=name, found=ascii(text), remedy=remedy))
     if problems:
         raise Refused("What is to be written does not say who, or why.", problems=problems)
 

@@ -70,6 +70,8 @@ def _complaint(node: ast.Node, *, kept: bool) -> tuple[str, str]:
             return f"changes the session: it {_OUTLIVES}", "delete the statement"
         case ast.ListenStmt() | ast.UnlistenStmt() if kept:
             return f"changes the session: it {_OUTLIVES}", "delete the statement"
+        case ast.ClosePortalStmt(portalname=None) if kept:
+            return "closes the cursors of the run, too", "close each cursor by its name"
         case ast.DeclareCursorStmt(options=options) if options & CURSOR_OPT_HOLD:
             return f"changes the session: it {_OUTLIVES}", "leave WITH HOLD out"
     if kept and _Settings.found(node):

@@ -1,6 +1,6 @@
--- What has each block of a schema changed, in the order of their commits, and with which major version of the server? A row
+-- What have the blocks of runs in a schema changed, in the order of their commits, and with which major version of the server? A row
 -- of before version 6 does not say; it has the names of what it made.
-SELECT b.id, b.runbook, b.block, b.event, b.run_id::text AS run_id,
+SELECT b.id, b.runbook, b.block, '' AS elsewhere, b.event, b.run_id::text AS run_id,
        b.finished_at AT TIME ZONE 'UTC' AS finished_at,
        nullif(to_jsonb(b) -> 'effect', 'null') AS effect,
        (SELECT coalesce(jsonb_agg(CASE fact ->> 0

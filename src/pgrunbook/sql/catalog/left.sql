@@ -1,5 +1,5 @@
 -- What have statements outside a transaction left, or found, of these relations: their indexes, each valid or not, and the
--- partitions among them, each attached or about to be detached? Without a schema, a relation is one of the path.
+-- partitions among them, each attached or about to be detached? How many transactions ago was an index last written? Without a schema, a relation is one of the path.
 WITH named AS (
     SELECT DISTINCT c.oid
       FROM unnest(%(schemas)s::text[], %(names)s::text[]) AS g (schema, name)
@@ -11,14 +11,14 @@ WITH named AS (
     SELECT x.indrelid FROM named JOIN pg_index x ON x.indexrelid = named.oid
 )
 SELECT 'index' AS kind, n.nspname::text AS schema, i.relname::text AS name, c.relname::text AS "table",
-       x.indisvalid AS whole
+       x.indisvalid AS whole, age(x.xmin) AS age
   FROM tables
   JOIN pg_index x ON x.indrelid = tables.oid
   JOIN pg_class i ON i.oid = x.indexrelid AND i.relkind = 'i'
   JOIN pg_namespace n ON n.oid = i.relnamespace
   JOIN pg_class c ON c.oid = x.indrelid
  UNION ALL
-SELECT 'partition', n.nspname::text, c.relname::text, p.relname::text, NOT h.inhdetachpending
+SELECT 'partition', n.nspname::text, c.relname::text, p.relname::text, NOT h.inhdetachpending, 0
   FROM tables
   JOIN pg_class c ON c.oid = tables.oid AND c.relispartition
   JOIN pg_namespace n ON n.oid = c.relnamespace

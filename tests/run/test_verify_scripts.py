@@ -1,0 +1,44 @@
+"""What a verify script locks keeps nobody waiting for longer than a block may."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from support.databases import Database
+from support.projects import wait_for
+
+from pgrunbook.planning.timeouts import Timeouts
+from pgrunbook.postgres.connection import connect
+from pgrunbook.postgres.target import Target
+from pgrunbook.run.verify import verify
+from pgrunbook.runbooks.scripts import statements
+
+pytestmark = [
+    pytest.mark.usefixtures("server"),
+    pytest.mark.parametrize("server", [18], indirect=True),
+]
+
+SCRIPT = "-- check: it can be emptied\nTRUNCATE a;\n"
+
+
+@pytest.mark.parametrize("limit", ["60s", "1s"])
+def test_others_pass_while_it_waits_for_a_lock(empty: Database, limit: str) -> None:
+    """It is tried again until it may take no longer."""
+    empty.execute("CREATE TABLE a (id int)")
+    with ThreadPoolExecutor(1) as pool, empty.connect() as holder, empty.connect() as other:
+        holder.execute("BEGIN; INSERT INTO a VALUES (1)")
+        other.execute("SET lock_timeout = '900ms'")
+        with connect(Target("test", empty.url), schema="public") as conn:
+            timeouts = Timeouts("150ms", limit, "1min")
+            verified = pool.submit(verify, conn, "v", statements(SCRIPT), timeouts)
+            waiting = "SELECT FROM pg_locks WHERE NOT granted AND relation = 'a'::regclass"
+            wait_for(lambda: bool(empty.execute(waiting)))
+            other.execute("INSERT INTO a VALUES (2)")  # behind it
+            if limit == "60s":
+                holder.execute("COMMIT")
+            (result,) = verified.result(timeout=60)
+    assert (result.result == "ok") is (limit == "60s"), result
+    if limit == "1s":
+        assert "could not be tried" in str(result.problem)
+    assert empty.execute("SELECT id FROM a ORDER BY id") == [(1,), (2,)]

@@ -263,10 +263,9 @@ class Lifetime:
         return Interrupted(told) if self._verdict is Verdict.INTERRUPTED else Failed(told)
 
     def _require_unchanged(self) -> None:
-        """Raise if somebody has edited the parameters: the run goes on as it began, and to do what
-        they say now is not its business.
-        """
-        if changed := self._changes():
+        """Refuse to go on if somebody has edited the parameters: the run goes on as it began."""
+        changed = self._changes()
+        if changed:
             kind = Failed if self._recorder.begun else Refused
             raise kind("The parameters are not those that the run began with.", problems=changed)
 

@@ -211,7 +211,7 @@ def _execute(conn: Session, statement: Statement, timeouts: Timeouts) -> None:
 
 
 def _try(conn: Session, statement: Statement, timeouts: Timeouts) -> Problem | None:
-    """Run a statement, and return what is wrong if it fails."""
+    """Return what is wrong if the statement fails."""
     try:
         _execute(conn, statement, timeouts)
     except psycopg.Error as exc:

@@ -229,6 +229,8 @@ def redact(text: str, *secrets: str) -> str:
 def mask_shapes(text: str, *, sql: bool = False) -> str:
     """Return the text with what `shapes` finds replaced by `***`, and nothing else."""
     for name, pattern in _SHAPES.items():
+        if not pattern.search(text):
+            continue
 
         def mask(match: re.Match[str], name: str = name) -> str:
             if not _is_secret(name, match, sql=sql):

@@ -11,7 +11,7 @@ from pglast import ast
 
 
 def strings(node: ast.Node) -> Iterator[str]:
-    """Return each, however it is written, `€` of `U&'\\20AC'`; and the words of the parse tree."""
+    """Yield each, however it is written, `€` of `U&'\\20AC'`; and the words of the parse tree."""
     yield from _within(node(skip_none=True))
 
 

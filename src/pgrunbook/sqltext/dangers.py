@@ -39,7 +39,10 @@ def dangers(
         if not transaction and not isinstance(node, ast.CommentStmt):
             found.append(Danger(Hazard.NOT_TRANSACTIONAL, Thing("", "", "the block"), line))
         done = executed(node)
-        new = [each for each in _of(done, line) if each.thing[1:3] not in made]
+        new = []
+        for danger in _of(done, line):
+            if (danger.thing.schema, danger.thing.name) not in made:
+                new.append(danger)
         found += new
         if transaction:
             held.take(done, line, new, made)
@@ -65,9 +68,8 @@ def _of(node: ast.Node, line: int) -> Iterator[Danger]:
             yield from alter_table.dangers(node, line)
         case ast.DropStmt(removeType=kind, objects=objects, behavior=behavior):
             for each in objects:
-                dropped = Danger(
-                    _drop_hazard(kind), thing_named(kind, each), line, (), _cascade(behavior)
-                )
+                thing = thing_named(kind, each)
+                dropped = Danger(_drop_hazard(kind), thing, line, (), _cascade(behavior))
                 yield dropped
                 # the tables of an extension go without CASCADE, too
                 if dropped.detail or kind == ObjectType.OBJECT_EXTENSION:

@@ -101,6 +101,9 @@ ALTER TABLE w RENAME TO x; CREATE TABLE own (id int); CREATE TABLE public.more (
 def test_a_run_in_another_schema_may_change_it_all(applying: Applying, elsewhere: Applying) -> None:
     database = applying.database
     applying(IN_PUBLIC)
+    with database.connect() as conn:
+        known = read_fold(conn, "b").history
+    assert {each.identity for each in known} >= {"b.t", "b.t.id", "b.w"}
     elsewhere(IN_B)
     assert told(database) == told(database, "b") == []
     database.load("ALTER TABLE b.t ALTER n SET DEFAULT 1; ALTER TABLE public.more ADD by_hand int")
@@ -150,6 +153,8 @@ def test_of_many_schemas_the_rows_of_others_are_not_read(applying: Applying) -> 
              FROM pgrunbook.blocks, (SELECT 's' || generate_series(1, 2000)) AS g (schema);
            ANALYZE pgrunbook.blocks"""
     )
+    indexed = "SELECT reltuples::int FROM pg_class WHERE relname = 'blocks_elsewhere'"
+    assert database.execute(indexed) == [(0,)]
     asked = {"schema": "s7", "schemas": ["s8"], "identities": ["s7.t"]}
     with database.connect() as conn:
         (plan,) = (

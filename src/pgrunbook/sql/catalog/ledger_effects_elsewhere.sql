@@ -7,7 +7,7 @@ SELECT b.id, b.runbook, b.block, b.schema_name AS elsewhere, b.event, b.run_id::
   FROM (SELECT * FROM pgrunbook.blocks WHERE schema_name = ANY (%(schemas)s::text[])
         UNION ALL
         SELECT * FROM pgrunbook.blocks
-         WHERE jsonb_path_exists(effect, '$[*] ? (!exists (@[1, 4] ? (@ starts with $in || @ == $is)))',
+         WHERE jsonb_path_exists(effect, 'strict $[*] ? (!exists (@[1, 4] ? (@ starts with $in || @ == $is)))',
                                  jsonb_object(ARRAY['is', quote_ident(schema_name), 'in', quote_ident(schema_name) || '.']))
            AND schema_name <> ALL (%(schemas)s::text[])
        ) AS b

@@ -13,6 +13,7 @@ from pgrunbook.planning.requirements import There, may, quoted
 from pgrunbook.postgres import catalog, search_path
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.identity import Identity
+from pgrunbook.sqltext import search_paths
 
 
 def check(
@@ -45,10 +46,15 @@ def check(
 def _names(conn: Connection, schema: str, decisions: Sequence[Decision]) -> Iterator[CheckResult]:
     """Check that names mean what pg_catalog means by them, in every schema that a block sees."""
     yield from reliance.check_names(conn, schema)
-    paths = {d.block.search_path for d in decisions if d.pending} - {""}
+    pending = [d.block for d in decisions if d.pending]
     seen: set[str] = set()
-    for path in paths:
+    for path in {block.search_path for block in pending} - {""}:
         seen.update(search_path.schemas(conn, path))
+    for block in pending:
+        for statement in block.statements:
+            for named in search_paths.paths_set(statement.node):
+                seen.update(named)
+    seen.discard("pg_catalog")
     for name in sorted(seen - {schema}):
         yield from reliance.check_names(conn, name)
 

@@ -6,7 +6,7 @@ import re
 
 # https://www.postgresql.org/docs/current/config-setting.html#CONFIG-SETTING-NAMES-VALUES
 _UNITS_MS = {"us": 0.001, "ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
-_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(us|ms|s|min|h|d)?\s*")
+_DURATION = re.compile(r"\s*(\d{1,20}(?:\.\d+)?)\s*(us|ms|s|min|h|d)?\s*", re.ASCII)
 
 
 def milliseconds(duration: str) -> int:

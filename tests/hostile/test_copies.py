@@ -334,3 +334,14 @@ def test_a_server_that_does_not_tell_its_timeline(crm: Database) -> None:
         here = Origin.of(conn)
     assert (here.timeline, here.data_directory) == (None, None)
     assert "timeline not shown" in here.text
+
+
+def test_a_server_is_confirmed_where_there_is_no_schema_public(
+    empty: Database, project: Project
+) -> None:
+    empty.load("DROP SCHEMA public; CREATE SCHEMA app")
+    project.env["CRM_URL"] = empty.url
+    for given in ((), ("--confirm", "failover of monday")):
+        done = project.command("server", "--target", "env:CRM_URL", *given)
+        assert done.code == 0, done.text
+    assert empty.execute("SELECT reason FROM pgrunbook.servers") == [("failover of monday",)]

@@ -457,3 +457,40 @@ def test_what_a_name_says_is_a_secret(sql: str) -> None:
 )
 def test_what_stands_in_for_a_secret_is_none(sql: str) -> None:
     assert not list(literals.search(sql))
+
+
+COMMANDS: list[tuple[str, ...]] = [
+    ("run", "001"),
+    ("status",),
+    ("drift",),
+    ("server",),
+    ("pause",),
+    ("archive", "verify"),
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize("kind", ["env", "service"])
+def test_a_url_in_place_of_a_name_is_not_repeated(
+    project: Project, command: tuple[str, ...], kind: str
+) -> None:
+    url = f"postgresql://u:{STRONG}@h/d"
+    for target in (f"{kind}:{url}", "mistaken"):
+        if target == "mistaken":
+            (project.root / "pgrunbook.toml").write_text(f"[targets.mistaken]\n{kind} = '{url}'\n")
+        done = project.command(*command, "--target", target)
+        assert done.code in (1, 2), done.text
+        assert STRONG not in done.text
+
+
+def test_what_is_said_of_who_and_why_holds_no_password(
+    crm: Database, project: Project, login_role: Callable[..., Role]
+) -> None:
+    role = login_role(crm, STRONG)
+    project.env["CRM_URL"] = role.url
+    for said in (f"see postgresql://u:{STRONG}@h/d", f"failover, {STRONG}"):
+        for command in (("server", "--confirm", said), ("pause", "--reason", said)):
+            done = project.command(*command, "--target", "env:CRM_URL", "--operator", "ada")
+            assert done.code == 2, done.text
+            assert "holds a password, and what is said is kept for good" in done.text
+            assert STRONG not in done.text

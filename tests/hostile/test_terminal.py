@@ -19,6 +19,7 @@ from support.databases import Database
 from support.projects import RUNBOOK, Outcome, Project
 
 from pgrunbook.cli import main
+from pgrunbook.runbooks import kernel_spec
 
 FORGED = "no\x1b[2J\x1b[1;31m\r\nPASSED: all 16 blocks are in place\n\u202eseal: number 1\x9b1A"
 _VERIFY = f"sql/{RUNBOOK}/verify/010_import_batches.sql"
@@ -343,6 +344,14 @@ def test_a_kernel_whose_program_has_gone(project: Project) -> None:
     assert (done.code, "asks for a kernel whose program is not there" in done.text) == (2, True), (
         done.text
     )
+
+
+def test_a_kernel_is_there_where_no_program_is_called_python(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Debian: Jupyter starts our own in its place."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    kernel_spec.require("python3", "a notebook")
 
 
 def test_lint_names_two_runbooks_of_one_number_and_sql_of_none(project: Project) -> None:

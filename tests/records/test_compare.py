@@ -33,6 +33,8 @@ def record(
     lock: str = "ACCESS EXCLUSIVE",
     ms: float = 10.0,
     sha256: str = "a" * 64,
+    made: str = "table column people.nickname",
+    updated: int = 3,
 ) -> Record:
     decided = {
         "block": "010_people",
@@ -55,6 +57,8 @@ def record(
         {DECISION_MIME: decided},
         {BLOCK_MIME: done},
         frame("locks", {"relation": "people", "lock": lock, "held_ms": ms}, block="010_people"),
+        frame("effect", {"object": made, "change": "made", "what": "text"}, block="010_people"),
+        frame("rows", {"table": "people", "inserted": 0, "updated": updated}, block="010_people"),
         frame(
             "difference",
             {"change": "added", "kind": "column", "table": "people", "name": "nickname"},
@@ -74,6 +78,12 @@ def test_the_same_run_twice_is_the_same_however_long_it_took() -> None:
     assert "50.0 times" in text(compare(record(), record(ms=500)))
 
 
+def test_how_many_rows_were_written_is_told_and_does_not_count() -> None:
+    other = record(updated=300)
+    assert different(record(), other) == []
+    assert "people 3 updated  |  people 300 updated" in text(compare(record(), other))
+
+
 @pytest.mark.parametrize(
     ("changed", "what"),
     [
@@ -81,6 +91,7 @@ def test_the_same_run_twice_is_the_same_however_long_it_took() -> None:
         ({"event": "adopted"}, "010_people: done"),
         ({"lock": "SHARE ROW EXCLUSIVE"}, "010_people: locks"),
         ({"sha256": "b" * 64}, "files run"),
+        ({"made": "function public.more()"}, "010_people: effect"),
     ],
 )
 def test_what_counts(changed: dict[str, Any], what: str) -> None:

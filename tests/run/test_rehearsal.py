@@ -435,6 +435,13 @@ def test_a_protected_target_can_ask_for_a_rehearsal_of_the_same_plan(
     by_hand = project.step("production", *given)
     assert (by_hand.code, "its record was sealed by hand" in by_hand.text) == (2, True)
     rehearsed.notebook.write_bytes(whole)
+    key = project.root / "key.pem"
+    openssl = ("openssl", "genpkey", "-algorithm", "ed25519", "-out", str(key))
+    subprocess.run(openssl, check=True, capture_output=True)
+    project.env["PGRUNBOOK_KEY"] = str(key)  # with which nobody has signed the rehearsal
+    unsigned = project.step("production", *given)
+    assert (unsigned.code, "its record is not sealed, or was changed" in unsigned.text) == (2, True)
+    del project.env["PGRUNBOOK_KEY"]
     done = project.step("production", *given)
     assert done.code == 0, done.text
 

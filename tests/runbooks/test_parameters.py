@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.projects import Project
 
 from pgrunbook import Refused
 from pgrunbook.durations import milliseconds
@@ -38,7 +39,10 @@ def test_durations_are_read_as_postgresql_writes_them(text: str, expected: int) 
     assert milliseconds(text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "fast", "-1s", "0", "0ms", "100us", "40d", "1 week"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "fast", "-1s", "0", "0ms", "100us", "40d", "1 week", "9" * 400, "\u0661\u0665\u0660ms"],
+)
 def test_a_duration_that_is_none_or_endless_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="takes a duration"):
         milliseconds(text)
@@ -60,6 +64,35 @@ def test_every_wrong_parameter_is_named_at_once() -> None:
     assert problems["ticket"].found == "7 (int)"
     assert problems["tabel"].what == "unknown parameter"
     assert "table" in problems["tabel"].expected
+
+
+UNKEPT = [(1, 2), [1, (2, 3)], {1: "a"}, {"a": {1, 2}}, [b"x"], ["a\0b"], ["\ud800"], [1e999]]
+
+
+@pytest.mark.parametrize("value", UNKEPT, ids=ascii)
+def test_what_json_does_not_keep_is_no_parameter(value: Any) -> None:
+    with pytest.raises(Refused) as caught:
+        validate({**DECLARED, "sizes": [1]}, {"sizes": value})
+    (problem,) = caught.value.problems
+    assert problem.where == "sizes"
+    with pytest.raises(Refused, match="not a literal that JSON has"):
+        read_assignments(f"sizes = {value!r}", "here")
+
+
+def test_what_json_keeps_is_one() -> None:
+    value = {"a": [1, 1e23, None, "\\u0000", "é"]}
+    assert validate({"sizes": {}}, {"sizes": value}).own == {"sizes": value}
+
+
+@pytest.mark.parametrize("number", ["{[]: 1}", "-" * 5000 + "1"])
+def test_a_number_on_the_command_line_that_is_none(project: Project, number: str) -> None:
+    notebook = project.root / "runbooks" / "001_import_connector.ipynb"
+    declared = '"ticket = \\"\\"\\n",'
+    assert declared in notebook.read_text()
+    notebook.write_text(notebook.read_text().replace(declared, f'"number = 1\\n", {declared}'))
+    done = project.command("run", "001", "-p", "number", number)
+    assert done.code == 2, done.text
+    assert "takes a whole number" in done.text
 
 
 def test_every_name_that_cannot_be_a_parameters_is_named_at_once() -> None:

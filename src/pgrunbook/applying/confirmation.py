@@ -14,7 +14,7 @@ from pgrunbook.planning import checks, preflight, right_target
 from pgrunbook.postgres.driver_errors import driver_errors
 from pgrunbook.postgres.identity import identify
 from pgrunbook.postgres.run_sessions import Sessions
-from pgrunbook.runbooks import parameters, targets
+from pgrunbook.runbooks import credentials, parameters, targets
 from pgrunbook.runbooks.project import Project
 
 
@@ -30,7 +30,8 @@ def confirm(project: Project, target: str, schema: str, *, operator: str, reason
     Makes the ledger, or brings it up to date, if need be. Raises Refused for a standby, or a
     protected target under another name; LockedOut if a run is at work there.
     """
-    parameters.require_said(operator=operator, confirm=reason)
+    secrets = credentials.of_name(target)
+    parameters.require_said(secrets, operator=operator, confirm=reason)
     with _reached(project, target, schema) as (sessions, standing):
         if standing.is_original:
             return standing

@@ -86,7 +86,12 @@ def drift(target: str, schema: str, others: bool, as_json: bool) -> None:
 
 @main.command()
 @commands.TARGET
-@click.option("--schema", default="public", show_default=True, help="A schema of the target.")
+@click.option(
+    "--schema",
+    default="pg_catalog",  # every database has it, and what is said is about all of that
+    show_default=True,
+    help="A schema that must be there.",
+)
 @click.option("--confirm", metavar="REASON", help="Say that it is this one from now on, and why.")
 @commands.OPERATOR
 @commands.AS_JSON

@@ -63,11 +63,12 @@ def _ask(
     from pgrunbook.postgres.connection import connect
     from pgrunbook.postgres.driver_errors import driver_errors
     from pgrunbook.postgres.identity import identify
-    from pgrunbook.runbooks import parameters, targets
+    from pgrunbook.runbooks import credentials, parameters, targets
     from pgrunbook.runbooks.project import Project
 
-    parameters.require_said(operator=operator, **({"reason": reason} if reason else {}))
     resolved = targets.resolve(target, Project.find())
+    said = {"operator": operator, **({"reason": reason} if reason else {})}
+    parameters.require_said(credentials.of_target(resolved), **said)
     with (
         driver_errors("The run could not be asked.", where=f"target {target!r}"),
         connect(resolved, schema="pgrunbook", label=what) as conn,

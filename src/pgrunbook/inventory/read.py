@@ -149,8 +149,7 @@ def _permitted(conn: psycopg.Connection[Any], kind: Kind, question: str) -> str:
 
 def _take(inventory: Inventory, kind: Kind, answer: Answer, brought: set[tuple[Any, ...]]) -> None:
     """Add the objects of one kind. `brought` are the members of extensions: those are not ours."""
-    places = _places_of_properties(answer)
-    names = [answer.names[place] for place in places]
+    names = answer.names[5:]
     # what the column `part_of` holds: a domain for its constraints, else a table
     whole = OIDS["pg_type"] if kind.name == "domain_constraints" else OIDS["pg_class"]
     for row in answer.rows:
@@ -161,26 +160,10 @@ def _take(inventory: Inventory, kind: Kind, answer: Answer, brought: set[tuple[A
             continue
         if brought and ((kind.classid, oid) in brought or (whole, part_of) in brought):
             continue
-        inventory.definitions[each] = Definition(_properties(names, [row[i] for i in places]))
+        inventory.definitions[each] = Definition(_properties(names, row[5:]))
         inventory.addresses[each] = Address(kind.classid, oid, number)
         if part_of is not None:
             inventory.owners[each] = Address(whole, part_of)
-
-
-def _places_of_properties(answer: Answer) -> list[int]:
-    """Return the places of the properties that any object of the answer has: most have few."""
-    columns = [*zip(*answer.rows, strict=True)]
-    places = [place for place in range(5, len(columns)) if _says_anything(columns[place])]
-    names = {answer.names[place] for place in places}
-    return [place for place in places if answer.names[place] != "default acl" or "acl" in names]
-
-
-def _says_anything(column: Sequence[Any]) -> bool:
-    """Return whether a property is there for any object: neither absent nor false."""
-    if column.count(None) == len(column):
-        return False
-    first = next(value for value in column if value is not None)
-    return not isinstance(first, bool) or True in column
 
 
 def _properties(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:

@@ -211,6 +211,8 @@ def _doubt(project: Project, notebook: Path) -> str:
     keys = [
         attestation.public_key(project.root / path) for path in project.settings.archive.public_keys
     ]
+    if own := project.signing_key:
+        keys.append(attestation.signer(own).public_key)
     try:
         if verification.verify_alone(notebook, keys).problems:
             return unsealed

@@ -17,8 +17,8 @@ from pgrunbook.records.words import counted
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One thing compared: what it is, how it is in each record, and what differs; times never count
-    as different.
+    """One thing compared: what it is, how it is in each record, and what differs; times and numbers
+    of rows never count as different.
     """
 
     what: str
@@ -29,7 +29,7 @@ class Part:
 
 
 def compare(one: Record, other: Record) -> list[Part]:
-    """Compare verdict, target, sources, each block's decision, SQL, locks and time, and the
+    """Compare verdict, target, sources, each block's decision, SQL, locks, time and effect, and the
     difference that came of it. Returns all parts, the equal ones, too.
     """
     parts = [
@@ -41,6 +41,8 @@ def compare(one: Record, other: Record) -> list[Part]:
     ours = {block.name: block for block in one.blocks}
     for name in dict.fromkeys([*ours, *theirs]):
         parts += _block(name, ours.get(name), theirs.get(name))
+        if name in ours and name in theirs:
+            parts += _changes(name, one, other)
     return [*parts, _compare_lists("objects changed", _difference(one), _difference(other))]
 
 
@@ -69,6 +71,34 @@ def _block(name: str, one: Block | None, other: Block | None) -> Iterator[Part]:
         if one.elapsed_ms:
             took += f", {other.elapsed_ms / one.elapsed_ms:.1f} times"
         yield Part(f"{name}: time", f"{one.elapsed_ms:,.0f} ms", took, same=True)
+
+
+def _changes(name: str, one: Record, other: Record) -> Iterator[Part]:
+    """Compare what a block has changed, where it has."""
+    effects = _shown(one, Kind.EFFECT, name), _shown(other, Kind.EFFECT, name)
+    if any(effects):
+        yield _compare_lists(f"{name}: effect", *effects)
+    rows = _shown(one, Kind.ROWS, name), _shown(other, Kind.ROWS, name)
+    if any(rows):
+        written, elsewhere = (", ".join(lines) or "none" for lines in rows)
+        yield Part(f"{name}: rows", written, elsewhere, same=True)
+
+
+def _shown(record: Record, kind: Kind, block: str) -> list[str]:
+    """Return the rows of a block's frame as lines; of the last one, if its cell was run again."""
+    lines: list[str] = []
+    for frame in record.frames:
+        if frame.kind == kind and frame.about.get("block") == block:
+            lines = [_line(row) for row in frame.rows]
+    return lines
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    numbers = [
+        f"{value:,} {name}" for name, value in row.items() if isinstance(value, int) and value
+    ]
+    texts = [value for value in row.values() if isinstance(value, str)]
+    return " ".join([*texts, *numbers])
 
 
 def _lines(sql: str) -> str:

@@ -7,9 +7,11 @@ blocks, SQL, times, plan and code.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from pgrunbook.errors import Problem, Verdict
@@ -24,6 +26,12 @@ from pgrunbook.records.words import counted
 from pgrunbook.runbooks.parameters import Parameters
 
 Row = Mapping[str, Any]
+
+
+def _numbers(value: Any) -> Any:
+    """Return a JSON value with its numbers as jsonb compares them: it keeps 1e23 as a whole one."""
+    return json.loads(json.dumps(value), parse_int=Decimal, parse_float=Decimal)
+
 
 # How a decision names what the ledger had: `ledger.Entry.when`.
 _WHEN = re.compile(r"(\w+) (\d{4}-\d\d-\d\d \d\d:\d\d) UTC, run (\w{8})")
@@ -144,7 +152,7 @@ class Comparison:
                     if said.get(name, value) != value:
                         yield contradiction(name.replace("_", " "), value, said[name])
             for name, value in row["parameters"].items():
-                if name in parameters and parameters[name] != value:
+                if name in parameters and _numbers(parameters[name]) != _numbers(value):
                     yield contradiction(f"parameter {name}", value, parameters[name])
 
     def _check_verdicts(self) -> Iterator[Problem]:

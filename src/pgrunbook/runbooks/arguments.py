@@ -85,6 +85,9 @@ def command_again(project: Project, runbook: str, chosen: parameters.Parameters,
 _OF_ONE_RUN = ("target", "mode", "approved_plan", "approver", "discard")
 
 
+_NO_LITERAL = (ValueError, SyntaxError, TypeError, RecursionError, MemoryError)
+
+
 def _convert(declaration: dict[str, Any], pairs: list[tuple[str, str | None]]) -> dict[str, Any]:
     """Values as the declared types: a text stays a text, `007` and `true` too; the rest is read as
     Python writes it.
@@ -97,6 +100,6 @@ def _convert(declaration: dict[str, Any], pairs: list[tuple[str, str | None]]) -
             raise Refused.of("given twice", where=name, remedy="give each parameter once")
         given[name] = value
         if not isinstance(declaration.get(name, ""), str):
-            with suppress(ValueError, SyntaxError):  # `validate` says what it takes
+            with suppress(*_NO_LITERAL):  # `validate` says what it takes
                 given[name] = ast.literal_eval(value)
     return given

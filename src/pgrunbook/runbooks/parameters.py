@@ -16,7 +16,7 @@ from pgrunbook import controls
 from pgrunbook.durations import milliseconds
 from pgrunbook.errors import Problem, Refused, did_you_mean
 from pgrunbook.runbooks import notebooks
-from pgrunbook.runbooks.parameters_cell import read_assignments
+from pgrunbook.runbooks.parameters_cell import is_kept, read_assignments
 from pgrunbook.secrets.encodings import holds
 from pgrunbook.secrets.patterns import looks_secret
 
@@ -51,13 +51,16 @@ def _one_line(text: str) -> str:
 _WHO = "say who does it: -p operator NAME for a run, --operator NAME for any other command"
 
 
-def require_said(**texts: str) -> None:
+def require_said(secrets: Sequence[str] = (), /, **texts: str) -> None:
     """Raise Refused, naming each of these texts about who and why that says nothing, or is not to
-    be read as it stands.
+    be read as it stands; and each that holds a password, one of these `secrets` or another.
     """
     problems = []
     for name, text in texts.items():
-        if takes := controls.unfit(text):
+        if looks_secret(text) or holds(text, secrets):
+            what = "holds a password, and what is said is kept for good"
+            problems.append(Problem(what, where=name, remedy="leave it out, and change it"))
+        elif takes := controls.unfit(text):
             remedy = _WHO if name == "operator" else ""
             problems.append(Problem(takes, where=name, found=ascii(text), remedy=remedy))
     if problems:
@@ -205,6 +208,7 @@ def validate(declaration: Mapping[str, Any], given: Mapping[str, Any]) -> Parame
     all the same.
     """
     misnamed = [name for name in declaration if _is_taken(name)]
+    unkept = [name for name, value in given.items() if not is_kept(value)]
     own = {}
     for name, default in declaration.items():
         if name not in _EVERYBODYS and name not in misnamed:
@@ -216,8 +220,9 @@ def validate(declaration: Mapping[str, Any], given: Mapping[str, Any]) -> Parame
             secret.add(name)
     values = {**declaration, **given}  # what is not given keeps its default
     problems = [_misnamed(name) for name in misnamed]
+    problems += [Problem("takes a value that JSON keeps as it is", where=name) for name in unkept]
     problems += [_secret(name) for name in values if name in secret]
-    for name in {*misnamed, *secret}:
+    for name in {*misnamed, *unkept, *secret}:
         values.pop(name, None)
     try:
         parameters = model.model_validate(values)

@@ -44,10 +44,26 @@ def _parsed(source: str, where: str) -> list[ast.stmt]:
 def _literal(node: ast.expr, source: str, where: str) -> Any:
     try:
         value = ast.literal_eval(node)
-        json.dumps(value, allow_nan=False)  # the ledger and the notebook keep it so
-        return value
     except (ValueError, TypeError, RecursionError, MemoryError):
-        raise _misplaced("not a literal that JSON has", node, source, where) from None
+        value = ...
+    if not is_kept(value):
+        raise _misplaced("not a literal that JSON has", node, source, where)
+    return value
+
+
+def is_kept(value: Any) -> bool:
+    """Return whether JSON keeps a value as it is, and so do the ledger and the notebook: no tuple,
+    no number as a key, no NUL and nothing that is no Unicode.
+    """
+    try:
+        text = json.dumps(value, allow_nan=False, ensure_ascii=False)
+        text.encode()
+        return bool(json.loads(text) == value) and not _NUL.search(text)
+    except (ValueError, TypeError, RecursionError):
+        return False
+
+
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # as JSON writes it
 
 
 def _misplaced(what: str, node: ast.stmt | ast.expr, source: str, where: str) -> Refused:

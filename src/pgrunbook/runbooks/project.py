@@ -169,7 +169,7 @@ class Project:
 def _read(path: Path) -> Settings:
     try:
         settings = Settings.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise Refused.of(str(exc), where=MARKER, expected="TOML, in UTF-8") from exc
     except ValidationError as exc:
         problems = [_problem(error) for error in exc.errors(include_url=False, include_input=False)]

@@ -12,7 +12,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pgrunbook.errors import Refused
 from pgrunbook.postgres.target import Target
 from pgrunbook.runbooks.project import Project
-from pgrunbook.secrets.patterns import redact
+from pgrunbook.secrets.patterns import looks_secret, redact
 
 if TYPE_CHECKING:
     from pgrunbook.postgres.copy_place import Host
@@ -63,6 +63,8 @@ def _embedded(project: Project) -> str:
 
 def _conninfo(source: str, project: Project) -> str:
     kind, _, name = source.partition(":")
+    if looks_secret(source) or "://" in name:
+        kind = ""  # no name, and not to be repeated as it stands
     if kind == "service" and name:
         return make_conninfo(service=name)
     if kind == "env" and name:

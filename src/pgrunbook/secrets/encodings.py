@@ -73,6 +73,16 @@ def _pattern(form: str) -> re.Pattern[str]:
     return re.compile(_broken_form(form))
 
 
+def _end_of(form: str, text: str, at: int) -> int:
+    """Return the end of a form that stands there, or 0."""
+    if text.startswith(form, at):
+        return at + len(form)
+    if len(form) == 1 or not text.startswith(form[0], at):
+        return 0
+    found = _pattern(form).match(text, at)
+    return found.end() if found else 0
+
+
 # What may come between two characters of a secret, which may be written in any form itself.
 _SPACE, _ESCAPE = _any(" \t\n\r"), _any("\x1b")
 _BETWEEN = rf"\s++|{_SPACE}|{_ESCAPE}{_CODE}|<wbr>"
@@ -109,9 +119,9 @@ class EncodedSecret:
         for number, character in enumerate(self.characters):
             starts = ends if number == 0 else self._skipped(text, ends)
             ends = set()
-            for form in map(_pattern, _forms(character)):
-                found = [form.match(text, at) for at in starts]
-                ends.update(match.end() for match in found if match)
+            for form in _forms(character):
+                ends.update(_end_of(form, text, at) for at in starts)
+            ends.discard(0)
             if not ends:
                 return 0
         return max(ends)

@@ -23,13 +23,17 @@ _BEFORE = re.compile(rf"\b{_BESIDE}(?:'(?:\\.|[^'\\])*'|[^\s,']+)\s+$")
 _AFTER = re.compile(rf"\s+{_BESIDE}\S")
 
 # In each, what a group repeats is possessive: else it takes a hundred bytes for each character of a
-# text.
+# text. And each takes time in proportion to the text, whatever somebody has put in it: what may be
+# long is looked for once a word, or up to a limit.
 # libpq's forms: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING
 _SHAPES = {
     # scheme://user:password@…, up to the last @ of the word; with spaces in it, up to the last @
     # before a slash.
     "a password in a URL": re.compile(
-        r"(?P<before>\b[a-z][a-z0-9+.-]*://[^/\s:@]*:)(?:\S+|[^/]+)(?=@)", re.IGNORECASE
+        r"""(?P<before>(?<!\S)(?>\S*?[a-z0-9+.-]://[^/\s:@]*:)(?=\S+@)
+            |(?<=[a-z0-9+.-])://[^/\s:@]*:(?=[^/]+@))
+        (?:\S+|[^/]+)(?=@)""",
+        re.IGNORECASE | re.VERBOSE,
     ),
     # password=…, sslpassword=…, PGPASSWORD=…; in single quotes or to the next space that no
     # backslash escapes.
@@ -72,7 +76,7 @@ _SHAPES = {
             | (?:AKIA|ASIA)[A-Z0-9]{16}\b | AIza[\w-]{35} | ya29\.[\w-]{20,}# AWS, Google
             | xox[abeoprs]-[\w-]{10,} | [rs]k_live_\w{16,} | sk-[\w-]{32,} # Slack, Stripe, OpenAI
             | hvs\.[\w-]{24,} | npm_[A-Za-z0-9]{36} | pypi-[\w-]{50,}      # Vault, npm, PyPI
-            | eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]+                         # JSON Web Tokens
+            | eyJ[\w-]{10,400}\.eyJ[\w-]{10,}\.[\w-]+                      # JSON Web Tokens
             | X-Amz-Signature=[a-f0-9]{64}                                 # RDS
             | SCRAM-SHA-256\$\d+:[\w+/=$:]{40,}                            # PostgreSQL's verifiers
         )""",
@@ -229,8 +233,6 @@ def redact(text: str, *secrets: str) -> str:
 def mask_shapes(text: str, *, sql: bool = False) -> str:
     """Return the text with what `shapes` finds replaced by `***`, and nothing else."""
     for name, pattern in _SHAPES.items():
-        if not pattern.search(text):
-            continue
 
         def mask(match: re.Match[str], name: str = name) -> str:
             if not _is_secret(name, match, sql=sql):

@@ -38,13 +38,14 @@ def dangers(
     for node, line in statements:
         if not transaction and not isinstance(node, ast.CommentStmt):
             found.append(Danger(Hazard.NOT_TRANSACTIONAL, Thing("", "", "the block"), line))
+        done = executed(node)
         new = []
-        for danger in _of(executed(node), line):
+        for danger in _of(done, line):
             if (danger.thing.schema, danger.thing.name) not in made:
                 new.append(danger)
         found += new
         if transaction:
-            held.take(node, line, new, made)
+            held.take(done, line, new, made)
         made.update(_created_relations(node))
     return list(dict.fromkeys([*found, *held.dangers()]))
 

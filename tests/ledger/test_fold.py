@@ -55,6 +55,7 @@ ALTER TABLE u VALIDATE CONSTRAINT u_t_fkey; ALTER TABLE t RENAME COLUMN a TO c; 
 ALTER TABLE t RENAME TO renamed; CREATE VIEW v AS SELECT id, c FROM renamed;
 --
 CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 2'; DROP TABLE u;
+CREATE DOMAIN age AS int;
 """
 
 
@@ -180,6 +181,8 @@ EDITS = {
     "CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 3'": "function public.f()",
     "CREATE OR REPLACE VIEW v AS SELECT id, c FROM renamed LIMIT 1": "view public.v",
     "DROP VIEW v": "view public.v",
+    "CREATE RULE r AS ON INSERT TO v DO INSTEAD NOTHING": "rule r on public.v",
+    "ALTER DOMAIN age ADD CONSTRAINT k CHECK (value < 9)": "domain constraint k on public.age",
     "CREATE TABLE u (t int)": "table public.u",
 }
 

@@ -442,6 +442,19 @@ def test_all_that_differs_is_named_at_once(asking: Asking) -> None:
     assert "++ 4" in body.found
 
 
+def test_what_is_there_besides_on_what_a_block_makes_refuses(asking: Asking) -> None:
+    made = "CREATE DOMAIN age AS int CHECK (value > 0); CREATE VIEW v AS SELECT 1 AS a"
+    asking.database.load(
+        f"{made}; ALTER DOMAIN age ADD CONSTRAINT young CHECK (value < 100);"
+        "CREATE RULE r AS ON INSERT TO v DO INSTEAD NOTHING"
+    )
+    (judged,) = asking.of(made)
+    assert [problem.what for problem in judged.problems] == [
+        "domain constraint young on public.age is on a type that the block makes",
+        "rule r on public.v is on a view that the block makes",
+    ]
+
+
 def test_an_edit_by_hand_of_what_is_replaced_is_refused(asking: Asking) -> None:
     asking.database.load("; ".join(HISTORY))
     asking.database.load(

@@ -93,21 +93,18 @@ def _altered(fold: Fold, found: Inventory, unknown: Container[Object]) -> Iterat
 
 
 def _added_by_hand(fold: Fold, found: Inventory) -> Iterator[Drift]:
-    """Yield what hangs on a table that a block has made, and no block has. An index that enforces
+    """Yield what is part of what a block has made, and no block has made. An index that enforces
     nothing is the DBA's own business.
     """
     made: dict[Address, Object] = {}
     for each in fold.made & fold.history.keys():
-        if each.type in _TABLES and each in found.addresses:
+        if each in found.addresses:
             made[found.addresses[each]] = each
     for each, owner in found.owners.items():
-        table = made.get(owner)
-        if table is None or each in fold.history:
+        whole = made.get(owner)
+        if whole is None or each in fold.history:
             continue
         definition = found[each]
         text = str(definition.properties.get("definition", ""))
         if each.type != "index" or text.startswith("CREATE UNIQUE"):
-            yield Drift(each, None, definition, fold.setter(table))
-
-
-_TABLES = ("table", "view", "materialized view", "foreign table")
+            yield Drift(each, None, definition, fold.setter(whole))

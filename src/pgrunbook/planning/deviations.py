@@ -72,41 +72,43 @@ class Tables:
         self._expected = expected
         self._timeline = timeline
         self._target = target
-        self._tables: dict[str, list[Object]] = defaultdict(list)
+        self._made: dict[str, list[Object]] = defaultdict(list)
         self._columns: dict[str, set[Address]] = defaultdict(set)
         self._created: set[Object] = set()
+        self._parts: dict[Address, list[Object]] = defaultdict(list)
+        for each, owner in target.owners.items():
+            self._parts[owner].append(each)
         seen: set[Object] = set()
         for step in timeline.steps:
             for each, (before, _) in step.changes.items():
                 if before is not None or each in seen or each not in target:
                     continue
                 seen.add(each)
+                self._made[step.block].append(each)
                 if each.type == "table":
-                    self._tables[step.block].append(each)
                     self._created.add(each)
                 elif each.type == "table column":
                     self._columns[step.block].add(target.owners[each])
 
     def problems(self, block: str) -> Iterator[Problem]:
-        """Yield what the tables that a block makes have besides, and the columns that blocks add if
-        they stand in another order.
+        """Yield what the objects that a block makes have besides, and the columns that blocks add
+        if they stand in another order.
         """
-        for table in self._tables[block]:
-            yield from self._extras(table, block)
+        for made in self._made[block]:
+            yield from self._extras(made, block)
         for address in sorted(self._columns[block]):
             yield from self._order(address, block)
 
-    def _extras(self, table: Object, where: str) -> Iterator[Problem]:
-        own = self._target.addresses[table]
-        for each, owner in self._target.owners.items():
-            if owner != own or each in self._timeline or each in self._expected:
+    def _extras(self, made: Object, where: str) -> Iterator[Problem]:
+        for each in self._parts[self._target.addresses[made]]:
+            if each in self._timeline or each in self._expected:
                 continue
             definition = self._target[each]
             text = str(definition.properties.get("definition", ""))
             # An index that enforces nothing is the DBA's own business.
             if each.type == "index" and not text.startswith("CREATE UNIQUE"):
                 continue
-            what = f"{each.type} {each.identity} is on a table that the block makes"
+            what = f"{each.type} {each.identity} is on a {made.type} that the block makes"
             yield Problem(what, where, "absent", shown(definition), _REMEDY)
 
     def _order(self, table: Address, where: str) -> Iterator[Problem]:

@@ -5,6 +5,7 @@ anything goes wrong.
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -366,3 +367,19 @@ def test_the_name_of_a_parameter_is_no_code(project: Project, ours: bool, tmp_pa
     assert done.code == 2, done.text
     assert "cannot be the name of a parameter" in done.text
     assert not (tmp_path / "touched").exists()
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_stream_that_is_closed_keeps_no_kernel_from_its_run(
+    crm: Database, project: Project, closed: str
+) -> None:
+    run = [sys.executable, "-m", "pgrunbook", "run", "001", "--target", "env:CRM_URL"]
+    done = subprocess.run(
+        ["sh", "-c", f"exec {shlex.join([*run, '--mode', 'plan'])} {closed}"],
+        cwd=project.root,
+        env=os.environ | {"CRM_URL": crm.url},
+        capture_output=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 0, done

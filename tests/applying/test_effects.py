@@ -13,8 +13,8 @@ from support.databases import Database
 
 from pgrunbook.inventory.objects import Inventory, differences
 from pgrunbook.inventory.read import read
-from pgrunbook.ledger.drift import drift
-from pgrunbook.ledger.fold import fold
+from pgrunbook.ledger.drift import find_drift
+from pgrunbook.ledger.fold import read_fold
 
 pytestmark = pytest.mark.newest
 
@@ -139,7 +139,9 @@ def test_a_membership_that_is_revoked_by_hand_is_drift(applying: Applying) -> No
     ]
     applying.database.execute(f"REVOKE {one} FROM {other}")
     with applying.database.connect() as conn:
-        found = drift(fold(conn, "public"), read(conn), conn.info.server_version // 10_000)
+        found = find_drift(
+            read_fold(conn, "public"), read(conn), conn.info.server_version // 10_000
+        )
     assert [str(each.object) for each in found] == [f"role membership {other} in {one}"]
 
 

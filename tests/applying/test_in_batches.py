@@ -48,7 +48,8 @@ def test_each_row_is_changed_once_in_batches_of_the_size_that_is_asked_for(
     events = backfill.database.execute(
         "SELECT event, revision, rows_written FROM pgrunbook.blocks ORDER BY id"
     )
-    written = [{"relation": "public.t", "inserted": 0, "updated": 25, "deleted": 0}]
+    counts = {"inserted": 0, "updated": 25, "deleted": 0, "truncated": 0}
+    written = [{"relation": "public.t", **counts}]
     assert events == [("started", 0, None), ("applied", 1, written)]
     assert ("t", "ROW EXCLUSIVE") in {(lock.relation, lock.mode) for lock in done.locks}
     held = "SELECT count(*) FROM pgrunbook.locks WHERE (relation, mode) = ('t', 'ROW EXCLUSIVE')"

@@ -316,5 +316,5 @@ def test_rows_that_a_block_before_has_written_are_not_counted_again(applying: Ap
     applying("INSERT INTO t VALUES (1), (2);", name="010_first")
     done = applying("UPDATE t SET id = id + 1;", name="020_second")
     assert done.effect
-    counts = {"inserted": 0, "updated": 2, "deleted": 0}
+    counts = {"inserted": 0, "updated": 2, "deleted": 0, "truncated": 0}
     assert done.effect.rows_written == [{"relation": "public.t", **counts}]

@@ -70,6 +70,24 @@ def test_a_character_that_the_database_lacks_is_named_before_anything_is_changed
     assert foreign.execute("SELECT to_regnamespace('pgrunbook')") == [(None,)]
 
 
+@pytest.mark.parametrize("server", [18], indirect=True)
+def test_a_character_that_is_written_as_an_escape_is_named(
+    server: Server, project: Project
+) -> None:
+    project.env["CRM_URL"] = databases.encoded(server, "LATIN1").url
+    assert project.command("new", "escapes").code == 0
+    (deploy,) = (project.root / "sql").glob("003_escapes/deploy")
+    for file in [*deploy.iterdir(), *deploy.with_name("verify").iterdir()]:
+        file.unlink()
+    for sql in ("CREATE TABLE t (a text DEFAULT E'\\u20ac');", 'CREATE TABLE U&"\\20AC" (a int);'):
+        header = "-- title: A table\n-- why: A test.\n\n"
+        (deploy / "010_escapes.sql").write_text(header + sql)
+        done = project.command("run", "003", "--target", "env:CRM_URL", "--mode", "plan")
+        assert done.code == 2, done.text
+        assert "010_escapes: holds characters that the database lacks" in done.text
+        assert "found:    €\n" in done.text
+
+
 KEYED = """
 CREATE TABLE keyed (k text PRIMARY KEY, n int);
 INSERT INTO keyed SELECT chr(i), 0 FROM generate_series(65, 90) AS i;

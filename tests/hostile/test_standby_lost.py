@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from hostile.copies import copied, synchronous
 from support.databases import Database
-from support.projects import Outcome, Project, wait_for
+from support.projects import RUNBOOK, Outcome, Project, wait_for
 
 from pgrunbook.applying import standbys
 from pgrunbook.planning import delays
@@ -117,6 +117,29 @@ def test_a_block_is_committed_its_locks_are_gone_and_all_of_it_is_said(
     assert said == [("030_deals_source_data", True)]
     again = project.step(own)
     assert again.code == 0, again.text
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "SET LOCAL synchronous_commit = on;",
+        "DO $$ BEGIN PERFORM set_config('synchronous_commit', 'on', true); END $$;",
+    ],
+)
+def test_a_block_does_not_decide_how_it_is_committed(
+    own: Database, project: Project, setting: str
+) -> None:
+    """The role waits for no standby, so nobody would see that the block's commit does."""
+    own.execute("ALTER SYSTEM SET synchronous_commit = local")
+    own.execute("SELECT pg_reload_conf()")
+    block = project.root / "sql" / RUNBOOK / "deploy" / "030_deals_source_data.sql"
+    block.write_text(f"{block.read_text()}\n{setting}\n")
+    with synchronous(own.server, "nobody"):
+        start = time.monotonic()
+        done = project.step(own)
+        took_s = time.monotonic() - start
+    assert done.code == 0, done.text
+    assert took_s < standbys.PATIENCE_MS / 1000, "a commit has waited"
 
 
 @pytest.mark.long

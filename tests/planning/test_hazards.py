@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from pglast import parse_sql
 from support import databases
 from support.databases import Database
 
@@ -16,6 +17,7 @@ from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.embedded import Server
 from pgrunbook.postgres.target import Target
 from pgrunbook.runbooks.source import Source
+from pgrunbook.sqltext.held_locks import locked_out
 
 pytestmark = pytest.mark.newest
 
@@ -284,6 +286,131 @@ def test_only_functions_that_may_write_are_code(database: Database, assess: Asse
         "runs_code function setval",
     ]
     assert told(assess("SELECT not_yet_there()")) == ["may: runs_code function not_yet_there"]
+
+
+TAKING = """
+CREATE SCHEMA s; CREATE TABLE s.t (id int); CREATE SCHEMA bare; CREATE FUNCTION bare.f() RETURNS int RETURN 1;
+CREATE TYPE mood AS ENUM ('good'); CREATE DOMAIN age AS int; CREATE TYPE unused AS ENUM ('x');
+CREATE TABLE u (m mood[], a age); CREATE VIEW v AS SELECT m FROM u; CREATE TABLE w (v v);
+CREATE FUNCTION twice(int) RETURNS int IMMUTABLE RETURN $1 * 2;
+CREATE TABLE g (a int, b int GENERATED ALWAYS AS (twice(a)) STORED, c int DEFAULT twice(1))
+"""
+
+
+@pytest.mark.parametrize(
+    ("drop", "taken"),
+    [
+        ("DROP SCHEMA s CASCADE", ["drops_table"]),
+        ("DROP SCHEMA bare CASCADE", []),
+        ("DROP TYPE mood CASCADE", ["drops_column"]),
+        ("DROP TYPE unused CASCADE", []),
+        ("DROP DOMAIN age CASCADE", ["drops_column"]),
+        ("DROP VIEW v CASCADE", ["drops_column"]),
+        ("DROP FUNCTION twice CASCADE", ["drops_column"]),
+        ("DROP OWNED BY owner_of_one", ["drops_table"]),
+        ("DROP OWNED BY owner_of_none", []),
+        ("DROP EXTENSION plpgsql CASCADE", []),
+    ],
+)
+def test_the_tables_and_columns_that_go_along_are_dropped(
+    database: Database, assess: Assess, drop: str, taken: list[str]
+) -> None:
+    """As PostgreSQL drops them."""
+    database.load(TAKING)
+    roles = {
+        name: databases.login_role(database).name for name in ("owner_of_one", "owner_of_none")
+    }
+    database.load(
+        f"CREATE TABLE owned (id int); ALTER TABLE owned OWNER TO {roles['owner_of_one']}"
+    )
+    for name, role in roles.items():
+        drop = drop.replace(name, role)
+    count = """SELECT (SELECT count(*) FROM pg_class WHERE relkind = 'r'),
+                      (SELECT count(*) FROM pg_attribute WHERE NOT attisdropped AND attnum > 0
+                          AND attrelid IN ('g'::regclass, 'u'::regclass, 'w'::regclass))"""
+    foretold = [risk.name for risk in assess(drop) if risk.hazard != "drops_other"]
+    before = database.execute(count)[0]
+    database.load(drop)
+    after = database.execute(count)[0]
+    judged = ["drops_table"] * (after[0] < before[0]) + ["drops_column"] * (after[1] < before[1])
+    assert foretold == judged == taken
+
+
+def test_only_functions_that_run_code_are_code_in_what_writes_rows(
+    database: Database, assess: Assess
+) -> None:
+    database.load(
+        "CREATE TABLE t (id uuid, n int);"
+        "CREATE FUNCTION shaky() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'"
+    )
+    plain = "INSERT INTO t VALUES (gen_random_uuid(), nextval('s'))"
+    assert told(assess("CREATE SEQUENCE s", plain)) == []
+    assert told(assess("INSERT INTO t SELECT NULL, shaky()")) == ["runs_code function shaky"]
+
+
+LOCKING = (
+    "ALTER TABLE t ADD x int", "ALTER TABLE t ALTER c SET STATISTICS 9", "ALTER TABLE t ALTER c SET DEFAULT 1",
+    "ALTER TABLE t SET (fillfactor = 70)", "ALTER TABLE t ALTER c SET (n_distinct = 5)", "ALTER TABLE t DISABLE TRIGGER ALL",
+    "ALTER TABLE t ENABLE ALWAYS TRIGGER g", "ALTER TABLE t ADD FOREIGN KEY (c) REFERENCES k NOT VALID",
+    "ALTER TABLE t ADD y int REFERENCES k", "ALTER TABLE t VALIDATE CONSTRAINT valid", "ALTER TABLE t RENAME TO z",
+    "ALTER TABLE t RENAME c TO z", "ALTER TABLE t RENAME CONSTRAINT valid TO z", "ALTER INDEX i RENAME TO z",
+    "ALTER TABLE t CLUSTER ON i", "ALTER TABLE t SET WITHOUT CLUSTER", "ALTER TABLE t REPLICA IDENTITY FULL",
+    "ALTER TABLE t ENABLE ROW LEVEL SECURITY", "ALTER TABLE t SET SCHEMA s", "ALTER TABLE t OWNER TO CURRENT_USER",
+    "ALTER TABLE t DROP CONSTRAINT valid", "ALTER TABLE t ALTER CONSTRAINT refers DEFERRABLE", "ALTER TABLE t INHERIT k",
+    "DROP TRIGGER g ON t", "DROP POLICY p ON t", "ALTER POLICY p ON t USING (false)", "CREATE POLICY q ON t",
+    "CREATE TRIGGER h BEFORE INSERT ON t EXECUTE FUNCTION f()", "CREATE RULE r AS ON INSERT TO t DO ALSO SELECT 1",
+    "CREATE TABLE n (c int REFERENCES k)", "CREATE TABLE n PARTITION OF d FOR VALUES IN (1)", "CREATE TABLE n () INHERITS (t)",
+    "ALTER TABLE d ATTACH PARTITION e FOR VALUES IN (2)", "ALTER TABLE d DETACH PARTITION a", "DROP VIEW v",
+    "CREATE OR REPLACE VIEW v AS SELECT 2 AS c", "ALTER VIEW v SET (security_barrier)", "ALTER VIEW v RENAME TO z",
+    "COMMENT ON TABLE t IS 'x'", "GRANT SELECT ON t TO PUBLIC", "TRUNCATE t", "DROP TABLE e", "DROP MATERIALIZED VIEW m",
+    "ALTER MATERIALIZED VIEW m RENAME TO z", "ALTER TABLE t ALTER c SET STORAGE PLAIN", "INSERT INTO t SELECT * FROM k",
+)  # fmt: skip
+LOCKED = """
+CREATE SCHEMA s; CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END';
+CREATE TABLE k (c int PRIMARY KEY); CREATE TABLE t (c int NOT NULL CONSTRAINT valid CHECK (c > 0) CONSTRAINT refers REFERENCES k);
+CREATE UNIQUE INDEX i ON t (c); CREATE TRIGGER g BEFORE INSERT ON t EXECUTE FUNCTION f(); CREATE POLICY p ON t;
+CREATE TABLE d (c int) PARTITION BY LIST (c); CREATE TABLE a PARTITION OF d FOR VALUES IN (9); CREATE TABLE e (c int);
+CREATE VIEW v AS SELECT 1 AS c; CREATE MATERIALIZED VIEW m AS SELECT 1 AS c
+"""
+HELD = """
+SELECT relation::oid, CASE WHEN bool_or(mode = 'AccessExclusiveLock') THEN 'locks_out_reads' ELSE 'locks_out_writes' END
+  FROM pg_locks
+ WHERE pid = pg_backend_pid() AND locktype = 'relation'
+   AND mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
+ GROUP BY relation"""
+
+
+def test_what_a_statement_locks_others_out_of_is_what_it_locks(database: Database) -> None:
+    database.load(LOCKED)
+    wrong = []
+    with database.connect() as conn:
+        there = dict(
+            conn.execute(
+                "SELECT oid, relname FROM pg_class WHERE oid >= 16384 AND relkind IN ('r', 'p', 'v', 'm')"
+            )
+        )
+        for sql in LOCKING:
+            (raw,) = parse_sql(sql)
+            with conn.transaction(force_rollback=True):
+                conn.execute(sql.encode())
+                held = dict(conn.execute(HELD))
+            found = {name: held[oid] for oid, name in there.items() if oid in held}
+            foretold = {thing.name: str(hazard) for hazard, thing in locked_out(raw.stmt)}
+            if found != foretold:
+                wrong.append((sql, found, foretold))
+    assert wrong == []
+
+
+def test_a_lock_that_is_held_while_nothing_takes_long_is_none(
+    database: Database, assess: Assess
+) -> None:
+    database.load("CREATE TABLE a (c varchar(9)); CREATE TABLE b (c varchar(9))")
+    lock = "ALTER TABLE a ADD x int"
+    assert told(assess(f"{lock}; ALTER TABLE b ALTER c TYPE varchar(10)")) == []
+    assert told(assess(f"{lock}; UPDATE absent SET c = 1")) == []
+    assert told(assess(f"{lock};\nUPDATE b SET c = 1"))[1:] == [
+        "locks_out_reads table a (locked since line 3)"
+    ]
 
 
 def test_who_uses_a_domain_is_told(database: Database, assess: Assess) -> None:

@@ -262,3 +262,21 @@ def test_rows_of_a_published_table_have_an_identity(
     found = foresee(sql)
     assert bool(refusal(database, sql)) == refused
     assert bool(found) == refused, found
+
+
+# -- extensions
+
+
+@pytest.mark.parametrize(
+    ("sql", "refused"),
+    [
+        ("CREATE EXTENSION unheard_of", True),
+        ("CREATE EXTENSION IF NOT EXISTS unheard_of", True),
+        ("CREATE EXTENSION IF NOT EXISTS plpgsql", False),
+    ],
+)
+def test_an_extension_is_one_that_the_server_has(
+    database: Database, foresee: Foresee, sql: str, refused: bool
+) -> None:
+    assert bool(foresee(sql)) == refused
+    assert bool(refusal(database, sql)) == refused

@@ -20,8 +20,9 @@ from pgrunbook.inventory.read import read
 from pgrunbook.ledger.ledger import Entry
 from pgrunbook.planning.decisions import Action
 from pgrunbook.planning.judgement import Judgement, judge
-from pgrunbook.planning.timeline import Step, Timeline
+from pgrunbook.planning.timeline import Step, Timeline, Work
 from pgrunbook.planning.twin import Twins
+from pgrunbook.planning.twin_statements import work_of_node
 from pgrunbook.planning.votes import Trial
 from pgrunbook.postgres import twin_server
 from pgrunbook.postgres.connection import connect
@@ -55,8 +56,14 @@ class Asking:
     database: Database
     host: Server
 
-    def of(self, *blocks: str | Block, adopt: str = "", adopted: bool = False) -> list[Judgement]:
-        """What to do with each of the blocks."""
+    def of(
+        self,
+        *blocks: str | Block,
+        adopt: str = "",
+        adopted: bool = False,
+        applied: Sequence[Object] = (),
+    ) -> list[Judgement]:
+        """What to do with each of the blocks; those of the ledger have `applied` these objects."""
         given = [
             block if isinstance(block, Block) else _block(n, block)
             for n, block in enumerate(blocks)
@@ -70,6 +77,7 @@ class Asking:
 
             order = ["000_adopted", *(block.name for block in given)]
             twins = Twins(_adopted if adopted else _nothing, order, make, adopt, said.append)
+            twins.applied = lambda: applied
             judged = twins.judge(look, given, partial(read, look))
         return [judged[block.name] for block in given]
 
@@ -539,3 +547,21 @@ def test_what_is_dropped_to_be_made_anew_was_there_before(asking: Asking, case: 
     assert asking.actions(anew) == ["apply"]
     asking.database.load(anew)
     assert asking.actions(anew) == ["adopt"]
+
+
+def test_what_blocks_of_the_ledger_have_made_stays_on_the_twin(asking: Asking) -> None:
+    """A key goes with its column, and one of the same name is made anew."""
+    asking.database.load(
+        "CREATE TABLE t (id serial PRIMARY KEY, m int NOT NULL); CREATE TABLE hand (id int)"
+    )
+    judged = asking.of(
+        "CREATE TABLE hand (id int)",
+        "ALTER TABLE t DROP COLUMN id; ALTER TABLE t ADD PRIMARY KEY (m)",
+        applied=[Object("table constraint", "t_pkey on public.t")],
+    )
+    assert [str(each.action) for each in judged] == ["adopt", "apply"]
+
+
+def test_explain_with_analyze_writes_what_its_statement_writes() -> None:
+    written = statements("EXPLAIN (ANALYZE) DELETE FROM t; EXPLAIN DELETE FROM t")
+    assert [work_of_node(each.node) for each in written] == [Work.ROWS, Work.NONE]

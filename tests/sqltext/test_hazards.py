@@ -35,7 +35,11 @@ def found(sql: str, *, transaction: bool = True) -> list[str]:
         ("DROP INDEX i", ["drops_other index i"]),
         ("DROP FUNCTION s.f(int), g", ["drops_other function s.f", "drops_other function g"]),
         ("DROP TYPE a.b", ["drops_other type a.b"]),
-        ("DROP SCHEMA s CASCADE", ["drops_other schema s CASCADE"]),
+        ("DROP SCHEMA s CASCADE", ["drops_other schema s CASCADE", "drops_table schema s CASCADE unless taken along", "drops_column schema s CASCADE unless taken along"]),
+        ("DROP EXTENSION e", ["drops_other extension e", "drops_table extension e unless taken along", "drops_column extension e unless taken along"]),
+        ("DROP OWNED BY r", ["drops_other all that is owned by r", "drops_table all that is owned by r unless taken along", "drops_column all that is owned by r unless taken along"]),
+        ("ALTER TABLE t DETACH PARTITION p", ["drops_other table p"]),
+        ("ALTER TABLE t NO INHERIT p", ["drops_other table t"]),
         ("DROP TRIGGER g ON s.t", ["drops_other trigger g of s.t"]),
         ("DROP POLICY p ON t", ["drops_other policy p of t"]),
         ("DROP CAST (a AS b)", ["drops_other cast (a AS b)"]),
@@ -140,6 +144,12 @@ def found(sql: str, *, transaction: bool = True) -> list[str]:
         ("CALL s.p(1)", ["runs_code procedure s.p"]),
         ("SELECT f(1), s.g()", ["runs_code function f unless volatile", "runs_code function s.g unless volatile"]),
         ("SELECT c FROM t", []),
+        ("INSERT INTO t SELECT f()", ["runs_code function f unless volatile"]),
+        ("UPDATE t SET c = f() WHERE d", ["updates_rows table t", "runs_code function f unless volatile"]),
+        ("EXPLAIN DELETE FROM t", []),
+        ("EXPLAIN (ANALYZE off) DELETE FROM t", []),
+        ("EXPLAIN ANALYZE DELETE FROM t", ["deletes_rows table t every row"]),
+        ("EXPLAIN (COSTS off, ANALYZE) CREATE TABLE u AS SELECT f()", ["runs_code function f unless volatile"]),
         ("CREATE TABLE u AS SELECT f()", ["runs_code function f unless volatile"]),
         ("CREATE EXTENSION e", ["runs_code extension e"]),
         ("COPY t FROM PROGRAM 'x'", ["runs_code COPY … PROGRAM"]),
@@ -153,6 +163,39 @@ def found(sql: str, *, transaction: bool = True) -> list[str]:
 )  # fmt: skip
 def test_a_statements_hazards(sql: str, expected: list[str]) -> None:
     assert found(sql) == expected
+
+
+LOCKED = "locks_out_reads table a locked since line 1"
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ("ALTER TABLE a ADD c int; UPDATE b SET c = 1", [LOCKED]),
+        ("ALTER TABLE a ADD c int; UPDATE a SET c = 1", [LOCKED]),
+        ("ALTER TABLE a ADD c int; CREATE INDEX ON b (c)", [LOCKED]),
+        ("ALTER TABLE a ADD c int; ALTER TABLE b VALIDATE CONSTRAINT k", [LOCKED]),
+        ("ALTER TABLE a ADD c int; INSERT INTO b SELECT * FROM c", [LOCKED]),
+        ("ALTER TABLE a RENAME c TO d; CREATE TABLE b AS SELECT * FROM c", [LOCKED]),
+        ("DROP POLICY p ON a; DO $$BEGIN END$$", [LOCKED]),
+        ("DROP TRIGGER g ON a; REFRESH MATERIALIZED VIEW v", [LOCKED]),
+        ("TRUNCATE a; EXPLAIN ANALYZE DELETE FROM b", [LOCKED]),
+        ("CREATE POLICY p ON a; MERGE INTO b USING c ON true WHEN MATCHED THEN DELETE", [LOCKED]),
+        ("CREATE TABLE p PARTITION OF a FOR VALUES IN (1); UPDATE b SET c = 1", [LOCKED]),
+        ("ALTER TABLE a DISABLE TRIGGER g; UPDATE b SET c = 1", ["locks_out_writes table a locked since line 1"]),
+        ("ALTER TABLE b ADD FOREIGN KEY (c) REFERENCES a NOT VALID; DELETE FROM c", ["locks_out_writes table b locked since line 1", "locks_out_writes table a locked since line 1"]),
+        ("CREATE TABLE b (c int REFERENCES a); UPDATE c SET d = 1", ["locks_out_writes table a locked since line 1"]),
+        ("CREATE TRIGGER g BEFORE INSERT ON a EXECUTE FUNCTION f(); UPDATE c SET d = 1", ["locks_out_writes table a locked since line 1"]),
+        ("UPDATE b SET c = 1; ALTER TABLE a ADD c int", []),
+        ("ALTER TABLE a ADD c int; INSERT INTO b VALUES (1); COMMENT ON TABLE b IS 'x'", []),
+        ("ALTER TABLE a ALTER c SET STATISTICS 9; COMMENT ON TABLE a IS 'x'; UPDATE b SET c = 1", []),
+        ("CREATE TABLE a (c int); ALTER TABLE a ADD d int; UPDATE b SET c = 1", []),
+        ("ALTER TABLE a ADD c int; CREATE TABLE b (c int); CREATE INDEX ON b (c); UPDATE b SET c = 1", []),
+    ],
+)  # fmt: skip
+def test_what_is_locked_while_a_later_statement_takes_long(sql: str, expected: list[str]) -> None:
+    assert [each for each in found(sql) if "locked since" in each] == expected
+    assert not [each for each in found(sql, transaction=False) if "locked since" in each]
 
 
 def test_what_the_block_has_made_is_no_hazard_to_change() -> None:

@@ -275,7 +275,7 @@ class _Transaction:
         with standbys.watch_commit(
             conn, self.sessions.look, limit_ms, awaits=message.awaits
         ) as commit:
-            conn.execute(f"{recording}; {FLUSH}; COMMIT".encode())
+            conn.execute(f"{recording}; {FLUSH}; {standbys.COMMIT}".encode())
         return commit.confirmed
 
 

@@ -170,7 +170,7 @@ class Sender:
         with standbys.watch_commit(
             sessions.work, sessions.look, limit_ms, awaits=message.awaits
         ) as commit:
-            sessions.work.execute("; ".join([*recorded, FLUSH, "COMMIT"]).encode())
+            sessions.work.execute("; ".join([*recorded, FLUSH, standbys.COMMIT]).encode())
         sessions.put_back()
         return commit.confirmed
 

@@ -1,4 +1,5 @@
-"""The commands of `pgrunbook`, and nothing else.
+"""The commands of `pgrunbook`, and nothing else: what they ask of other rooms, and print.
 
-May use every other room. Start at `main`.
+May use every other room. Start at `main`, which has the small commands and lists the others;
+`commands` has what all share: the options, the documents of `--json`, and what becomes of an error.
 """

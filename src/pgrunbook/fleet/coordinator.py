@@ -57,30 +57,34 @@ class Coordinator:
     _told_at: float = 0.0
 
     def run(self) -> State:
-        """Take every target that has not passed through its wave; how it ended."""
+        """Take every target that has not passed through its wave. Returns the state at the end."""
         with ThreadPoolExecutor(ASKING) as self._asking:
-            self._note({"event": Kind.END, **self._waves()})
+            verdict, reason = self._run_waves()
+            self._note({"event": Kind.END, "verdict": verdict, "reason": reason})
             self._hear()
         return self.state
 
-    def _waves(self) -> dict[str, str]:
-        """Each wave in order, up to what stops them: the verdict and the reason."""
+    def _run_waves(self) -> tuple[Verdict, str]:
+        """Run each wave in order, up to what stops them. Returns the verdict and the reason."""
         for number in range(self.state.until):
             waiting = [each for each in self.state.of_wave(number) if not each.passed]
             if waiting or self._to_verify(number):
-                self._wave(number, waiting)
-            if why := self._why_stopped(number):
+                self._run_wave(number, waiting)
+            why = self._why_stopped(number)
+            if why:
                 verdict = Verdict.INTERRUPTED if self._asked_to_stop else Verdict.FAILED
-                return {"verdict": verdict, "reason": f"{why}; {self._counted()}"}
-        asked = (each for each in self.state.targets.values() if each.wave < self.state.until)
-        verdict = Verdict.PASSED if all(each.passed for each in asked) else Verdict.FAILED
-        return {"verdict": verdict, "reason": self._counted()}
+                return verdict, f"{why}; {self._counts()}"
+        for each in self.state.targets.values():
+            if each.wave < self.state.until and not each.passed:
+                return Verdict.FAILED, self._counts()
+        return Verdict.PASSED, self._counts()
 
-    def _wave(self, number: int, waiting: Sequence[Progress]) -> None:
+    def _run_wave(self, number: int, waiting: Sequence[Progress]) -> None:
+        """Run the runbook on the targets that wait, let the wave soak, and verify it."""
         self._note(self._of_wave(number, "begun"))
         self._require_same_code()
         self._drive(number, waiting, self.state["mode"])
-        if self._unproven(number) and not self._why_stopped(number):
+        if self._unverified(number) and not self._why_stopped(number):
             self._soak(number)
             self._require_same_code()
         if self._to_verify(number) and not self._why_stopped(number):
@@ -94,12 +98,15 @@ class Coordinator:
             self._broken = task.CHANGED
 
     def _to_verify(self, number: int) -> list[Progress]:
-        """Who of a wave is to be verified: what was reverted has nothing to prove any more."""
-        return [] if self.state["mode"] == "revert" else self._unproven(number)
+        """Return the targets of a wave that are to be verified after its soak."""
+        if self.state["mode"] == "revert":  # nothing is to hold any more
+            return []
+        return self._unverified(number)
 
-    def _unproven(self, number: int) -> list[Progress]:
-        """Who of a wave has passed, and is to hold for the time of the soak: by an earlier run,
-        too, which was stopped meanwhile. None of the last wave, and none without a soak.
+    def _unverified(self, number: int) -> list[Progress]:
+        """Return the targets of a wave that have passed, also in an earlier run of this one that
+        was stopped, and that were not verified since. None of the last wave, and none without a
+        soak.
         """
         if number == len(self.state.waves) - 1 or not self.state["soak_s"]:
             return []
@@ -132,8 +139,9 @@ class Coordinator:
                 self._tell(number, "at work")
             for future in wait(at_work, TICK_S, FIRST_COMPLETED).done:
                 if future in self._tasks:
-                    self._ended(future, self._tasks.pop(future), mode)
+                    self._take_end(future, self._tasks.pop(future), mode)
                 else:
+                    # its ledger has answered
                     progress = self._asked.pop(future)
                     self._note(future.result())
                     if progress.again:
@@ -142,13 +150,16 @@ class Coordinator:
                         queue.append(progress.target)
 
     def _first(self, queue: Sequence[FleetTarget]) -> FleetTarget | None:
-        # one that has ended keeps its place until its ledger has said how: it may use up the budget
-        unknown = *self._tasks.values(), *self._asked.values()
+        """Return the first target of the queue that may be begun now."""
+        # One that has ended keeps its place until its ledger has said how: its failure may use up
+        # the budget.
+        unknown = [*self._tasks.values(), *self._asked.values()]
         at_work = [progress.target for progress in unknown]
         return self.places.first(queue, at_work, self._not_before)
 
     def _begin(self, progress: Progress, mode: str) -> None:
-        """Give a target to a worker; that it has one is in the journal first."""
+        """Give a target to a worker."""
+        # In the journal first: if we are killed, whoever resumes asks the target's ledger of it.
         run_id = str(uuid.uuid4())
         if mode != "verify":
             event = {"event": Kind.STARTED, "name": progress.target.name, "run": run_id}
@@ -171,29 +182,34 @@ class Coordinator:
             call = partial(executors.limited, server, places, call, once=mode != "verify")
         try:
             future = self.executor.submit(call)
-        except Exception as exc:  # there is no executor any more, whatever that looks like
+        except Exception as exc:
+            # There is no executor any more: each kind of executor raises something else then.
             self._broken = f"no worker takes a task: {type(exc).__name__}: {first_line(exc)}"
             future = Future()
             future.set_exception(exc)
         self._tasks[future] = progress
 
-    def _ended(self, future: Future[Any], progress: Progress, mode: str) -> None:
-        """A task has ended, or was lost with its worker."""
+    def _take_end(self, future: Future[Any], progress: Progress, mode: str) -> None:
+        """Take the end of a task, which may have been lost with its worker: note how a verification
+        ended; of a run, ask the target's ledger.
+        """
         returned, lost = None, ""
         try:
             returned = future.result()
-        # whatever a worker's end looks like to an executor
         except Exception as exc:
+            # The task, or its worker: each kind of executor raises something else then.
             lost = f"{type(exc).__name__}: {first_line(exc)}"
         if mode == "verify":
-            told = returned or {"verdict": Verdict.INTERRUPTED, "reason": lost}
-            about = {"name": progress.target.name, "verdict": told["verdict"]}
-            self._note({"event": Kind.VERIFIED, **about, "reason": redact(told["reason"])})
+            answer = returned or {"verdict": Verdict.INTERRUPTED, "reason": lost}
+            about = {"name": progress.target.name, "verdict": answer["verdict"]}
+            self._note({"event": Kind.VERIFIED, **about, "reason": redact(answer["reason"])})
             return
-        self._asked[self._asking.submit(self._settled, progress, returned, lost)] = progress
+        self._asked[self._asking.submit(self._settle, progress, returned, lost)] = progress
 
-    def _settled(self, progress: Progress, returned: Mapping[str, Any] | None, lost: str) -> Event:
-        """What came of a run: in a thread of its own."""
+    def _settle(self, progress: Progress, returned: Mapping[str, Any] | None, lost: str) -> Event:
+        """Return the event of a run's end, as the target's ledger has it. Runs in a thread of its
+        own.
+        """
         event = self.ledgers.settle(self.state, progress, returned, lost)
         again = event["verdict"] in (Verdict.INTERRUPTED, Verdict.LOCKED_OUT)
         again = again and progress.attempts < ATTEMPTS and not self._asked_to_stop
@@ -214,8 +230,8 @@ class Coordinator:
             self.state.apply(written)
 
     def _hear(self) -> None:
-        """Take in what others have added to the journal: that the run is to stop. Anything else is
-        none of its events, whatever it says; readers are told to leave it out, too.
+        """Take in what others have added to the journal: that the run is to stop. Whatever else
+        they have added is left out, and noted, so that readers leave it out, too.
         """
         for line, event in self.journal.news().items():
             why = events.wrong_with_added(event)
@@ -226,7 +242,7 @@ class Coordinator:
             self.tell(one_line(f"warning: {where} is somebody else's, and is left out: {why}"))
             self._note({"event": Kind.LEFT_OUT, "line": line, "why": why})
 
-    def _counted(self) -> str:
+    def _counts(self) -> str:
         counts = self.state.counts()
         words = ("passed", "failed", "set aside", "waiting")
         listed = [f"{counts[word]:,} {word}" for word in words if counts[word]]
@@ -243,19 +259,23 @@ class Coordinator:
             return "stopped by a signal"
         if self._broken:
             return self._broken
-        return f"stopped by {self.state.stopped_by}" if self.state.stopped_by else ""
+        if self.state.stopped_by:
+            return f"stopped by {self.state.stopped_by}"
+        return ""
 
     def _why_stopped(self, number: int) -> str:
-        """Why nothing further is to be begun in a wave; empty if something is."""
+        """Return why nothing further is to be begun in a wave, or behind it; empty if something
+        may.
+        """
         self._hear()
         if signals.hurried() and not self._hurried and isinstance(self.executor, Processes):
             self._hurried = True
             self.executor.stop()
-        return self._asked_to_stop or self._used_up(number)
+        return self._asked_to_stop or self._why_budget_used_up(number)
 
-    def _used_up(self, number: int) -> str:
-        """Why no more may fail in a wave; empty as long as the budget lasts."""
-        wave = [*self.state.of_wave(number)]
+    def _why_budget_used_up(self, number: int) -> str:
+        """Return that too many have failed in a wave; empty as long as its budget lasts."""
+        wave = list(self.state.of_wave(number))
         share = Share.read(self.state.waves[number].budget)
         allowed = share.at_most(len(wave)) if share else 0
         failed = sum(each.failed for each in wave)

@@ -4,7 +4,7 @@ what each statement changes there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from typing import Any
@@ -70,15 +70,20 @@ class Attempt:
         """End the sessions."""
         self._stack.close()
 
-    def clear_away(self, blocks: Sequence[Block]) -> None:
-        """Drop what the blocks make, the last first, with what depends on it."""
+    def clear_away(
+        self, blocks: Sequence[Block], was_there: Callable[[CreatedObject], bool]
+    ) -> None:
+        """Drop what the blocks make, the last first, with what depends on it; not what `was_there`
+        before them.
+        """
         # What they drop before they make it was there before them: it stays.
         dropped_first = _dropped_first(blocks)
         for block in reversed(blocks):
             self._set_path(self._beside, block)
             for each in reversed(block.made):
-                known_before = _may_exist(each) or (each.name, each.parent) in dropped_first
-                if each.name and not known_before:
+                if not each.name or _may_exist(each) or was_there(each):
+                    continue
+                if (each.name, each.parent) not in dropped_first:
                     self._drop_if_there(each)
         self._beside.execute(f"SET search_path = {search_path.OURS}".encode())
 

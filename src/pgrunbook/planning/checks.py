@@ -1,4 +1,4 @@
-"""Checks: how each came out, in a frame and as an error; and what must hold after a run."""
+"""The results of checks, as a frame and as an error."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pgrunbook.errors import Problem, RunbookError
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """How one check came out: it passed unless there is a problem; `not_run` says why it could not
+    """The result of one check: it passed unless there is a problem; `not_run` says why it could not
     be tried.
     """
 
@@ -30,7 +30,7 @@ class CheckResult:
 
 
 def frame(results: Sequence[CheckResult]) -> pd.DataFrame:
-    """One row a check: index `where`; columns `check`, `result`, `found`, all str."""
+    """Return a row a check: index `where`; columns `check`, `result`, `found`, all str."""
     rows = []
     for each in results:
         found = each.problem.found if each.problem else each.not_run
@@ -41,10 +41,11 @@ def frame(results: Sequence[CheckResult]) -> pd.DataFrame:
 
 def require(results: Iterable[CheckResult], error: type[RunbookError], message: str) -> None:
     """Raise the error with every problem at once, if there is any."""
-    if problems := [r.problem for r in results if r.problem]:
+    problems = [each.problem for each in results if each.problem]
+    if problems:
         raise error(message, problems=problems)
 
 
 def result(where: str, check: str, passed: bool, what: str, **details: str) -> CheckResult:
-    """The result of a check; `what` and the details say what is wrong if it has not passed."""
+    """Return the result of a check; `what` and the details say what is wrong if it fails."""
     return CheckResult(where, check, None if passed else Problem(what, where=where, **details))

@@ -1,4 +1,4 @@
-"""What the target has otherwise than the blocks make it, as problems: property by property."""
+"""Tells what the target has otherwise than the blocks make it, by property, as problems."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ _REMEDY = (
 
 
 def problem(deviation: Deviation, where: str) -> Problem:
-    """What differs of an object; of a text of several lines, such as a function's, the lines."""
+    """Return what differs of an object; of a text of several lines, such as a function's, the
+    lines.
+    """
     each, expected, found = deviation.object, deviation.expected, deviation.found
     what = f"{each.type} {each.identity} is not as the block makes it"
     if expected is None or found is None or not deviation.properties:
@@ -30,7 +32,7 @@ def problem(deviation: Deviation, where: str) -> Problem:
 
 
 def shown(state: State, names: Collection[str] | None = None) -> str:
-    """Some properties of a definition, or all, as text; one that it lacks is `none`."""
+    """Return some properties of a definition, or all, as text; one that it lacks is `none`."""
     if state is None:
         return "absent"
     wanted = sorted(state.properties.keys() - {PLACE}) if names is None else names
@@ -40,12 +42,15 @@ def shown(state: State, names: Collection[str] | None = None) -> str:
 def _text(value: Any) -> str:
     if value is None:
         return "none"
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _diff(expected: Definition, found: Definition, name: str) -> str:
-    """`-` before the lines that were expected, `+` before those that were found."""
-    one, other = (_text(state.properties.get(name)).splitlines() for state in (expected, found))
+    """Return a diff: `-` before the lines that were expected, `+` before those that were found."""
+    one = _text(expected.properties.get(name)).splitlines()
+    other = _text(found.properties.get(name)).splitlines()
     lines = difflib.unified_diff(one, other, "expected", "found", n=1, lineterm="")
     return "\n".join(lines)
 
@@ -60,8 +65,8 @@ class Tables:
         expected: Collection[Object] = (),
         done: int = 0,
     ) -> None:
-        """`expected` is what the ledger knows: other runbooks may have made it; `done`, the number
-        of the last statement of those that were done.
+        """`expected` are the objects that the ledger knows, which other runbooks may have made;
+        `done` is the number of the last statement of those that were done.
         """
         self._done = done
         self._expected = expected
@@ -83,8 +88,8 @@ class Tables:
                     self._columns[step.block].add(target.owners[each])
 
     def problems(self, block: str) -> Iterator[Problem]:
-        """What is there besides on the tables that a block makes, and which of the columns that
-        blocks add stand in another order.
+        """Yield what the tables that a block makes have besides, and the columns that blocks add if
+        they stand in another order.
         """
         for table in self._tables[block]:
             yield from self._extras(table, block)
@@ -92,13 +97,13 @@ class Tables:
             yield from self._order(address, block)
 
     def _extras(self, table: Object, where: str) -> Iterator[Problem]:
-        """An index that enforces nothing is the DBA's own business."""
         own = self._target.addresses[table]
         for each, owner in self._target.owners.items():
             if owner != own or each in self._timeline or each in self._expected:
                 continue
             definition = self._target[each]
             text = str(definition.properties.get("definition", ""))
+            # An index that enforces nothing is the DBA's own business.
             if each.type == "index" and not text.startswith("CREATE UNIQUE"):
                 continue
             what = f"{each.type} {each.identity} is on a table that the block makes"

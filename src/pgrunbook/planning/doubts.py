@@ -45,6 +45,7 @@ class Catalog:
         columns: dict[_Place, None] = {}
         functions: set[str] = set()
         domains: list[str] = []
+        dropped: dict[_Place, None] = {}
         searched: set[str] = set()
         for danger, path in dangers:
             places = _places(danger.thing, path)
@@ -59,6 +60,8 @@ class Catalog:
                     functions.update(doubt.values)
                 elif doubt.about == "domain":
                     domains.append(doubt.values[0])
+                elif doubt.about == "taken along":
+                    dropped |= dict.fromkeys(_places(danger.thing, path or ("",)))
         asked = {
             "hazard_relations": _arrays(relations, ("kinds", "schemas", "names", "parts")),
             "hazard_columns": {
@@ -67,6 +70,7 @@ class Catalog:
             },
             "hazard_functions": {"functions": sorted(functions), "schemas": sorted(searched)},
             "hazard_domains": {"types": domains, "printed_for": schema},
+            "hazard_taken_along": _arrays(dropped, ("kinds", "schemas", "names", "parts")),
         }
         answers = catalog.rows_of_several(conn, asked)
         self._relations: dict[_Place, Row] = {
@@ -79,6 +83,10 @@ class Catalog:
         }
         self._functions = {row["name"]: row for row in answers["hazard_functions"]}
         self._domains = {row["type"] for row in answers["hazard_domains"]}
+        self._taken_along = {
+            (row["kind"], row["schema"], row["name"], row["part"]): row
+            for row in answers["hazard_taken_along"]
+        }
 
     def relation(self, thing: Thing, path: Path) -> Row | None:
         """Return the row of the relation, and of the part of it that the thing is: the first in the
@@ -98,15 +106,21 @@ class Catalog:
         """Return whether the hazard is there."""
         # Each doubt may dispel the hazard: the least likely answer counts.
         row = self.relation(danger.thing, path)
-        answers = [self._answer(danger.thing, row, doubt) for doubt in danger.doubts]
+        answers = [self._answer(danger.thing, path, row, doubt) for doubt in danger.doubts]
         return min(answers, default=Likely.YES)
 
-    def _answer(self, thing: Thing, row: Row | None, doubt: Doubt) -> Likely:
+    def _answer(self, thing: Thing, path: Path, row: Row | None, doubt: Doubt) -> Likely:
         match doubt.about, doubt.values:
             case "type", (new_type, using):
                 return _retyped(self._column_of(row, thing.part, new_type), new_type, using)
-            case ("default", functions) | ("volatile", functions):
-                return self._volatile(functions)
+            case "default", functions:
+                return self._are(functions, "volatile")
+            case "volatile", functions:
+                return self._are(functions, "code")
+            case "taken along", (what,):
+                found = (self._taken_along.get(place) for place in _places(thing, path or ("",)))
+                taken = next(filter(None, found), None)
+                return Likely.YES if taken and taken[what] else Likely.NO
             case "domain", (type_,):
                 return Likely.YES if type_ in self._domains else Likely.NO
             case "not null", (name,):
@@ -126,16 +140,16 @@ class Catalog:
                 return Likely.NO if row and row["attnum"] else Likely.YES
         return Likely.MAY
 
-    def _volatile(self, functions: tuple[str, ...]) -> Likely:
-        """Return whether one of these functions is volatile."""
+    def _are(self, functions: tuple[str, ...], what: str) -> Likely:
+        """Return whether one of these functions is `volatile`, or `code`."""
         likely = Likely.NO
         for name in functions:
             row = self._functions.get(name)
-            if row is None or row["some"] != row["every"]:
+            if row is None or row[f"some_{what}"] != row[f"every_{what}"]:
                 # A block before makes it, or it is in another schema; or some of those that are
-                # called so are volatile, and others are not.
+                # called so are it, and others are not.
                 likely = max(likely, Likely.MAY)
-            elif row["every"]:
+            elif row[f"every_{what}"]:
                 likely = Likely.YES
         return likely
 

@@ -90,8 +90,8 @@ def assess(conn: Session, schema: str, decisions: Sequence[Decision]) -> list[Ri
     answers = Catalog(conn, schema, [(case.danger, case.path) for case in cases])
     likely: list[tuple[Case, Likely]] = []
     for case in cases:
-        answer = answers.answer(case.danger, case.path)
-        if answer is not Likely.NO and _is_there(answers, case):
+        answer = _likely(answers, case)
+        if answer is not Likely.NO:
             likely.append((case, answer))
     context = _Context(conn, schema, answers, [case for case, _ in likely])
     return [context.risk(case, certain=answer is Likely.YES) for case, answer in likely]
@@ -145,6 +145,13 @@ _IN_RELATIONS = {
     *("column", "constraint", "trigger", "policy", "rule"),
 }
 _IN_OTHERS = {"type", "domain", "function", "procedure", "aggregate", "routine", "schema"}
+
+
+def _likely(answers: Catalog, case: Case) -> Likely:
+    if not _is_there(answers, case):
+        return Likely.NO
+    during = [_likely(answers, case._replace(danger=each)) for each in case.danger.during]
+    return min(answers.answer(case.danger, case.path), max(during, default=Likely.YES))
 
 
 def _is_there(answers: Catalog, case: Case) -> bool:

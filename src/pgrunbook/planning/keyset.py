@@ -1,4 +1,4 @@
-"""The keys that batches are cut at: the server finds, prints and compares them, and nobody else."""
+"""Finds the keys that batches are cut at: the server alone finds, prints and compares them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The plan that decisions make."""
+"""Makes the plan of decisions."""
 
 from __future__ import annotations
 
@@ -18,11 +18,13 @@ def make_plan(
     state: Mapping[str, str],
     sources: Sources,
 ) -> Plan:
-    """The plan that these decisions make; blocks that are done already are no part of it. `state`
-    is what the catalog says of what they concern.
+    """Return the plan that these decisions make; blocks that are done already are no part of it.
+    `state` is what the catalog says of what they concern.
     """
-    steps = [Step(d.block.name, str(d.action), d.sql if d.pending else "") for d in decisions]
-    steps = [step for step in steps if step.action != Action.SKIP]
+    steps = []
+    for each in decisions:
+        if each.action is not Action.SKIP:
+            steps.append(Step(each.block.name, str(each.action), each.sql if each.pending else ""))
     reverting = any(step.action == Action.REVERT for step in steps)
     return Plan(
         runbook,

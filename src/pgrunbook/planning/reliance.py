@@ -4,7 +4,7 @@ else DDL runs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import psycopg
 
@@ -143,13 +143,16 @@ def check_texts(conn: Connection, schema: str) -> list[CheckResult]:
     return _results(f"schema {schema}", "can be read as UTF-8", problems)
 
 
-def check_characters(conn: Connection, texts: Mapping[str, str]) -> list[CheckResult]:
-    """Check that the database's encoding has every character of these texts, which are to be
-    written; they are given by where they stand. Reads only.
+def check_characters(
+    conn: Connection, written: Callable[[], Mapping[str, str]]
+) -> list[CheckResult]:
+    """Check that the database's encoding has every character of what is to be written, by where it
+    stands. Most encodings have all: then `written` is not asked. Reads only.
     """
     encoding = conn.info.parameter_status("server_encoding") or ""
     if encoding in ("UTF8", "SQL_ASCII"):
         return []
+    texts = written()
     lacking = set()
     for each in sorted(set("".join(texts.values()))):
         if not each.isascii() and not _has(conn, each):

@@ -285,9 +285,29 @@ def _may_give_identity(node: ast.Node, table: Thing) -> bool:
     return False
 
 
+# -- extensions
+
+
+def _check_extensions(conn: Session, pending: Sequence[Pending]) -> Iterator[Problem]:
+    """Find extensions that are to be made, and that the server does not have."""
+    made = [each for each in pending if isinstance(each.node, ast.CreateExtensionStmt)]
+    if not made:
+        return
+    names = [each.node.extname for each in made]
+    available = {row["name"] for row in catalog.rows(conn, "available", names=names)}
+    for each in made:
+        if each.node.extname not in available:
+            yield each.problem(
+                f"the server does not have the extension {each.node.extname}",
+                expected="one that pg_available_extensions lists",
+                remedy="have it installed on the server's machine, then run again",
+            )
+
+
 _CHECKS: dict[str, Callable[[Session, Sequence[Pending]], Iterator[Problem]]] = {
     "ask nothing of a partitioned table that it cannot do": _check_partitioned,
     "use no label of an enum before it is committed": _check_labels,
     "have names that PostgreSQL keeps apart": _check_long_names,
+    "make extensions that the server has": _check_extensions,
     "change rows of published tables that have an identity": _check_replica_identity,
 }

@@ -10,11 +10,11 @@ from pgrunbook.runbooks.blocks import Block
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """`lock_timeout`, `statement_timeout`, and for how long to try for locks, as PostgreSQL writes
-    durations.
+    """`lock_timeout`, `statement_timeout`, and `lock_budget`, for how long to try for locks: all as
+    PostgreSQL writes durations.
 
-    Others wait behind a block for two round trips, too, in which its locks are held, while its
-    effect is read and until it commits: lock_timeout is for all of that.
+    lock_timeout bounds for how long others wait behind a block. They wait for its locks, and then
+    for two round trips in which it holds them: while its effect is read, and until it commits.
     """
 
     lock_timeout: str
@@ -23,7 +23,7 @@ class Timeouts:
     round_trip_ms: float = 0.0
 
     def of(self, block: Block) -> Timeouts:
-        """A block's own, where its header gives them."""
+        """Return the timeouts of a block: its own, as far as its header gives them."""
         chosen = {
             "lock_timeout": self.lock_timeout,
             "statement_timeout": self.statement_timeout,

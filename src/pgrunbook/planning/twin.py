@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 from pglast.stream import maybe_double_quote_name
 
@@ -109,7 +110,7 @@ class Twins:
         path = search_path.of(look)
         texts = {name: [str(each) for each in objects] for name, objects in named.items()}
         for apart in (False, True):
-            tried = self._try(pending, by_hand, path, apart=apart)
+            tried = self._try(pending, by_hand, look.schema, path, apart=apart)
             judged = judgement.judge(
                 [tried.trials[_key(block)] for block in pending],
                 Timeline(tried.steps, target),
@@ -187,9 +188,11 @@ class Twins:
         entry = self.entries([before]).get(before)
         return entry.event if entry and entry.done else ""
 
-    def _try(self, blocks: Sequence[Block], by_hand: set[str], path: str, *, apart: bool) -> _Tried:
+    def _try(
+        self, blocks: Sequence[Block], by_hand: set[str], schema: str, path: str, *, apart: bool
+    ) -> _Tried:
         """Run the blocks on the twin, unless that was done; those that were done by hand are there
-        as the target has them.
+        as the target has them, and so is what blocks of the ledger have made.
         """
         tried = self._tried
         if tried and (tried.apart or not apart) and tried.has(blocks):
@@ -201,13 +204,17 @@ class Twins:
             for warning in twin.warnings:
                 self.say(f"not on the twin: {warning}")
             with closing(Attempt(twin, path, apart=apart)) as attempt:
-                attempt.clear_away(pending)
+                attempt.clear_away(pending, partial(self._has_applied, schema))
                 trials = dict(zip(map(_key, pending), attempt.run(pending), strict=True))
         for block in blocks:
             if block.name in by_hand:
                 trials[_key(block)] = Trial(block.name, len(block.statements), by_hand=True)
         self._tried = _Tried(blocks, trials, attempt.steps, apart)
         return self._tried
+
+    def _has_applied(self, schema: str, named: CreatedObject) -> bool:
+        """Whether a block of the ledger has made an object of that name."""
+        return any(_is(each, named, schema) for each in self.applied())
 
 
 @dataclass(frozen=True, slots=True)

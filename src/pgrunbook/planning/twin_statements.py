@@ -12,6 +12,7 @@ from psycopg import errors
 
 from pgrunbook.planning.timeline import Work
 from pgrunbook.runbooks.scripts import Statement
+from pgrunbook.sqltext.explained import executed
 
 # A twin is a cluster of its own, where the roles are names alone: what these do, it cannot show.
 _OF_THE_CLUSTER = (
@@ -27,6 +28,7 @@ _OF_THE_CLUSTER = (
 
 def work_of_node(node: ast.Node) -> Work:
     """Return what a statement does besides what the catalog shows."""
+    node = executed(node)
     if isinstance(node, _OF_THE_CLUSTER):
         return Work.ROWS
     match node:

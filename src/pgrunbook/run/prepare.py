@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from pgrunbook.errors import Problem
+from pgrunbook.errors import Problem, Refused
 from pgrunbook.inventory.description import describe
 from pgrunbook.inventory.objects import Definition
 from pgrunbook.ledger.origin import Standing
 from pgrunbook.planning import (
     approval,
     batch_keys,
+    checks,
     delays,
     dependents,
     estimates,
@@ -41,9 +42,11 @@ from pgrunbook.postgres.target import Target
 from pgrunbook.records.plan import Plan
 from pgrunbook.run.rehearsal import Rehearsal
 from pgrunbook.runbooks import arguments, cells
+from pgrunbook.runbooks.blocks import Block
 from pgrunbook.runbooks.fingerprints import Sources
 from pgrunbook.runbooks.parameters import Parameters
 from pgrunbook.runbooks.project import Project
+from pgrunbook.sqltext.strings import strings
 
 
 @dataclass
@@ -89,6 +92,11 @@ class Preparation:
         check; the run goes by what was decided once `accept` was called.
         """
         blocks = self.agenda.blocks()
+        # before the catalog is asked for what is called so
+        unwritable = reliance.check_characters(
+            self.look, lambda: {each.name: _names(each) for each in blocks}
+        )
+        checks.require(unwritable, Refused, "The target is not ready: nothing was changed.")
         found = self.agenda.columns.facts(blocks)
         decided = self._decided = self.agenda.decide(blocks, found)
         results = [
@@ -108,7 +116,7 @@ class Preparation:
             results += unseen_lag.check(self.look, decided, self.target.expected.give_way)
         self.backfills = estimates.frame(self.look, decided)
         results += self._delays(decided)
-        results += reliance.check_characters(self.look, self._written(decided))
+        results += reliance.check_characters(self.look, lambda: self._written(decided))
         state = self.agenda.state.concerning(blocks)
         if self.rehearsal:
             copied, state = state, self.rehearsal.concerning(blocks, state)
@@ -174,7 +182,7 @@ class Preparation:
         """Return what a run would send and write, by where it stands: the SQL of the blocks, and
         who ran them and why.
         """
-        texts = {each.block.name: each.sql for each in decided if each.pending}
+        texts = {each.block.name: _text(each) for each in decided if each.pending}
         texts["operator"] = self.operator
         texts["parameters"] = self.parameters.model_dump_json()
         return texts
@@ -240,3 +248,15 @@ def _exposed(decided: Sequence[Decision]) -> Iterator[CheckResult]:
             yield CheckResult(
                 decision.block.name, check, None if decision.action is Action.SKIP else problem
             )
+
+
+def _names(block: Block) -> str:
+    """Return the names in a block, one behind the other."""
+    named = [name for relation in block.relations for name in relation]
+    return "".join([*named, *(each.name or "" for each in block.made)])
+
+
+def _text(decision: Decision) -> str:
+    """Return what is to be run, as it is sent and as the server takes it, without escapes."""
+    nodes = [decision.block.statements[n].node for n in decision.statements]
+    return "".join([decision.sql, *(each for node in nodes for each in strings(node))])

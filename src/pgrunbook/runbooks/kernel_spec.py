@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shlex
 import shutil
+import sys
 from contextlib import suppress
 
 from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+from jupyter_client.manager import KernelManager
 
 from pgrunbook.errors import Refused
 
@@ -24,7 +26,7 @@ def require(name: str, where: str) -> None:
         what = "asks for a kernel that is not there" if name else "asks for no kernel"
     elif spec.language.lower() != "python":
         what, found = "asks for a kernel of another language", f"{name}: {spec.language}"
-    elif not (spec.argv and shutil.which(spec.argv[0])):
+    elif not (spec.argv and shutil.which(_program(name))):
         what = "asks for a kernel whose program is not there"
         found = f"{name}: {' '.join(spec.argv[:1])}"
     else:
@@ -32,8 +34,15 @@ def require(name: str, where: str) -> None:
     remedy = "choose another kernel in JupyterLab and save the notebook"
     if name and not name.startswith("-"):
         remedy += (
-            "; or have one of that name: python -m ipykernel install --user --name "
-            f"{shlex.quote(name)}"
+            f"; or have one of that name: {shlex.quote(sys.executable)} -m ipykernel install "
+            f"--user --name {shlex.quote(name)}"
         )
     expected = f"a kernel for Python, such as {', '.join(names)}"
     raise Refused.of(what, where=where, expected=expected, found=found, remedy=remedy)
+
+
+def _program(name: str) -> str:
+    """Return the program that Jupyter starts for the kernel: where its specification says `python`,
+    that is our own, as many machines have none of that name.
+    """
+    return KernelManager(kernel_name=name).format_kernel_cmd()[0]

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from pglast import ast
-from pglast.enums import ReindexObjectType
+from pglast.enums import AlterSubscriptionType, ReindexObjectType
+from pglast.stream import RawStream
 
 from pgrunbook.errors import Problem
 from pgrunbook.runbooks.scripts import Script
@@ -37,10 +38,9 @@ def problems(script: Script) -> Iterator[Problem]:
         where, found = f"{script.name}:{statement.line}", statement.sql.splitlines()[0]
         alone = needs_no_transaction(statement.node)
         if alone and given != "no":
-            remedy = (
-                "move it to a block of its own, with the header `transaction: no`; or leave out "
-                "CONCURRENTLY"
-            )
+            remedy = "move it to a block of its own, with the header `transaction: no`"
+            if "concurrently" in statement.sql.lower():
+                remedy += "; or leave out CONCURRENTLY"
             yield Problem("cannot run inside a transaction", where, found=found, remedy=remedy)
         elif alone and (why := _blocks_others(statement.node)):
             yield Problem(why, where, found=found)
@@ -66,7 +66,16 @@ def needs_no_transaction(node: Any) -> bool:
             return kind in _WHOLE or _has(params, "concurrently")
         case ast.AlterTableStmt(cmds=cmds):  # DETACH PARTITION … CONCURRENTLY
             return any(getattr(c.def_, "concurrent", False) for c in cmds)
-    return isinstance(node, ast.CreatedbStmt | ast.DropdbStmt | ast.AlterSystemStmt)
+        case ast.ClusterStmt(relation=None):
+            return True
+        case ast.CreateSubscriptionStmt(options=options):
+            # only to make a slot on the publisher it has to be alone
+            return not (_is_off(options, "connect") or _is_off(options, "create_slot"))
+        case ast.DropSubscriptionStmt():
+            return True  # unless it has no slot, which its text does not tell
+        case ast.AlterSubscriptionStmt(kind=kind, options=options) if kind in _REFRESHING:
+            return not _is_off(options, "refresh")
+    return isinstance(node, _OF_THE_CLUSTER) or _moves_database(node)
 
 
 _WHOLE = (
@@ -74,6 +83,35 @@ _WHOLE = (
     ReindexObjectType.REINDEX_OBJECT_SYSTEM,
     ReindexObjectType.REINDEX_OBJECT_DATABASE,
 )
+
+
+_REFRESHING = (
+    AlterSubscriptionType.ALTER_SUBSCRIPTION_SET_PUBLICATION,
+    AlterSubscriptionType.ALTER_SUBSCRIPTION_ADD_PUBLICATION,
+    AlterSubscriptionType.ALTER_SUBSCRIPTION_DROP_PUBLICATION,
+    AlterSubscriptionType.ALTER_SUBSCRIPTION_REFRESH,
+)
+
+_OF_THE_CLUSTER = (
+    ast.CreatedbStmt,
+    ast.DropdbStmt,
+    ast.AlterSystemStmt,
+    ast.CreateTableSpaceStmt,
+    ast.DropTableSpaceStmt,
+)
+
+
+def _moves_database(node: Any) -> bool:
+    """Return whether it is ALTER DATABASE … SET TABLESPACE."""
+    return isinstance(node, ast.AlterDatabaseStmt) and _has(node.options, "tablespace")
+
+
+def _is_off(options: Any, name: str) -> bool:
+    """Return whether a boolean option is given as false, in one of the ways that SQL has."""
+    for option in options or ():
+        if option.defname == name and option.arg is not None:
+            return RawStream()(option.arg).strip("'").lower() in ("false", "off", "0")
+    return False
 
 
 def _has(options: Any, name: str) -> bool:
@@ -91,6 +129,10 @@ def _blocks_others(node: Any) -> str:
             return "name the tables: without, it works on the whole database"
         case ast.ReindexStmt(kind=kind) if kind in _WHOLE:
             return "name the table or the index: this works on all of them"
-        case ast.CreatedbStmt() | ast.DropdbStmt() | ast.AlterSystemStmt():
-            return "is not about this database"
+        case ast.ClusterStmt(relation=None):
+            return "name the table: without, it works on all that were clustered before"
+    if isinstance(node, _OF_THE_CLUSTER):
+        return "is not about this database"
+    if _moves_database(node):
+        return "moves the database, to which nobody may be connected"
     return ""

@@ -77,6 +77,10 @@ def _command(table: Thing, command: ast.AlterTableCmd) -> Found:
         case AlterTableType.AT_SetNotNull:
             doubt = Doubt("not null", (command.name,))
             yield from _scans(column, Hazard.LOCKS_OUT_READS, doubt)
+        case AlterTableType.AT_DetachPartition:
+            yield Hazard.DROPS_OTHER, relation("table", command.def_.name), ()
+        case AlterTableType.AT_DropInherit:  # who reads the parent misses its rows
+            yield Hazard.DROPS_OTHER, table, ()
         case AlterTableType.AT_AttachPartition:
             partition = relation("table", command.def_.name)
             yield from _scans(partition, Hazard.LOCKS_OUT_READS, Doubt("checks"))

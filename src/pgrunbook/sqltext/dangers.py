@@ -18,7 +18,9 @@ from pglast.enums import (
 
 from pgrunbook.sqltext import alter_table
 from pgrunbook.sqltext.alter_table import Found
+from pgrunbook.sqltext.explained import executed
 from pgrunbook.sqltext.hazards import Danger, Doubt, Hazard, Thing
+from pgrunbook.sqltext.held_locks import Held
 from pgrunbook.sqltext.things import kind_of, relation, thing_named
 
 
@@ -31,15 +33,21 @@ def dangers(
     `transaction`: whether the block runs in one.
     """
     found: list[Danger] = []
+    held = Held()
     made: set[tuple[str, str]] = set()
     for node, line in statements:
         if not transaction and not isinstance(node, ast.CommentStmt):
             found.append(Danger(Hazard.NOT_TRANSACTIONAL, Thing("", "", "the block"), line))
-        for danger in _of(node, line):
+        done = executed(node)
+        new = []
+        for danger in _of(done, line):
             if (danger.thing.schema, danger.thing.name) not in made:
-                found.append(danger)
+                new.append(danger)
+        found += new
+        if transaction:
+            held.take(done, line, new, made)
         made.update(_created_relations(node))
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys([*found, *held.dangers()]))
 
 
 def _created_relations(node: ast.Node) -> Iterator[tuple[str, str]]:
@@ -60,15 +68,19 @@ def _of(node: ast.Node, line: int) -> Iterator[Danger]:
             yield from alter_table.dangers(node, line)
         case ast.DropStmt(removeType=kind, objects=objects, behavior=behavior):
             for each in objects:
-                yield Danger(
-                    _drop_hazard(kind), thing_named(kind, each), line, (), _cascade(behavior)
-                )
+                thing = thing_named(kind, each)
+                dropped = Danger(_drop_hazard(kind), thing, line, (), _cascade(behavior))
+                yield dropped
+                # the tables of an extension go without CASCADE, too
+                if dropped.detail or kind == ObjectType.OBJECT_EXTENSION:
+                    yield from _taken_along(dropped)
         case ast.TruncateStmt(relations=relations, behavior=behavior):
             for each in relations:
                 table = relation("table", each)
                 yield Danger(Hazard.TRUNCATES, table, line, (), _cascade(behavior))
         case ast.InsertStmt() | ast.UpdateStmt() | ast.DeleteStmt() | ast.MergeStmt():
             yield from _rows(node, line)
+            yield from _calls(node, line)
         case ast.SelectStmt():
             yield from _query(node, line)
         case ast.CreateTableAsStmt(query=ast.SelectStmt() as query):
@@ -83,6 +95,12 @@ def _drop_hazard(kind: int) -> Hazard:
     if kind in (ObjectType.OBJECT_TABLE, ObjectType.OBJECT_FOREIGN_TABLE):
         return Hazard.DROPS_TABLE
     return Hazard.DROPS_OTHER
+
+
+def _taken_along(dropped: Danger) -> Iterator[Danger]:
+    if dropped.hazard is Hazard.DROPS_OTHER:
+        for hazard, what in ((Hazard.DROPS_TABLE, "table"), (Hazard.DROPS_COLUMN, "column")):
+            yield dropped._replace(hazard=hazard, doubts=(Doubt("taken along", (what,)),))
 
 
 def _cascade(behavior: int) -> str:
@@ -126,6 +144,10 @@ def _within(node: ast.Node, line: int) -> Iterator[Danger]:
 
 def _query(node: ast.SelectStmt, line: int) -> Iterator[Danger]:
     yield from _within(node, line)
+    yield from _calls(node, line)
+
+
+def _calls(node: ast.Node, line: int) -> Iterator[Danger]:
     for name in alter_table.called_functions(node):
         *schema, function = name.split(".")
         thing = Thing("function", ".".join(schema), function)
@@ -231,7 +253,10 @@ def _of_privilege(node: ast.Node) -> Found:
         yield Hazard.CHANGES_PRIVILEGES, thing, ()
     if isinstance(node, ast.DropOwnedStmt):
         for role in node.roles:
-            yield Hazard.DROPS_OTHER, Thing("all that is owned by", "", role.rolename or ""), ()
+            owned = Thing("all that is owned by", "", role.rolename or "current_user")
+            yield Hazard.DROPS_OTHER, owned, ()
+            yield Hazard.DROPS_TABLE, owned, (Doubt("taken along", ("table",)),)
+            yield Hazard.DROPS_COLUMN, owned, (Doubt("taken along", ("column",)),)
     if isinstance(node, ast.DropRoleStmt):
         for role in node.roles:
             yield Hazard.DROPS_OTHER, Thing("role", "", role.rolename or ""), ()

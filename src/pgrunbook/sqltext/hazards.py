@@ -60,9 +60,10 @@ class Doubt(NamedTuple):
     | `checks` | | the partition's constraint follows from its CHECKs: this is never certain |
     | `default partition` | | the table has no default partition |
     | `storage` | `access method`, `tablespace`, `persistence`; its value | it is that already |
-    | `volatile` | functions | none of them is volatile |
+    | `volatile` | functions | none is volatile, or only in what it returns |
     | `absent` | a column, or nothing for the whole object | it is there: IF NOT EXISTS |
     | `stored` | a column | it is generated when it is read |
+    | `taken along` | `table` or `column` | none goes with what is dropped |
     """
 
     about: str
@@ -72,7 +73,8 @@ class Doubt(NamedTuple):
 class Danger(NamedTuple):
     """A hazard of one statement, which begins in this line of its file.
 
-    `detail` is what else its words say: `every row`, `CASCADE`.
+    `detail` is what else its words say: `every row`, `CASCADE`. `during`: it is there if one of
+    these is, which takes long.
     """
 
     hazard: Hazard
@@ -80,3 +82,4 @@ class Danger(NamedTuple):
     line: int
     doubts: tuple[Doubt, ...] = ()
     detail: str = ""
+    during: tuple[Danger, ...] = ()

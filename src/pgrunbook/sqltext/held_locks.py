@@ -1,0 +1,172 @@
+"""Which relations a statement locks until the transaction ends, so that others wait for them.
+
+https://www.postgresql.org/docs/current/explicit-locking.html, and AlterTableGetLockLevel of
+src/backend/commands/tablecmds.c.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from pglast import ast
+from pglast.enums import AlterTableType, ConstrType, ObjectType
+
+from pgrunbook.sqltext.hazards import Danger, Hazard, Thing
+from pgrunbook.sqltext.things import kind_of, relation, thing_named
+
+_Locked = Iterator[tuple[Hazard, Thing]]
+
+_READS, _WRITES = Hazard.LOCKS_OUT_READS, Hazard.LOCKS_OUT_WRITES
+
+# ALTER TABLE takes ACCESS EXCLUSIVE, but for these forms, which lock nobody out of a table …
+_HARMLESS = {
+    *(AlterTableType.AT_ValidateConstraint, AlterTableType.AT_SetStatistics),
+    *(AlterTableType.AT_SetOptions, AlterTableType.AT_ResetOptions),
+    *(AlterTableType.AT_SetRelOptions, AlterTableType.AT_ResetRelOptions),
+    *(AlterTableType.AT_ClusterOn, AlterTableType.AT_DropCluster),
+    AlterTableType.AT_AttachPartition,
+}
+# … and these, which lock out writes.
+_OF_TRIGGERS = {
+    *(AlterTableType.AT_EnableTrig, AlterTableType.AT_EnableAlwaysTrig),
+    *(AlterTableType.AT_EnableReplicaTrig, AlterTableType.AT_EnableTrigAll),
+    *(AlterTableType.AT_EnableTrigUser, AlterTableType.AT_DisableTrig),
+    *(AlterTableType.AT_DisableTrigAll, AlterTableType.AT_DisableTrigUser),
+}
+
+_RELATIONS = (
+    *(ObjectType.OBJECT_TABLE, ObjectType.OBJECT_FOREIGN_TABLE),
+    *(ObjectType.OBJECT_VIEW, ObjectType.OBJECT_MATVIEW, ObjectType.OBJECT_INDEX),
+)
+_OF_TABLES = (ObjectType.OBJECT_TRIGGER, ObjectType.OBJECT_POLICY, ObjectType.OBJECT_RULE)
+
+
+def locked_out(node: ast.Node) -> _Locked:
+    """Yield what a statement keeps others from, until the transaction ends, and of which relation.
+
+    What it is a hazard of by itself is not among it: see `dangers`.
+    """
+    match node:
+        case ast.AlterTableStmt(objtype=kind) if kind in _RELATIONS[:-1]:
+            yield from _of_alter_table(node)
+        case ast.RenameStmt(relation=ast.RangeVar() as renamed, renameType=kind):
+            if kind != ObjectType.OBJECT_INDEX:
+                yield _READS, relation(kind_of(node.relationType or kind), renamed)
+        case ast.AlterObjectSchemaStmt(relation=ast.RangeVar() as moved, objectType=kind):
+            yield _READS, relation(kind_of(kind), moved)
+        case ast.DropStmt(removeType=kind, objects=objects, concurrent=False):
+            for each in objects if kind in (*_RELATIONS, *_OF_TABLES) else ():
+                dropped = thing_named(kind, each)
+                yield _READS, dropped._replace(kind="table", part="") if dropped.part else dropped
+        case ast.TruncateStmt(relations=relations):
+            for each in relations:
+                yield _READS, relation("table", each)
+        case ast.CreateTrigStmt(relation=table):
+            yield _WRITES, relation("table", table)
+        case ast.CreatePolicyStmt(table=table) | ast.AlterPolicyStmt(table=table):
+            yield _READS, relation("table", table)
+        case ast.RuleStmt(relation=table):
+            yield _READS, relation("table", table)
+        case ast.ViewStmt(view=view, replace=True):
+            yield _READS, relation("view", view)
+        case ast.CreateStmt(partbound=bound, inhRelations=parents, tableElts=elements):
+            if bound is not None:
+                yield _READS, relation("table", parents[0])
+            yield from _referred(elements or ())
+
+
+def _of_alter_table(node: ast.AlterTableStmt) -> _Locked:
+    commands = [*node.cmds]
+    if node.objtype != ObjectType.OBJECT_VIEW:
+        commands = [each for each in commands if each.subtype not in _HARMLESS]
+    weak = [each for each in commands if _locks_out_writes(each)]
+    if commands:
+        hazard = _WRITES if len(weak) == len(commands) else _READS
+        yield hazard, relation(kind_of(node.objtype), node.relation)
+    yield from _referred(each.def_ for each in commands)
+    for each in node.cmds:
+        if isinstance(each.def_, ast.PartitionCmd) and each.def_.name is not None:
+            yield _READS, relation("table", each.def_.name)
+
+
+def _locks_out_writes(command: ast.AlterTableCmd) -> bool:
+    match command.def_:
+        case ast.Constraint(contype=ConstrType.CONSTR_FOREIGN):
+            return True
+    return command.subtype in _OF_TRIGGERS
+
+
+def _referred(made: Iterable[ast.Node | None]) -> _Locked:
+    """Yield what the foreign keys of these columns and constraints refer to."""
+    for node in made:
+        constraints = node.constraints or () if isinstance(node, ast.ColumnDef) else (node,)
+        for each in constraints:
+            if isinstance(each, ast.Constraint) and each.contype == ConstrType.CONSTR_FOREIGN:
+                yield _WRITES, relation("table", each.pktable)
+
+
+def _works_long(node: ast.Node) -> bool:
+    """Tell whether a statement reads, or writes, what may be many rows, though that is no hazard by
+    itself.
+    """
+    match node:
+        case ast.InsertStmt(selectStmt=ast.SelectStmt(fromClause=tables)):
+            return bool(tables)
+        case ast.CreateTableAsStmt(query=ast.SelectStmt(fromClause=tables), into=into):
+            return bool(tables) and not into.skipData
+        case ast.AlterTableStmt(cmds=commands):
+            return any(c.subtype == AlterTableType.AT_ValidateConstraint for c in commands)
+    return False
+
+
+# What takes as long as there are rows, or nobody knows how long.
+_LONG = {
+    *(Hazard.DELETES_ROWS, Hazard.UPDATES_ROWS, Hazard.REWRITES_TABLE, Hazard.SCANS_UNDER_LOCK),
+    Hazard.RUNS_CODE,
+}
+
+
+@dataclass(slots=True)
+class _Lock:
+    since: int  # the line of the statement that takes it
+    until: int = 0  # the line of the first one behind it that may take long
+    certain: bool = False  # one of these takes long without being a hazard itself
+    during: list[Danger] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Held:
+    """The locks that the statements of a block hold while later ones work."""
+
+    _locks: dict[tuple[Hazard, Thing], _Lock] = field(default_factory=dict)
+
+    def take(
+        self,
+        node: ast.Node,
+        line: int,
+        hazards: Sequence[Danger],
+        made: Container[tuple[str, str]],
+    ) -> None:
+        """Take account of the next statement, and of its hazards; not of what the block has
+        `made`.
+        """
+        causes = [each for each in hazards if each.hazard in _LONG]
+        certain = _works_long(node)
+        if causes or certain:
+            for lock in self._locks.values():
+                lock.until = lock.until or line
+                lock.certain = lock.certain or certain
+                lock.during += causes
+        for hazard, thing in locked_out(node):
+            known = (_READS, thing) in self._locks
+            if not known and (thing.schema, thing.name) not in made:
+                self._locks.setdefault((hazard, thing), _Lock(line))
+
+    def dangers(self) -> Iterator[Danger]:
+        """Yield a hazard for each lock that is held while a later statement may work for long."""
+        for (hazard, thing), lock in self._locks.items():
+            if lock.until:
+                causes = () if lock.certain else tuple(lock.during)
+                since = f"locked since line {lock.since}"
+                yield Danger(hazard, thing, lock.until, (), since, causes)

@@ -17,12 +17,24 @@ _MESSAGE = "Stopped by a signal, before anything was begun."
 def main() -> None:
     """Run the command line."""
     _handle(_stop)
+    _open_streams()
     from pgrunbook.cli.main import main as command
 
     try:
         command()  # which handles them by itself once it has read its command line
     finally:
         _handle(signal.SIG_IGN)  # all is said, the exit code too
+
+
+def _open_streams() -> None:
+    """Open what was closed when we were started, of the three that a kernel inherits: it ends
+    without one.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:  # the least that is free is this one
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
 
 
 def _handle(handler: Any) -> None:

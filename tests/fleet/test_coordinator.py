@@ -98,7 +98,9 @@ class Stage:
         if path:
             with patch.object(runs, "Ledgers", lambda _: ledgers):
                 runs.end_dead(project, "f")  # which seals their records
-                written, state = runs.resume(project, fleet, path, self.operator, **asked)
+                written, state = runs.resume(
+                    project, fleet, path, self.operator, **{"mode": self.mode, **asked}
+                )
         else:
             given = {"operator": self.operator}
             about = {"mode": self.mode, "given": given, "approved": self.approved, **asked}
@@ -429,6 +431,17 @@ def test_a_run_goes_on_with_what_has_not_passed(stage: Stage) -> None:
     assert {*names(stage)} == {f"t{n}" for n in range(10)} - (before - {"t2", "t3"})
     assert [wave.spec for wave in state.waves] == ["50%", "100%"]
     assert state["resumes"] == first["id"]
+
+
+def test_a_revert_is_gone_on_with_by_who_says_so(stage: Stage) -> None:
+    stage.mode = "revert"
+    stage.returns = {"t1": [returned(Verdict.FAILED)]}
+    state = stage.run(number=2)
+    told = report.text(report.of(state))
+    assert told.endswith("pgrunbook fleet resume 001_x --fleet f --mode revert")
+    with pytest.raises(Refused, match="is of another mode"):
+        stage.run(path=stage.journal, mode="apply")
+    assert stage.run(path=stage.journal).verdict is Verdict.PASSED
 
 
 def test_the_word_of_a_dead_coordinator_is_not_handed_on(stage: Stage) -> None:

@@ -317,7 +317,7 @@ def test_an_upgrade_that_is_killed_half_way_is_undone_and_done_again(
     assert crm.dump() == before
     with connect(Target("test", crm.url), schema="public") as work:
         install.install(work)
-    assert crm.execute("SELECT max(version) FROM pgrunbook.versions") == [(7,)]
+    assert crm.execute("SELECT max(version) FROM pgrunbook.versions") == [(install.SCHEMA_VERSION,)]
     assert servers(crm) == []
 
 

@@ -494,3 +494,14 @@ def test_what_is_said_of_who_and_why_holds_no_password(
             assert done.code == 2, done.text
             assert "holds a password, and what is said is kept for good" in done.text
             assert STRONG not in done.text
+
+
+@pytest.mark.parametrize("option", ["--stdout-file", "--stderr-file"])
+def test_what_cells_print_goes_into_no_file_of_papermills(
+    crm: Database, project: Project, option: str
+) -> None:
+    given = ("--engine", "pgrunbook", option, str(project.root / "printed.txt"))
+    done = project.papermill(crm, *given)
+    assert done.code != 0
+    assert f"papermill's {option}: writes what cells print as it is" in done.text, done.text
+    assert crm.execute("SELECT to_regnamespace('pgrunbook')") == [(None,)]

@@ -5,6 +5,7 @@ anything goes wrong.
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -375,3 +376,22 @@ def test_the_name_of_a_parameter_is_no_code(project: Project, ours: bool, tmp_pa
     assert done.code == 2, done.text
     assert "cannot be the name of a parameter" in done.text
     assert not (tmp_path / "touched").exists()
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_stream_that_is_closed_keeps_no_kernel_from_its_run(
+    crm: Database, project: Project, closed: str
+) -> None:
+    run = [sys.executable, "-m", "pgrunbook", "run", "001", "--target", "env:CRM_URL"]
+    # by which ipykernel knows of a test, where it does not ask for the streams
+    env = {name: value for name, value in os.environ.items() if "PYTEST" not in name}
+    env["CRM_URL"] = crm.url
+    done = subprocess.run(
+        ["sh", "-c", f"exec {shlex.join([*run, '--mode', 'plan'])} {closed}"],
+        cwd=project.root,
+        env=env,
+        capture_output=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 0, done

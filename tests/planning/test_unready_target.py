@@ -98,6 +98,28 @@ def test_every_missing_privilege_is_named_at_once(
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "before", "what"),
+    [
+        ("nobody_here", "", "is no role of this server"),
+        ("pg_database_owner", "", "is a role that this one may not become"),
+        ("nobody_here", "CREATE ROLE nobody_here;", ""),
+        ("nobody_here", "DO $$ BEGIN END $$;", ""),  # which may make it
+    ],
+)
+def test_a_block_that_another_role_makes(
+    crm: Database, project: Project, role: Role, name: str, before: str, what: str
+) -> None:
+    crm.execute(f"GRANT CREATE ON SCHEMA public TO {role.name}")
+    deploy = project.root / "sql" / RUNBOOK / "deploy"
+    if before:
+        (deploy / "001_before.sql").write_text(before)
+    (deploy / "002_role.sql").write_text(f"-- role: {name}\n\nCREATE TABLE made_so (id int);\n")
+    done = refused(project, crm, target="env:ROLE_URL", step=True)
+    told = f"002_role, header role: {what}"
+    assert (told in done.text) if what else ("header role" not in done.text), done.text
+
+
 def test_what_constrains_a_source_must_be_ours_too(
     crm: Database, project: Project, role: Role
 ) -> None:

@@ -199,6 +199,16 @@ def test_a_new_value_of_an_enum_is_committed_before_it_is_used(
     assert names(imported) == ["001_a_1", "001_a_2", "002_b"]
 
 
+@pytest.mark.parametrize("scope", ["", "SESSION ", "LOCAL "])
+def test_pg_catalog_comes_first_by_itself(
+    project: Project, importing: Importer, scope: str
+) -> None:
+    """As pg_dump has written it until 10.3: what is made in public would be taken for its own."""
+    imported = importing({"001_a.sql": f"SET {scope}search_path = public, pg_catalog;\n{TABLE}"})
+    (name,) = names(imported)
+    assert sql(project, f"deploy/{name}.sql").startswith("SET LOCAL search_path = public;\n")
+
+
 def test_settings_of_the_session_end_with_the_block(project: Project, importing: Importer) -> None:
     text = (
         "SET client_encoding = 'UTF8';\nSET statement_timeout = '5min';\nSET lock_timeout = 0;\n"

@@ -70,6 +70,8 @@ def test_a_header_that_cannot_be_read_is_refused_with_its_place(tmp_path: Path) 
         ("LISTEN news;", "010_x.sql:1: changes the session"),
         ("DECLARE c CURSOR WITH HOLD FOR SELECT 1;", "010_x.sql:1: changes the session"),
         ("CLOSE ALL;", "010_x.sql:1: closes the cursors of the run, too"),
+        ("SET LOCAL search_path = public, pg_catalog;", "010_x.sql:1: has pg_catalog behind"),
+        ("SELECT set_config('search_path', 'a, pg_catalog', true);", "010_x.sql:1: has pg_catalog"),
         ("CREATE TEMP TABLE t (a int);", "010_x.sql:1: leaves t, which is temporary, behind"),
         ("SELECT 1 AS a INTO TEMP t;", "010_x.sql:1: leaves t, which is temporary, behind"),
         ("SET ROLE admin;", "010_x.sql:1: changes the session"),
@@ -112,6 +114,7 @@ def test_what_ends_with_the_block_and_what_psql_reads_may_stand_in_a_file(
     ("header", "message"),
     [
         ("search_path: a; b", "header search_path: is no search path"),
+        ("search_path: app, pg_catalog", "header search_path: has pg_catalog behind"),
         ("repeatable: often", "header repeatable: is neither yes nor no"),
     ],
 )

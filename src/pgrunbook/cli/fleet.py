@@ -31,6 +31,13 @@ _WAVE = click.option(
     metavar="NUMBER",
     help="End after this wave, its soak included; `fleet resume` goes on.  [default: the last one]",
 )
+_MODE = click.option(
+    "--mode",
+    type=click.Choice(["apply", "revert"]),
+    default="apply",
+    show_default=True,
+    help="revert undoes what was applied.",
+)
 _RUNBOOK = click.argument("runbook", required=False)
 _PARAMETERS = commands.parameters(
     "A parameter of the runbook, the same for every target. May be repeated."
@@ -53,13 +60,7 @@ def fleet() -> None:
 @fleet.command()
 @click.argument("runbook")
 @_FLEET
-@click.option(
-    "--mode",
-    type=click.Choice(["apply", "revert"]),
-    default="apply",
-    show_default=True,
-    help="revert undoes what was applied.",
-)
+@_MODE
 @click.option(
     "--approved-set",
     default="",
@@ -123,10 +124,13 @@ def run(
 @fleet.command()
 @_RUNBOOK
 @_FLEET
+@_MODE
 @_WAVE
 @commands.OPERATOR
 @commands.AS_JSON
-def resume(runbook: str | None, name: str, wave: int | None, operator: str, as_json: bool) -> None:
+def resume(
+    runbook: str | None, name: str, mode: str, wave: int | None, operator: str, as_json: bool
+) -> None:
     """Go on with the targets that have not passed in the last run of a fleet with RUNBOOK, set
     aside ones included. RUNBOOK may be left out if one runbook only has not passed.
 
@@ -141,7 +145,7 @@ def resume(runbook: str | None, name: str, wave: int | None, operator: str, as_j
     project = Project.find()
     chosen = Fleet.of(project, name)
     before = _last(project, name, runbook)
-    begin = partial(runs.resume, project, chosen, before, operator, wave)
+    begin = partial(runs.resume, project, chosen, before, operator, wave, mode)
     _work(project, chosen, begin, as_json=as_json)
 
 

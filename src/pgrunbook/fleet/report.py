@@ -112,6 +112,7 @@ def text(found: dict[str, Any]) -> str:
         stop = shlex.join(["pgrunbook", "fleet", "abort", *about])
         lines.append(f"begin no further target: {stop}")
     elif left and not at_work:
+        about += ["--mode", "revert"] * (found["mode"] == "revert")
         resume = shlex.join(["pgrunbook", "fleet", "resume", *about])
         lines.append(f"go on with what has not passed: {resume}")
     return "\n".join(map(one_line, lines))

@@ -71,7 +71,12 @@ def begin(
 
 
 def resume(
-    project: Project, fleet: Fleet, path: Path, operator: str, until: int | None = None
+    project: Project,
+    fleet: Fleet,
+    path: Path,
+    operator: str,
+    until: int | None = None,
+    mode: str = "apply",
 ) -> tuple[Journal, State]:
     """Begin a run that goes on with what has not passed in an earlier one: with its targets, its
     waves and its parameters, but for the operator. It ends after the wave `until`. The workers, the
@@ -80,6 +85,7 @@ def resume(
     """
     before = State.read(path)
     _require_as_sealed(project, path, before)
+    _require_mode(before, mode)
     _require_same_code(project, before)
     waves.require(until, len(before.waves))
     approval.require_another(before["approved"], operator)
@@ -127,6 +133,21 @@ def _require_as_sealed(project: Project, path: Path, before: State) -> None:
         )
     if problems:
         raise Refused("The earlier run is not as it was sealed.", problems=problems)
+
+
+def _require_mode(before: State, mode: str) -> None:
+    """Raise Refused if the run is to do something else than who goes on with it has said: the
+    journal of a coordinator that has died is no more than the word of who may write there.
+    """
+    if before["mode"] != mode:
+        about = [before["runbook"], "--fleet", before["fleet"], "--mode", before["mode"]]
+        raise Refused.of(
+            "is of another mode",
+            where=f"fleet {before['fleet']!r}",
+            expected=mode,
+            found=before["mode"],
+            remedy=f"where that is meant: {shlex.join(['pgrunbook', 'fleet', 'resume', *about])}",
+        )
 
 
 def _require_same_code(project: Project, before: State) -> None:

@@ -91,8 +91,8 @@ class Tables:
                     self._columns[step.block].add(target.owners[each])
 
     def problems(self, block: str) -> Iterator[Problem]:
-        """Yield what objects that a block makes have besides, and the columns that blocks add if
-        they stand in another order.
+        """Yield what the objects that a block makes have besides, and the columns that blocks add
+        if they stand in another order.
         """
         for made in self._made[block]:
             yield from self._extras(made, block)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from pglast import ast
+from psycopg.sql import Identifier
+
 from pgrunbook.ledger import install, ledger
 from pgrunbook.planning import reliance, requirements
 from pgrunbook.planning.checks import CheckResult, result
@@ -13,6 +16,8 @@ from pgrunbook.planning.requirements import There, may, quoted
 from pgrunbook.postgres import catalog, search_path
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.identity import Identity
+from pgrunbook.sqltext import search_paths
+from pgrunbook.sqltext.mentions import runs_code
 
 
 def check(
@@ -33,6 +38,7 @@ def check(
     if any(d.action is not Action.SKIP for d in decisions):
         results += [*_ledger(conn, privileges, identity), _temporary(privileges, identity)]
     results += [*_names(shape, schema, decisions), *reliance.report_event_triggers(conn)]
+    results += _roles(conn, decisions, identity.role)
     there = There.look(shape, schema, decisions)
     results += requirements.check(shape, there, decisions, identity.role)
     results += _changed(shape, decisions, identity.role)
@@ -45,12 +51,52 @@ def check(
 def _names(conn: Connection, schema: str, decisions: Sequence[Decision]) -> Iterator[CheckResult]:
     """Check that names mean what pg_catalog means by them, in every schema that a block sees."""
     yield from reliance.check_names(conn, schema)
-    paths = {d.block.search_path for d in decisions if d.pending} - {""}
+    pending = [d.block for d in decisions if d.pending]
     seen: set[str] = set()
-    for path in paths:
+    for path in {block.search_path for block in pending} - {""}:
         seen.update(search_path.schemas(conn, path))
+    for block in pending:
+        for statement in block.statements:
+            for named in search_paths.paths_set(statement.node):
+                seen.update(named)
+    seen.discard("pg_catalog")
     for name in sorted(seen - {schema}):
         yield from reliance.check_names(conn, name)
+
+
+def _roles(conn: Connection, decisions: Sequence[Decision], role: str) -> Iterator[CheckResult]:
+    """Check that this role may become those that the headers `role` name. Blocks before may make
+    them, or a function that they call.
+    """
+    wanted: dict[str, str] = {}
+    made: set[str] = set()
+    for decision in decisions:
+        block = decision.block
+        if decision.pending and block.role and block.role not in made:
+            wanted.setdefault(block.role, block.name)
+        for statement in block.statements:
+            if runs_code(statement.node):
+                return
+            if isinstance(statement.node, ast.CreateRoleStmt):
+                made.add(statement.node.role)
+    if not wanted:
+        return
+    for row in catalog.rows(conn, "may_become", names=[*wanted]):
+        name, own = Identifier(row["name"]).as_string(), Identifier(role).as_string()
+        what = "is no role of this server"
+        remedy = "correct the header, or make the role in a block before"
+        if row["there"]:
+            what = "is a role that this one may not become"
+            remedy = f"GRANT {name} TO {own}"
+        yield result(
+            f"{wanted[row['name']]}, header role",
+            "names a role that this one may become",
+            row["may"],
+            what,
+            expected=f"a role that {role} is a member of",
+            found=row["name"],
+            remedy=remedy,
+        )
 
 
 def check_ledger_alone(conn: Connection, schema: str, identity: Identity) -> list[CheckResult]:

@@ -14,6 +14,7 @@ from pgrunbook.durations import milliseconds
 from pgrunbook.errors import Problem, Refused, did_you_mean
 from pgrunbook.runbooks import batches, transaction_rules
 from pgrunbook.runbooks.scripts import Script
+from pgrunbook.sqltext import search_paths
 from pgrunbook.sqltext.hazards import Hazard
 from pgrunbook.sqltext.needs import Need
 from pgrunbook.sqltext.placeholders import substitute
@@ -35,13 +36,7 @@ def problems(script: Script) -> Iterator[Problem]:
                 expected=", ".join(Hazard),
                 remedy=f"{did_you_mean(name, Hazard)}correct it, or leave it out",
             )
-    if not _is_path(script.header.get("search_path", "public")):
-        yield Problem(
-            "is no search path",
-            where=f"{script.name}, header search_path",
-            expected="names of schemas, with commas between them, as SET takes them",
-            found=script.header["search_path"],
-        )
+    yield from _path_problems(script)
     if script.header.get("repeatable", "yes") not in ("yes", "no"):
         found = script.header["repeatable"]
         yield Problem("is neither yes nor no", f"{script.name}, header repeatable", found=found)
@@ -49,12 +44,15 @@ def problems(script: Script) -> Iterator[Problem]:
     yield from batches.problems(script)
 
 
-def _is_path(path: str) -> bool:
-    try:
-        parsed = pglast.parse_sql(f"SET search_path = {path}")
-    except ParseError:
-        return False
-    return len(parsed) == 1  # else it would be more than a path
+def _path_problems(script: Script) -> Iterator[Problem]:
+    path = script.header.get("search_path", "public")
+    where = f"{script.name}, header search_path"
+    schemas = search_paths.schemas(path)
+    if schemas is None:
+        expected = "names of schemas, with commas between them, as SET takes them"
+        yield Problem("is no search path", where, expected, path)
+    elif search_paths.hides_pg_catalog(schemas):
+        yield Problem(search_paths.LATE, where, found=path, remedy=search_paths.LEAVE_OUT)
 
 
 def listed_needs(script: Script, key: str, variables: Mapping[str, str]) -> list[Need]:

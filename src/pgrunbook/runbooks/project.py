@@ -195,7 +195,7 @@ def _problem(error: Any) -> Problem:
     """Return what pydantic says of one setting. Its value is not repeated: it may be a password
     that somebody put there.
     """
-    table, *path = error["loc"]  # ("targets", "crm", "hazards", "drops_table")
+    table, *path = error["loc"]  # ("targets", "billing", "hazards", "drops_table")
     where = ".".join(map(str, error["loc"]))
     if error["type"] == "extra_forbidden":
         known = _TABLES[table] if path else Settings

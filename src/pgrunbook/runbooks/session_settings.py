@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from pglast import ast
 from pglast.enums import VariableSetKind
 
 from pgrunbook.durations import milliseconds
+from pgrunbook.sqltext import search_paths
 
 # What the engine sets for each block.
 _OURS = ("lock_timeout", "idle_in_transaction_session_timeout", "transaction_timeout")
@@ -39,13 +41,16 @@ def read(node: Any, sql: str) -> Setting | None:
         case ast.VariableSetStmt(name=name) if name in _ELSE:
             return None
         case ast.VariableSetStmt(name=name, args=args, is_local=local):
-            return _set(name.lower(), _value(args), sql, local=local, kind=node.kind)
+            path = next(iter(search_paths.paths_set(node)), [])
+            return _set(name.lower(), _value(args), path, sql, local=local, kind=node.kind)
         case ast.SelectStmt(targetList=(ast.ResTarget(val=ast.FuncCall() as call),)):
             return _set_config(call, sql)
     return None
 
 
-def _set(name: str, value: str, sql: str, *, local: bool, kind: VariableSetKind) -> Setting | None:
+def _set(
+    name: str, value: str, path: Sequence[str], sql: str, *, local: bool, kind: VariableSetKind
+) -> Setting | None:
     if name == "statement_timeout":
         return _statement_timeout(value)
     if name in _OURS:
@@ -54,12 +59,19 @@ def _set(name: str, value: str, sql: str, *, local: bool, kind: VariableSetKind)
         if value.lower() not in ("utf8", "utf-8", "unicode"):
             return None
         return Setting("SET client_encoding is left out: the file is in UTF-8")
+    if name == "search_path" and search_paths.hides_pg_catalog(path):
+        said = re.sub(r',\s*"?pg_catalog\b"?', "", _as_local(sql), flags=re.IGNORECASE)
+        return Setting("pg_catalog is left out of search_path: it comes first by itself", said)
     if local:
         return None
     if kind == VariableSetKind.VAR_RESET:
         return Setting("RESET became SET LOCAL … TO DEFAULT", f"SET LOCAL {name} TO DEFAULT")
-    said = re.sub(r"^SET(\s+SESSION)?(?=\s)", "SET LOCAL", sql, count=1, flags=re.IGNORECASE)
-    return Setting("SET became SET LOCAL, which ends with the block", said)
+    return Setting("SET became SET LOCAL, which ends with the block", _as_local(sql))
+
+
+def _as_local(sql: str) -> str:
+    pattern = r"^SET(\s+SESSION|\s+LOCAL)?(?=\s)"
+    return re.sub(pattern, "SET LOCAL", sql, count=1, flags=re.IGNORECASE)
 
 
 def _statement_timeout(value: str) -> Setting:

@@ -78,6 +78,7 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
         seals, path = options.pop("seal", True), nb.metadata.papermill.get("output_path")
         output = Output.of(path)
         try:
+            _require_no_files(options)
             archive = _archive(output) if seals else None
         except Refused as exc:  # there could be no record, so there is nothing to write
             raise NotPassed(ending_of(exc)) from exc
@@ -195,6 +196,19 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
                 **options,
             )
             return cast(NotebookNode, client.execute(cleanup_kc=True))
+
+
+def _require_no_files(options: Mapping[str, Any]) -> None:
+    """Raise Refused where papermill is to write what cells print into files of its own: nobody
+    masks it there.
+    """
+    for name in ("stdout_file", "stderr_file"):
+        if options.get(name):
+            raise Refused.of(
+                "writes what cells print as it is, a password too",
+                where=f"papermill's --{name.replace('_', '-')}",
+                remedy="leave it out: the executed notebook has what cells print",
+            )
 
 
 def _archive(output: Output | None) -> Project | None:

@@ -18,6 +18,8 @@ from pglast.enums import (
 )
 from pglast.visitors import Visitor
 
+from pgrunbook.sqltext import search_paths
+
 _OUTLIVES = "outlives the block in the session, which is the ledger's and the next block's too"
 _LOCAL = (
     "write SET LOCAL, which ends with the block; timeouts belong into the header, and a function "
@@ -53,6 +55,8 @@ def find_misplaced(nodes: Sequence[ast.Node], *, kept: bool) -> Iterator[tuple[i
 
 def _complaint(node: ast.Node, *, kept: bool) -> tuple[str, str]:
     """Return what is wrong with a statement, and what to do about it; empty texts if nothing is."""
+    if any(map(search_paths.hides_pg_catalog, search_paths.paths_set(node))):
+        return search_paths.LATE, search_paths.LEAVE_OUT
     match node:
         case ast.TransactionStmt():
             remedy = "delete the statement: the block and its ledger row commit together"

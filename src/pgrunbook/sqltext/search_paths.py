@@ -1,0 +1,64 @@
+"""The search path that a statement sets, as far as its text tells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pglast
+from pglast import ast
+from pglast.parser import ParseError
+from pglast.visitors import Visitor
+
+LATE = "has pg_catalog behind another schema, whose functions would be taken for PostgreSQL's own"
+LEAVE_OUT = "leave pg_catalog out: it comes first by itself"
+
+
+def schemas(path: str) -> list[str] | None:
+    """Return the schemas of a path as SET takes it; None if it is none."""
+    try:
+        parsed = pglast.parse_sql(f"SET search_path = {path}")
+    except ParseError:
+        return None
+    if len(parsed) != 1:  # it would be more than a path
+        return None
+    return _constants(parsed[0].stmt.args)
+
+
+def hides_pg_catalog(names: Sequence[str]) -> bool:
+    """Return whether names are looked up in another schema before pg_catalog. Left out, it comes
+    first: https://www.postgresql.org/docs/current/ddl-schemas.html#DDL-SCHEMAS-CATALOG
+    """
+    return "pg_catalog" in names and names[0] != "pg_catalog"
+
+
+def paths_set(node: ast.Node) -> list[list[str]]:
+    """Return each path that a statement sets for those behind it: with SET, or by set_config()
+    with constants.
+    """
+    if isinstance(node, ast.VariableSetStmt):
+        is_path = (node.name or "").lower() == "search_path" and node.args
+        return [_constants(node.args)] if is_path else []
+    visitor = _Paths()
+    visitor(node)
+    return visitor.found
+
+
+def _constants(args: Iterable[Any] | None) -> list[str]:
+    names = []
+    for arg in args or ():
+        if isinstance(arg, ast.A_Const) and isinstance(arg.val, ast.String):
+            names.append(arg.val.sval)
+    return names
+
+
+class _Paths(Visitor):  # type: ignore[misc]  # pglast ships no type information
+    def __init__(self) -> None:
+        self.found: list[list[str]] = []
+
+    def visit_FuncCall(self, _ancestors: Any, call: ast.FuncCall) -> None:
+        """Called by pglast for each function that is called."""
+        if call.funcname[-1].sval == "set_config" and len(call.args or ()) == 3:
+            match _constants(call.args[:2]):
+                case (name, path) if name.lower() == "search_path":
+                    self.found.append(schemas(path) or [])

@@ -69,17 +69,17 @@ def test_once_somebody_has_waited_batches_stay_shorter_than_lock_timeout() -> No
     pace = quiet(Clock(), rows=10_000)
     work(pace, row_ms=0.1)
     pace.after(10_000, 1_000, waiters_ms=30)
-    assert pace.rows == 600  # 60 ms
-    assert max(work(pace, row_ms=0.1, batches=5)) <= 600
+    assert pace.rows == 300  # 30 ms
+    assert max(work(pace, row_ms=0.1, batches=5)) <= 300
 
 
 def test_batches_are_short_until_nobody_has_waited_for_some_seconds() -> None:
     """Or whoever is the first to wait would wait for a large one."""
     clock = Clock()
     pace = paced(clock)
-    assert max(work(pace, row_ms=0.01, batches=9)) == 6_000
+    assert max(work(pace, row_ms=0.01, batches=9)) == 3_000
     clock.now += 11
-    assert work(pace, row_ms=0.01, batches=3) == [6_000, 12_000, 24_000]
+    assert work(pace, row_ms=0.01, batches=3) == [3_000, 6_000, 12_000]
 
 
 def test_what_gave_way_is_tried_again_at_half_the_size_or_less() -> None:
@@ -89,7 +89,7 @@ def test_what_gave_way_is_tried_again_at_half_the_size_or_less() -> None:
     known = quiet(Clock(), rows=10_000)
     work(known, row_ms=0.1)
     known.gave_way(10_000)
-    assert known.rows == 600
+    assert known.rows == 300
     known.gave_way(4)  # there was no more of the table
     assert known.rows == 2
     for _ in range(20):

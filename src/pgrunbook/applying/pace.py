@@ -37,7 +37,7 @@ _BETWEEN_VACUUMS_S, _VACUUM_TIMES = 10.0, 10
 
 # What a batch takes of lock_timeout at most, until nobody has waited for one for so long. Who waits
 # first would else wait for a large one.
-_UNNOTICED, _QUIET_S = 0.4, 10.0
+_UNNOTICED, _QUIET_S = 0.2, 10.0
 # While a vacuum is at work on the table, batches have at most this share of the time.
 _BESIDE_VACUUM_PERCENT = 50
 

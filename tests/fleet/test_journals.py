@@ -131,7 +131,7 @@ def test_what_others_add_to_a_run_at_work_is_none_of_its_events(
 
     stage.during = add
     stage.returns = {"t2": [returned(Verdict.FAILED, "no")]}
-    state = stage.run(number=3)
+    state = stage.run("workers = 1", number=3)
     assert state.counts() == {"passed": 2, "failed": 1}
     (line,) = state.left_out
     assert any(f"line {line} of {stage.journal.name} is somebody else's" in t for t in stage.told)
@@ -216,3 +216,19 @@ def test_a_record_that_cannot_be_written_is_named(
     (problem,) = caught.value.problems
     assert problem.where == str(record.of(stage.journal))
     assert problem.remedy.endswith("pgrunbook fleet resume 001_x --fleet f")
+
+
+def test_a_line_that_is_begun_in_that_moment_hides_no_event(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, begun = os.write, []
+
+    def write_late(file: int, data: bytes) -> int:
+        if not begun and b'"event": "end"' in data:
+            begun.append(write(file, b'{"event": "st'))
+        return write(file, data)
+
+    monkeypatch.setattr(os, "write", write_late)
+    state = stage.run(number=1)
+    assert begun
+    assert State.read(stage.journal) == state

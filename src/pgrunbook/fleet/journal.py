@@ -77,7 +77,15 @@ class Journal:
         """
         lines = [*map(_line, events)]
         own = b"".join(lines)
-        data = own if self._ends_a_line() else b"\n" + own
+        end = self._added_to_end(own)
+        while not self._is_line_end(end - len(own)):  # somebody has begun a line in that moment
+            end = self._added_to_end(own)
+        self._own.append((end - len(own), end))
+        return [json.loads(line) for line in lines]
+
+    def _added_to_end(self, own: bytes) -> int:
+        """Where these lines end in the file, once they are on the disk."""
+        data = own if self._is_line_end(os.fstat(self._file).st_size) else b"\n" + own
         try:
             written = os.write(self._file, data)
             os.fsync(self._file)
@@ -87,14 +95,11 @@ class Journal:
             raise unwritten(
                 self.path, f"{written} of {len(data)} bytes could be written: a full disk"
             )
-        end = os.lseek(self._file, 0, os.SEEK_CUR)
-        self._own.append((end - len(own), end))
-        return [json.loads(line) for line in lines]
+        return os.lseek(self._file, 0, os.SEEK_CUR)
 
-    def _ends_a_line(self) -> bool:
-        """Whether a line can be added as it is: whoever was killed has left a part of one maybe."""
-        size = os.fstat(self._file).st_size
-        return not size or os.pread(self._file, 1, size - 1) == b"\n"
+    def _is_line_end(self, at: int) -> bool:
+        """Whether a line can begin there: whoever was killed may have left a part of one."""
+        return not at or os.pread(self._file, 1, at - 1) == b"\n"
 
     def news(self) -> dict[int, Event]:
         """What others have added since the last call, by the number of the line. Raises Failed if

@@ -42,3 +42,25 @@ def test_others_pass_while_it_waits_for_a_lock(empty: Database, limit: str) -> N
     if limit == "1s":
         assert "could not be tried" in str(result.problem)
     assert empty.execute("SELECT id FROM a ORDER BY id") == [(1,), (2,)]
+
+
+def test_a_script_with_a_path_of_its_own_sees_no_shadows(empty: Database) -> None:
+    """What whoever may create there has made is not called with our rights."""
+    empty.load(
+        "CREATE ROLE lesser_of_verify; CREATE SCHEMA other;"
+        "GRANT USAGE, CREATE ON SCHEMA other TO lesser_of_verify; SET ROLE lesser_of_verify;"
+        "CREATE FUNCTION other.upper(varchar) RETURNS text LANGUAGE plpgsql"
+        " AS 'BEGIN RAISE ''called''; END'; RESET ROLE"
+    )
+    script = (
+        "SET LOCAL search_path = public, other;\n\n"
+        "-- check: letters\nDO $$ BEGIN ASSERT upper('a'::varchar) = 'A'; END $$;\n"
+    )
+    try:
+        with connect(Target("test", empty.url), schema="public") as conn:
+            timeouts = Timeouts("150ms", "10s", "1min")
+            (result,) = verify(conn, "v", statements(script), timeouts)
+        assert result.problem
+        assert "other.upper" in str(result.problem)
+    finally:
+        empty.load("DROP SCHEMA other CASCADE; DROP ROLE lesser_of_verify")

@@ -12,6 +12,7 @@ import psycopg
 from pgrunbook.durations import milliseconds
 from pgrunbook.errors import Problem
 from pgrunbook.ledger import batches
+from pgrunbook.planning import reliance
 from pgrunbook.planning.checks import CheckResult
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.timeouts import Timeouts
@@ -20,6 +21,7 @@ from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.driver_errors import problem_of
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.scripts import Statement
+from pgrunbook.sqltext import search_paths
 
 
 def without_script(blocks: Sequence[str]) -> list[CheckResult]:
@@ -138,8 +140,11 @@ def verify(
 
     A check holds if its statement raises nothing. Each runs in a savepoint, so that one that fails
     does not hide the next; if a statement without a check fails, the checks after it are not run.
+    Nothing is run if a schema of a path that the script sets holds shadows of pg_catalog.
     """
-    results: list[CheckResult] = []
+    results = _shadows(conn, statements)
+    if results:
+        return results
     with conn.transaction(force_rollback=True):
         conn.execute(
             "SELECT set_config('lock_timeout', %s, true),"
@@ -157,6 +162,17 @@ def verify(
                     CheckResult(name, f"set-up: {statement.sql.splitlines()[0]}", problem)
                 )
                 break
+    return results
+
+
+def _shadows(conn: Session, statements: Sequence[Statement]) -> list[CheckResult]:
+    """Return what is wrong with the schemas that the script itself puts into the search path."""
+    named: set[str] = set()
+    for statement in statements:
+        named.update(*search_paths.paths_set(statement.node))
+    results: list[CheckResult] = []
+    for schema in sorted(named - {"pg_catalog"}):
+        results += [each for each in reliance.check_names(conn, schema) if each.problem]
     return results
 
 

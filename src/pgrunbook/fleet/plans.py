@@ -20,6 +20,10 @@ from pgrunbook.records.plan import Plan, Step, differences
 from pgrunbook.records.words import counted, listed
 
 Row = Mapping[str, Any]
+# A string constant, with the type that it is cast to; and what stands for a target's own schema,
+# which is another thing than no schema.
+_CONSTANT = r"'(?:[^']|'')*'(?:::\w+)?"
+_OWN_SCHEMA = "<schema>."
 # Of many differences between two plans, a terminal shows the first ones.
 _DIFFERENCES = 3
 
@@ -32,9 +36,15 @@ def anonymous(plan: Row) -> Plan:
     schema = given.target["schema"]
     quoted = '"' + schema.replace('"', '""') + '"'
     own = re.compile(rf"(?<![\w$\"])(?:{re.escape(schema)}|{re.escape(quoted)})\.")
+    parts = re.compile(rf"{_CONSTANT}|{own.pattern}")
+
+    def part(found: re.Match[str]) -> str:
+        # A constant holds a value, unless it is the name of an object: 'app.t_id_seq'::regclass.
+        is_value = found[0].startswith("'") and "'::reg" not in found[0]
+        return found[0] if is_value else own.sub(_OWN_SCHEMA, found[0])
 
     def without(text: str) -> str:
-        return own.sub("", text)
+        return parts.sub(part, text)
 
     return replace(
         given,

@@ -33,9 +33,11 @@ def held_up(
     waits.
     """
     if commits:
-        local = "LOCAL" if session.command.sql.endswith("COMMIT") else ""
-        # on the servers of these tests it is `local`
-        session.ask(f"SET {local} synchronous_commit = on")
+        # On the servers of these tests it is `local`; a block's commit is as `begun` has noted.
+        of_block = session.command.sql.endswith("COMMIT")
+        session.ask(
+            "SET LOCAL pgrunbook.block_commit = 'on'" if of_block else "SET synchronous_commit = on"
+        )
         hold = _standby(database, session.backend_pid)
     else:
         hold = _locks(database, session.command.sql, schema)

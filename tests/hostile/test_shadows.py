@@ -64,6 +64,7 @@ MOVING = (
     "inert",  # which lists the shadows themselves
     "begun",
     "held",
+    "left",
     "circumstances",
     "lock_holder",
     "table_locks",

@@ -4,6 +4,7 @@ result?
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import unified_diff
@@ -13,6 +14,9 @@ from typing import Any
 from pgrunbook.records.format.parts import Kind
 from pgrunbook.records.record import Block, Record
 from pgrunbook.records.words import counted
+
+# Who owns what a rehearsal makes on its copy: on the target it is the role of the run.
+_COPY_OWNER = re.compile(r"\bpgrunbook_rehearsal_\w+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +94,8 @@ def _shown(record: Record, kind: Kind, block: str) -> list[str]:
     for frame in record.frames:
         if frame.kind == kind and frame.about.get("block") == block:
             lines = [_line(row) for row in frame.rows]
-    return lines
+    role = str(record.identity.get("role") or "")
+    return [_COPY_OWNER.sub(lambda _: role, line) for line in lines]
 
 
 def _line(row: Mapping[str, Any]) -> str:

@@ -257,11 +257,11 @@ def test_a_row_that_no_standby_confirms_is_written_and_told(durable: Database) -
         synchronous(durable.server, "nobody"),
     ):
         time.sleep(0.5)
-        told = durability.write(conn, "INSERT INTO ends VALUES (%s)", ["lost"], within_s=1.0)
+        told = durability.write(conn, "INSERT INTO public.ends VALUES (%s)", ["lost"], within_s=1.0)
         assert "is committed on the primary only" in told
-        assert conn.execute("SELECT reason FROM ends").fetchall() == [("lost",)]
+        assert conn.execute("SELECT reason FROM public.ends").fetchall() == [("lost",)]
     with connect(Target("test", durable.url), schema="public") as conn, conn.patient(Patience(5.0)):
-        assert durability.write(conn, "INSERT INTO ends VALUES (%s)", ["there"]) == ""
+        assert durability.write(conn, "INSERT INTO public.ends VALUES (%s)", ["there"]) == ""
 
 
 # -- whole runs

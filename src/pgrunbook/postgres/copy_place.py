@@ -101,7 +101,11 @@ def make_place(server: Host, name: str, like: Connection) -> Iterator[Place]:
     Whoever has made one holds an advisory lock of its name.
     """
     encoding = like.info.parameter_status("server_encoding")
-    values = {row["name"]: row["reset_val"] for row in catalog.rows(like, "value_settings")}
+    names = session_settings.OF_VALUES
+    values = {
+        row["name"]: row["reset_val"]
+        for row in catalog.rows(like, "value_settings", names=[*names])
+    }
     owner = "CREATE ROLE {} LOGIN SUPERUSER PASSWORD {}"
     with closing(session(server.conninfo())) as conn:
         options = session_settings.as_options(values)

@@ -30,7 +30,7 @@ _READ_AND_PRINTED = {
 
 # Of these, what decides which value a text is, and which text a value. For a block's statements
 # they are as the database, the role and the environment say: psql would run them so.
-_VALUES = ("DateStyle", "IntervalStyle", "TimeZone", "extra_float_digits")
+OF_VALUES = ("DateStyle", "IntervalStyle", "TimeZone", "extra_float_digits")
 
 # Nobody is waited for for long: to print an index or a CHECK, the server locks its table.
 OURS = _READ_AND_PRINTED | {
@@ -97,13 +97,13 @@ def theirs(path: str, scope: str = "LOCAL") -> list[str]:
     names by the path, values as the database and the role say. `scope`: LOCAL, to the transaction,
     or SESSION.
     """
-    values = [f"SET {scope} {name} = DEFAULT" for name in _VALUES]
+    values = [f"SET {scope} {name} = DEFAULT" for name in OF_VALUES]
     return [f"SET {scope} search_path = {path}", *values]
 
 
 def ours(scope: str = "LOCAL") -> list[str]:
     """Return the statements after which names and values are read as our queries mean them."""
-    values = [f"SET {scope} {name} = {sql.quote(_READ_AND_PRINTED[name])}" for name in _VALUES]
+    values = [f"SET {scope} {name} = {sql.quote(_READ_AND_PRINTED[name])}" for name in OF_VALUES]
     return [f"SET {scope} search_path = {search_path.OURS}", *values]
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import pandas as pd
 import psycopg
 
-from pgrunbook.durations import milliseconds
+from pgrunbook.applying import lock_waits
 from pgrunbook.errors import Problem
 from pgrunbook.ledger import batches
 from pgrunbook.planning import reliance
@@ -154,7 +154,7 @@ def verify(
         settings = session_settings.theirs(search_path.of(conn))
         conn.execute("; ".join([*settings, _SAVEPOINT]).encode())
         for statement in statements:
-            problem = _try(conn, statement, timeouts)
+            problem = _try(conn, name, statement, timeouts)
             if statement.check:
                 results.append(CheckResult(name, statement.check, problem))
             elif problem:
@@ -191,10 +191,6 @@ _NOT_TRIED = (
 )
 
 
-# Between two attempts to have a lock: whoever has queued behind us goes on meanwhile.
-_PAUSE_S = 1.0
-
-
 _SAVEPOINT = "SAVEPOINT pgrunbook_check"
 
 
@@ -204,32 +200,36 @@ _RELEASE = "RELEASE pgrunbook_check"
 _ROLLBACK = b"ROLLBACK TO pgrunbook_check"
 
 
-def _execute(conn: Session, statement: Statement, timeouts: Timeouts) -> None:
+def _execute(conn: Session, name: str, statement: Statement, timeouts: Timeouts) -> None:
     """Run it after the savepoint, and make the next one with it, in one round trip.
 
     Others queue behind a lock that it waits for: it waits for lock_timeout at a time, and is tried
-    again after a pause, for as long as a statement may take.
+    again for as long as a statement may take.
     """
     message = "\n;".join([statement.sql, _RELEASE, _SAVEPOINT]).encode()
-    until = time.monotonic() + milliseconds(timeouts.statement_timeout) / 1000
-    while True:
+
+    def run() -> None:
         try:
             conn.execute(message)
-        except psycopg.Error as exc:
+        except psycopg.Error:
             if not conn.closed:
                 conn.execute(_ROLLBACK)
-            waited = isinstance(exc, psycopg.errors.LockNotAvailable)
-            if not waited or time.monotonic() + _PAUSE_S > until:
-                raise
-            time.sleep(_PAUSE_S)
-        else:
-            return
+            raise
+
+    lock_waits.retry(
+        run,
+        block=name,
+        budget=timeouts.statement_timeout,
+        watch=lambda: nullcontext(()),
+        report=lambda _: None,
+        again=(psycopg.errors.LockNotAvailable,),
+    )
 
 
-def _try(conn: Session, statement: Statement, timeouts: Timeouts) -> Problem | None:
+def _try(conn: Session, name: str, statement: Statement, timeouts: Timeouts) -> Problem | None:
     """Return what is wrong if the statement fails."""
     try:
-        _execute(conn, statement, timeouts)
+        _execute(conn, name, statement, timeouts)
     except psycopg.Error as exc:
         problem = problem_of(exc, where=statement.place(conn.index(exc, statement.sql) or 0))
         what = problem.what.removesuffix(" (SQLSTATE P0001)")

@@ -4,7 +4,6 @@ times and intervals: in a block, in what it calls, in batches, outside a transac
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -96,12 +95,7 @@ def deploy(project: Project) -> Path:
         "-- title: Bookings\n\n-- check: the day comes first\n"
         "DO $$ BEGIN ASSERT '02/03/2026'::date = '2026-03-02'; END $$;\n"
     )
-    notebook = project.root / "runbooks" / f"{RUNBOOK}.ipynb"
-    made = json.loads(notebook.read_text())
-    for cell in made["cells"]:
-        if "".join(cell["source"]).startswith("run.apply("):
-            cell["source"] = ["run.apply_all()"]
-    notebook.write_text(json.dumps(made))
+    project.apply_all(RUNBOOK)
     return folder / "deploy"
 
 

@@ -4,7 +4,6 @@ waits.
 
 from __future__ import annotations
 
-import json
 import shutil
 import threading
 from collections.abc import Iterator
@@ -55,12 +54,7 @@ def made(project: Project, name: str, blocks: dict[str, str]) -> str:
         lines = ["-- title: A step", "-- why: The price is to be a whole number."]
         lines += [header] if header else []
         (sql / "deploy" / f"{block}.sql").write_text("\n".join(lines) + f"\n{body}\n")
-    path = project.root / "runbooks" / f"{runbook}.ipynb"
-    loaded = json.loads(path.read_text())
-    for cell in loaded["cells"]:
-        if "".join(cell["source"]).startswith("run.apply("):
-            cell["source"] = ["run.apply_all()"]
-    path.write_text(json.dumps(loaded))
+    project.apply_all(runbook)
     assert printed
     return runbook
 

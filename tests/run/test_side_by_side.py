@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from support.databases import Database
@@ -66,19 +65,10 @@ def tenants(project: Project, empty: Database) -> Tenants:
     assert project.command("new", "tenants").code == 0
     deploy = project.root / "sql" / "003_tenants" / "deploy"
     (deploy / BLOCK).write_text("ALTER TABLE customers ADD COLUMN phone text;\n")
-    apply_all(project.root / "runbooks" / "003_tenants.ipynb")
+    project.apply_all("003_tenants")
     for schema in SCHEMAS:
         empty.load(f"CREATE SCHEMA {schema}; CREATE TABLE {schema}.customers (id int)")
     return Tenants(project, empty)
-
-
-def apply_all(notebook: Path) -> None:
-    """Have a new runbook's notebook apply every block."""
-    made = json.loads(notebook.read_text())
-    for cell in made["cells"]:
-        if "".join(cell["source"]).startswith("run.apply("):
-            cell["source"] = ["run.apply_all()"]
-    notebook.write_text(json.dumps(made))
 
 
 def test_two_schemas_side_by_side_and_one_run_in_each(tenants: Tenants) -> None:

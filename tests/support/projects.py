@@ -141,6 +141,15 @@ class Project:
                     run.close()
         return Outcome(0, "PASSED")
 
+    def apply_all(self, runbook: str) -> None:
+        """Have a new runbook's notebook apply every block that there is."""
+        path = self.root / "runbooks" / f"{runbook}.ipynb"
+        notebook = json.loads(path.read_text())
+        for cell in notebook["cells"]:
+            if "".join(cell["source"]).startswith("run.apply("):
+                cell["source"] = ["run.apply_all()"]
+        path.write_text(json.dumps(notebook))
+
     def start(self, *arguments: str | Path) -> subprocess.Popen[bytes]:
         """Start `pgrunbook` with these arguments, and do not wait for it; a target is
         `env:CRM_URL`, if it was run on before.

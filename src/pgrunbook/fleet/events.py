@@ -5,7 +5,6 @@ another process has each line checked here first: anybody may have written it.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Self
@@ -176,14 +175,14 @@ _SAID: dict[str, type[_Said]] = {
 }
 
 
-def kept(numbered: Mapping[int, Event]) -> list[Event]:
+def kept(numbered: dict[int, Event]) -> list[Event]:
     """The events of a journal, but for those that its coordinator has left out. Raises ValueError
     as `checked`.
     """
     found: list[Event] = []
     left_out = set()
     # from the end: a line that says so may be left out by a later one itself
-    for number, event in sorted(numbered.items(), reverse=True):
+    for number, event in reversed(numbered.items()):
         if number not in left_out:
             found.append(checked(event))
             if event["event"] == Kind.LEFT_OUT:

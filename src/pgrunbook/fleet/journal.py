@@ -28,6 +28,7 @@ class Journal:
         self.path = path
         self._file = os.open(path, flags | os.O_RDWR | os.O_APPEND, 0o644)
         self._read = 0
+        self.begun: list[Event] = []  # the first events, as they were written
         # since then: where lines begin and end that were written here
         self._own: list[tuple[int, int]] = []
         try:
@@ -52,7 +53,7 @@ class Journal:
         journal = cls(half_made, os.O_CREAT | os.O_EXCL)
         try:
             check(half_made)
-            journal.write(*events)
+            journal.begun = journal.write(*events)
             half_made.rename(path)
             _sync(path.parent)
         except BaseException:

@@ -24,6 +24,7 @@ from pgrunbook.postgres.run_sessions import wait_for_end
 from pgrunbook.postgres.session import Session
 from pgrunbook.records import sealing
 from pgrunbook.records.archive import Archive, sha256_of
+from pgrunbook.records.naming import records_of
 from pgrunbook.runbooks import targets
 from pgrunbook.runbooks.project import Project
 from pgrunbook.secrets.patterns import redact
@@ -142,7 +143,7 @@ class Ledgers:
     def _record(self, state: State, progress: Progress) -> Path | None:
         """The executed notebook of the target's run, if there is one on this machine."""
         folder = self._project.outputs / state["fleet"] / progress.target.name / state["runbook"]
-        return next(folder.glob(f"*-{progress.run[:8]}.ipynb"), None)
+        return next(records_of(folder, progress.run), None)
 
     def _seal(self, record: Path) -> str:
         """Seal the record of a run whose worker did not come to it. Why that could not be done, or

@@ -119,7 +119,7 @@ def text(found: dict[str, Any]) -> str:
 
 
 def _far(found: dict[str, Any]) -> str:
-    """How far a run at work is: `443 of 1,000 targets have passed (44%), 3 min 2 s after it began`;
+    """How far a run at work is: `443 of 1,000 targets passed (44%), 3 min 2 s after it began`;
     and until when a wave soaks.
     """
     passed = sum(wave["passed"] for wave in found["waves"])

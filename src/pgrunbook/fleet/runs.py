@@ -182,7 +182,7 @@ def _written(
     }
     check = partial(_require_idle, fleet.name)
     written = Journal.create(path, first, *members, check=check)
-    return written, State.read(path)
+    return written, State.of(written.begun)
 
 
 def _moment(project: Project, fleet: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import asdict, dataclass, field
@@ -13,7 +12,7 @@ from pgrunbook.controls import one_line
 from pgrunbook.errors import Interrupted, Problem, Verdict, first_line
 from pgrunbook.fleet.places import Places
 from pgrunbook.fleet.targets import FleetTarget
-from pgrunbook.records.words import counted, listed
+from pgrunbook.records.words import counted, listed, without
 
 
 @dataclass
@@ -107,10 +106,8 @@ def drifted(target: FleetTarget, answer: dict[str, Any]) -> Group:
 
 def general(target: FleetTarget, text: str) -> str:
     """A text about a target without what is only its own, so that it can be another one's."""
-    for own in (target.name, target.schema, target.service, target.env):
-        if own and own != "public":
-            text = re.sub(rf"(?<!\w){re.escape(own)}(?!\w)", "…", text)
-    return text
+    own = (target.name, target.schema, target.service, target.env)
+    return without(text, *(each for each in own if each != "public"))
 
 
 def collect(found: Sequence[Group], fleet: str, passed: str, otherwise: str) -> dict[str, Any]:

@@ -245,7 +245,7 @@ def wrong_with(row: Mapping[str, Any], where: str) -> Iterator[Problem]:
             expected="a text of Unicode without control characters, or null",
         )
         return
-    if hidden := [key for key in _KEYS if looks_secret(row.get(key))]:
+    if hidden := [key for key in _KEYS if row.get(key) and looks_secret(row[key])]:
         yield Problem(
             "holds what looks like a password",
             f"{where}, {', '.join(hidden)}",

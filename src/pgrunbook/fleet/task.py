@@ -17,7 +17,7 @@ from pgrunbook.ledger import ledger
 from pgrunbook.planning import drift_report
 from pgrunbook.postgres.connection import connect
 from pgrunbook.records.how_it_ended import Ending
-from pgrunbook.records.naming import NOTEBOOK, seal_of
+from pgrunbook.records.naming import records_of, seal_of
 from pgrunbook.runbooks import fingerprints, targets
 from pgrunbook.runbooks.project import Project
 
@@ -96,7 +96,7 @@ def take_away(folder: Path, run_id: str) -> None:
     """Take away the beginning of a record that a worker has left which died before the ledger knew
     its run: the run begins again, under the same id.
     """
-    for notebook in folder.glob(f"*-{run_id[:8]}{NOTEBOOK}"):
+    for notebook in records_of(folder, run_id):
         if not seal_of(notebook).exists():
             notebook.unlink()
 

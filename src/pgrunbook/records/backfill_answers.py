@@ -28,13 +28,9 @@ class Backfill:
     @classmethod
     def shown(cls, record: Record) -> list[Self]:
         """Those of which a record shows how they went."""
-        # of a cell that was run again, the last frame counts
-        found = {(frame.kind, frame.about.get("block", "")): frame.rows for frame in record.frames}
-        return [
-            cls(block, rows, found.get((Kind.BACKFILL, block), ()))
-            for (each, block), rows in found.items()
-            if each == Kind.BATCHES
-        ]
+        slices = record.by_block(Kind.BACKFILL)
+        runs = record.by_block(Kind.BATCHES)
+        return [cls(block, rows, slices.get(block, ())) for block, rows in runs.items()]
 
     @property
     def far(self) -> str:

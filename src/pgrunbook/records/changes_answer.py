@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from pgrunbook.records.backfill_answers import Backfill
 from pgrunbook.records.format.parts import Kind
-from pgrunbook.records.record import Frame, Record
+from pgrunbook.records.record import Record
 from pgrunbook.records.unfinished_cells import begun_blocks, cell_at_work
 from pgrunbook.records.words import counted, listed, sentence
 
@@ -59,8 +59,8 @@ def _done_so_far(record: Record) -> str:
 def _objects(record: Record) -> str:
     """What was made, altered, moved and dropped, all blocks together; empty if no block says."""
     changed: dict[str, str] = {}
-    for frame in _by_block(record, Kind.EFFECT):
-        for row in frame.rows:
+    for rows in record.by_block(Kind.EFFECT).values():
+        for row in rows:
             _note(changed, row["object"], row["change"])
     by_change: dict[str, list[str]] = {}
     for name, change in changed.items():
@@ -114,8 +114,8 @@ def _note(changed: dict[str, str], name: str, change: str) -> None:
 def _rows_written(record: Record) -> str:
     """How many rows of which tables the blocks have written; empty if none."""
     written: Counter[tuple[str, str]] = Counter()
-    for frame in _by_block(record, Kind.ROWS):
-        for row in frame.rows:
+    for rows in record.by_block(Kind.ROWS).values():
+        for row in rows:
             for how in ("inserted", "updated", "deleted", "truncated"):
                 written[how, row["table"]] += row.get(how, 0)
     parts = [
@@ -124,12 +124,6 @@ def _rows_written(record: Record) -> str:
         if number
     ]
     return sentence(listed(parts)) if parts else ""
-
-
-def _by_block(record: Record, kind: Kind) -> Iterator[Frame]:
-    """The frame of each block; the last, of a cell that was run again."""
-    frames = {frame.about.get("block"): frame for frame in record.frames if frame.kind == kind}
-    yield from frames.values()
 
 
 def _difference(record: Record) -> str:

@@ -11,12 +11,13 @@ from difflib import unified_diff
 from textwrap import fill
 from typing import Any
 
+from pgrunbook.postgres import copy_place
 from pgrunbook.records.format.parts import Kind
 from pgrunbook.records.record import Block, Record
 from pgrunbook.records.words import counted
 
 # Who owns what a rehearsal makes on its copy: on the target it is the role of the run.
-_COPY_OWNER = re.compile(r"\bpgrunbook_rehearsal_\w+")
+_COPY_OWNER = re.compile(rf"\b{copy_place.PREFIX}\w+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +90,9 @@ def _changes(name: str, one: Record, other: Record) -> Iterator[Part]:
 
 
 def _shown(record: Record, kind: Kind, block: str) -> list[str]:
-    """Return the rows of a block's frame as lines; of the last one, if its cell was run again."""
-    lines: list[str] = []
-    for frame in record.frames:
-        if frame.kind == kind and frame.about.get("block") == block:
-            lines = [_line(row) for row in frame.rows]
+    """Return the rows of a block's frame as lines."""
     role = str(record.identity.get("role") or "")
+    lines = map(_line, record.by_block(kind).get(block, ()))
     return [_COPY_OWNER.sub(lambda _: role, line) for line in lines]
 
 

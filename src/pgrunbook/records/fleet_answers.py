@@ -11,7 +11,7 @@ from typing import Any
 from pgrunbook.durations import moment
 from pgrunbook.records.backfill import kind
 from pgrunbook.records.record import Record, Row
-from pgrunbook.records.words import counted, listed, sentence
+from pgrunbook.records.words import counted, listed, sentence, without
 
 _EACH = "The record of each target says: the cell lists them, each with its SHA-256."
 
@@ -64,8 +64,8 @@ def _failed(targets: list[dict[str, Any]]) -> str:
     left = [row for row in targets if row["state"] != "passed"]
     lines = []
     for state, why, names in reasons(left):
-        who = f"{counted(len(names), 'target')}: {listed(names)}"
-        lines.append(f"{state.capitalize()}: {why.rstrip('.')}. {who}.")
+        what = ": ".join(filter(None, [state.capitalize(), why.rstrip(".")]))
+        lines.append(f"{what}. {counted(len(names), 'target')}: {listed(names)}.")
     again = sum(row["attempts"] > 1 for row in targets)
     lines = lines or ["Nothing failed or was set aside."]
     return "\n".join([*lines, f"{counted(again, 'target')} tried more than once."])
@@ -83,7 +83,7 @@ def reasons(targets: Sequence[Row]) -> list[tuple[str, str, list[str]]]:
     groups: dict[tuple[str, str], tuple[str, str, list[str]]] = {}
     for each in targets:
         why = "; ".join(filter(None, [each["reason"], each["remark"]]))
-        alike = kind(why.replace(each["name"], "…"))
+        alike = kind(without(why, each["name"]))
         _, _, names = groups.setdefault((each["state"], alike), (each["state"], why, []))
         names.append(each["name"])
     last = len(_FIRST)

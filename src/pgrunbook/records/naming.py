@@ -24,6 +24,11 @@ def seal_of(notebook: Path) -> Path:
     return notebook.with_name(notebook.stem + SEAL)
 
 
+def records_of(folder: Path, run_id: str) -> Iterator[Path]:
+    """The executed notebooks in a folder that are called after a run."""
+    return folder.glob(f"*-{run_id[:8]}{NOTEBOOK}")
+
+
 def names(record: str) -> set[str]:
     """What the files of a record and its seal can be called, by what all of them begin with."""
     return {record + ending for ending in (NOTEBOOK, *BESIDE, SEAL)}

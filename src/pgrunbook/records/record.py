@@ -192,6 +192,10 @@ class Record:
         frame = self.last(kind)
         return frame.rows if frame else ()
 
+    def by_block(self, kind: Kind) -> dict[str, Sequence[Row]]:
+        """The rows of each block's frame of a kind; the last, of a cell that was run again."""
+        return {f.about.get("block", ""): f.rows for f in self.frames if f.kind == kind}
+
     @cached_property
     def identity(self) -> Row:
         """The target's identity card and the run's, by the keys of `parts.Target`; of several runs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 _SHOWN = 8
@@ -26,6 +27,13 @@ def listed(names: Sequence[str], most: int = _SHOWN) -> str:
     text = ", ".join(names[:most])
     if len(names) > most:
         text += f" and {len(names) - most} more"
+    return text
+
+
+def without(text: str, *names: str) -> str:
+    """The text with a mark for each of these names, wherever one stands by itself."""
+    for name in filter(None, names):
+        text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "…", text)
     return text
 
 

@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pgrunbook.runbooks import digests, notebooks
+from pgrunbook.runbooks import digests, notebooks, source
 from pgrunbook.runbooks.source import Source
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def of_code(notebook: Path, folder: Path) -> str:
     Raises Refused if the notebook is none.
     """
     parts = [cell.source for cell in notebooks.cells(notebook) if cell.kind == "code"]
-    for path in sorted(folder.rglob("[!.]*.sql")):
+    for path in source.script_paths(folder):
         parts += [path.relative_to(folder).as_posix(), _sha256(path.read_bytes())]
     return _sha256(json.dumps(parts).encode())
 

@@ -46,8 +46,7 @@ def kernel(notebook: Path) -> str:
     file is none.
     """
     with _reading(notebook):
-        metadata = json.loads(notebook.read_text(encoding="utf-8")).get("metadata", {})
-        return str(metadata.get("kernelspec", {}).get("name", ""))
+        return str(_metadata(notebook).get("kernelspec", {}).get("name", ""))
 
 
 def given_before(notebook: Path) -> bool:
@@ -55,8 +54,11 @@ def given_before(notebook: Path) -> bool:
     file is none.
     """
     with _reading(notebook):
-        metadata = json.loads(notebook.read_text(encoding="utf-8")).get("metadata", {})
-        return bool(metadata.get("papermill", {}).get("parameters"))
+        return bool(_metadata(notebook).get("papermill", {}).get("parameters"))
+
+
+def _metadata(notebook: Path) -> Any:
+    return json.loads(notebook.read_text(encoding="utf-8")).get("metadata", {})
 
 
 @contextmanager

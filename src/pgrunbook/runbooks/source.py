@@ -271,13 +271,25 @@ def block_paths(folder: Path) -> dict[str, Path]:
     return {path.name.removesuffix(".sql"): path for path in found}
 
 
+def script_paths(folder: Path) -> Iterator[Path]:
+    """Yield the SQL files that a runbook's folder has, of every kind, in order."""
+    for kind in KINDS:
+        for path in block_paths(folder / kind).values():
+            yield from variant_paths(path) if path.is_dir() else [path]
+
+
+def variant_paths(folder: Path) -> list[Path]:
+    """Return the SQL files of a block's variants, in order."""
+    return sorted(folder.glob("[!.]*.sql"))
+
+
 def _entries(
     folder: Path, root: Path, unusable: dict[str, Sequence[Problem]]
 ) -> Iterable[tuple[str, Script | Variants]]:
     for name, path in block_paths(folder).items():
         if path.is_dir():
             variants = {}
-            for file in sorted(path.glob("[!.]*.sql")):
+            for file in variant_paths(path):
                 if script := _script(file, root, unusable):
                     variants[file.stem] = script
             yield name, variants

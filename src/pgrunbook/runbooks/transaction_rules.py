@@ -9,10 +9,10 @@ from typing import Any
 
 from pglast import ast
 from pglast.enums import AlterSubscriptionType, ReindexObjectType
-from pglast.stream import RawStream
 
 from pgrunbook.errors import Problem
 from pgrunbook.runbooks.scripts import Script
+from pgrunbook.sqltext.options import is_on
 
 
 def problems(script: Script) -> Iterator[Problem]:
@@ -63,18 +63,19 @@ def needs_no_transaction(node: Any) -> bool:
             return True
         case ast.ReindexStmt(kind=kind, params=params):
             # of a schema or a database, it commits after each table
-            return kind in _WHOLE or _has(params, "concurrently")
+            return kind in _WHOLE or is_on(params, "concurrently")
         case ast.AlterTableStmt(cmds=cmds):  # DETACH PARTITION … CONCURRENTLY
             return any(getattr(c.def_, "concurrent", False) for c in cmds)
         case ast.ClusterStmt(relation=None):
             return True
         case ast.CreateSubscriptionStmt(options=options):
             # only to make a slot on the publisher it has to be alone
-            return not (_is_off(options, "connect") or _is_off(options, "create_slot"))
+            connects = is_on(options, "connect", default=True)
+            return connects and is_on(options, "create_slot", default=True)
         case ast.DropSubscriptionStmt():
             return True  # unless it has no slot, which its text does not tell
         case ast.AlterSubscriptionStmt(kind=kind, options=options) if kind in _REFRESHING:
-            return not _is_off(options, "refresh")
+            return is_on(options, "refresh", default=True)
     return isinstance(node, _OF_THE_CLUSTER) or _moves_database(node)
 
 
@@ -103,19 +104,9 @@ _OF_THE_CLUSTER = (
 
 def _moves_database(node: Any) -> bool:
     """Return whether it is ALTER DATABASE … SET TABLESPACE."""
-    return isinstance(node, ast.AlterDatabaseStmt) and _has(node.options, "tablespace")
-
-
-def _is_off(options: Any, name: str) -> bool:
-    """Return whether a boolean option is given as false, in one of the ways that SQL has."""
-    for option in options or ():
-        if option.defname == name and option.arg is not None:
-            return RawStream()(option.arg).strip("'").lower() in ("false", "off", "0")
-    return False
-
-
-def _has(options: Any, name: str) -> bool:
-    return name in [option.defname for option in options or ()]
+    if not isinstance(node, ast.AlterDatabaseStmt):
+        return False
+    return any(option.defname == "tablespace" for option in node.options or ())
 
 
 def _blocks_others(node: Any) -> str:
@@ -123,7 +114,7 @@ def _blocks_others(node: Any) -> str:
     is.
     """
     match node:
-        case ast.VacuumStmt(is_vacuumcmd=True, options=options) if _has(options, "full"):
+        case ast.VacuumStmt(is_vacuumcmd=True, options=options) if is_on(options, "full"):
             return "VACUUM FULL locks reads and writes out for as long as it copies the table"
         case ast.VacuumStmt(rels=None):
             return "name the tables: without, it works on the whole database"

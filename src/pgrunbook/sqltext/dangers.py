@@ -21,6 +21,7 @@ from pgrunbook.sqltext.alter_table import Found
 from pgrunbook.sqltext.explained import executed
 from pgrunbook.sqltext.hazards import Danger, Doubt, Hazard, Thing
 from pgrunbook.sqltext.held_locks import Held
+from pgrunbook.sqltext.options import is_on
 from pgrunbook.sqltext.things import kind_of, relation, thing_named
 
 
@@ -164,7 +165,7 @@ def _of_storage(node: ast.Node) -> Found:
             yield Hazard.SCANS_UNDER_LOCK, relation("table", table), ()
             yield Hazard.LOCKS_OUT_WRITES, relation("table", table), ()
         case ast.ReindexStmt(kind=kind, relation=there, params=params) if there is not None:
-            if not any(each.defname == "concurrently" for each in params or ()):
+            if not is_on(params, "concurrently"):
                 what = "table"
                 if kind == ReindexObjectType.REINDEX_OBJECT_INDEX:
                     what = "index"
@@ -176,7 +177,7 @@ def _of_storage(node: ast.Node) -> Found:
         case ast.ClusterStmt(relation=ast.RangeVar() as table):
             yield from _rewrites(table)
         case ast.VacuumStmt(options=options, rels=tables):
-            if any(each.defname == "full" for each in options or ()):
+            if is_on(options, "full"):
                 for each in tables or ():
                     yield from _rewrites(each.relation)
 

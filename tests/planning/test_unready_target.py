@@ -107,13 +107,16 @@ def test_every_missing_privilege_is_named_at_once(
         ("nobody_here", "DO $$ BEGIN END $$;", ""),  # which may make it
     ],
 )
+@pytest.mark.parametrize("after", ["", "SELECT 1;"])
 def test_a_block_that_another_role_makes(
-    crm: Database, project: Project, role: Role, name: str, before: str, what: str
+    crm: Database, project: Project, role: Role, name: str, before: str, what: str, after: str
 ) -> None:
     crm.execute(f"GRANT CREATE ON SCHEMA public TO {role.name}")
     deploy = project.root / "sql" / RUNBOOK / "deploy"
     if before:
         (deploy / "001_before.sql").write_text(before)
+    if after:
+        (deploy / "003_after.sql").write_text(after)
     (deploy / "002_role.sql").write_text(f"-- role: {name}\n\nCREATE TABLE made_so (id int);\n")
     done = refused(project, crm, target="env:ROLE_URL", step=True)
     told = f"002_role, header role: {what}"

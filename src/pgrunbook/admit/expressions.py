@@ -16,7 +16,7 @@ from pglast import ast, enums
 from pglast.parser import deparse_protobuf, parse_sql_protobuf
 from pglast.stream import RawStream
 
-from pgrunbook.admit.parse_tree import nodes, replace, rewrite
+from pgrunbook.sqltext.parse_tree import nodes, replace, rewrite
 
 _TypeKey: TypeAlias = tuple[str, ...]
 

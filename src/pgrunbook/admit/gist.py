@@ -17,7 +17,7 @@ from pgrunbook.admit.expressions import (
     disjuncts,
     listed_values,
 )
-from pgrunbook.admit.parse_tree import replace
+from pgrunbook.sqltext.parse_tree import replace
 
 
 def gist(node: ast.Node, subject: Subject) -> str:

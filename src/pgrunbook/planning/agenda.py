@@ -243,6 +243,8 @@ class Agenda:
         wanted = []
         for block in undone:
             wanted += [each.name for each in block.made]
+        if not wanted:
+            return {}
         rows = catalog.rows(self.look, "relations", schema=self.schema, names=wanted)
         return {row["name"]: row for row in rows}
 

@@ -270,22 +270,18 @@ def _step(
     block: str, index: int, part: Sequence[Statement], changes: Mapping[Object, Change]
 ) -> Step:
     objects = created_objects(*(statement.node for statement in part))
-    lenient = {each.name for each in objects if each.lenient and each.kind == "table column"}
+    lenient = [each for each in objects if each.lenient and each.kind == "table column"]
+    replaced = [each for each in objects if each.replaces]
     return Step(
         block,
         index,
         changes,
         work_of(part),
-        frozenset(each for each in changes if _is_column(each, lenient)),
-        frozenset(each for each in changes if is_one_of(each, _replaced(part))),
+        frozenset(each for each in changes if is_one_of(each, lenient)),
+        frozenset(each for each in changes if is_one_of(each, replaced)),
     )
 
 
 def _replaced(part: Sequence[Statement]) -> list[CreatedObject]:
     objects = created_objects(*(statement.node for statement in part))
     return [each for each in objects if each.replaces]
-
-
-def _is_column(each: Object, names: set[str]) -> bool:
-    last = each.identity.rpartition(".")[2].strip('"').replace('""', '"')
-    return each.type == "table column" and last in names

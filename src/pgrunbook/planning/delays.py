@@ -16,6 +16,7 @@ from pgrunbook.planning.decisions import Decision
 from pgrunbook.planning.timeouts import Timeouts
 from pgrunbook.postgres import catalog
 from pgrunbook.postgres.catalog import Connection
+from pgrunbook.records.words import listed
 from pgrunbook.runbooks.blocks import Block
 
 _ASKED = 5
@@ -46,9 +47,7 @@ def distance(decisions: Sequence[Decision], timeouts: Timeouts) -> Iterator[Chec
         longer = f"-p lock_timeout {enough}ms"
         if any("lock_timeout" in block.timeouts for block in blocks):
             longer = f"the header `lock_timeout: {enough}ms`"
-        concerned = blocks[0].name
-        if len(blocks) > 1:
-            concerned = f"{concerned} and {len(blocks) - 1} more"
+        concerned = listed([block.name for block in blocks], 1)
         yield result(
             "server",
             f"is near enough for a lock_timeout of {limit}",

@@ -70,8 +70,10 @@ class Catalog:
             },
             "hazard_functions": {"functions": sorted(functions), "schemas": sorted(searched)},
             "hazard_domains": {"types": domains, "printed_for": schema},
-            "hazard_taken_along": _arrays(dropped, ("kinds", "schemas", "names", "parts")),
         }
+        if dropped:
+            names = ("kinds", "schemas", "names", "parts")
+            asked["hazard_taken_along"] = _arrays(dropped, names)
         answers = catalog.rows_of_several(conn, asked)
         self._relations: dict[_Place, Row] = {
             (row["kind"], row["schema"], row["name"], row["part"]): row
@@ -85,7 +87,7 @@ class Catalog:
         self._domains = {row["type"] for row in answers["hazard_domains"]}
         self._taken_along = {
             (row["kind"], row["schema"], row["name"], row["part"]): row
-            for row in answers["hazard_taken_along"]
+            for row in answers.get("hazard_taken_along", ())
         }
 
     def relation(self, thing: Thing, path: Path) -> Row | None:

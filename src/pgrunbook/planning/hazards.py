@@ -16,6 +16,7 @@ from pgrunbook.planning.decisions import Decision
 from pgrunbook.planning.doubts import Catalog, Likely, Path
 from pgrunbook.postgres import catalog, search_path
 from pgrunbook.postgres.session import Session
+from pgrunbook.records.words import listed
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.sqltext.dangers import dangers
 from pgrunbook.sqltext.hazards import Danger, Hazard
@@ -150,8 +151,12 @@ _IN_OTHERS = {"type", "domain", "function", "procedure", "aggregate", "routine",
 def _likely(answers: Catalog, case: Case) -> Likely:
     if not _is_there(answers, case):
         return Likely.NO
-    during = [_likely(answers, case._replace(danger=each)) for each in case.danger.during]
-    return min(answers.answer(case.danger, case.path), max(during, default=Likely.YES))
+    during = Likely.NO if case.danger.during else Likely.YES
+    for each in case.danger.during:
+        during = max(during, _likely(answers, case._replace(danger=each)))
+        if during is Likely.YES:
+            break
+    return min(answers.answer(case.danger, case.path), during)
 
 
 def _is_there(answers: Catalog, case: Case) -> bool:
@@ -340,6 +345,4 @@ def _row(block: str, line: int, concerns: str, group: Sequence[Risk]) -> tuple[s
 
 def shorten(dependents: Sequence[str]) -> str:
     """Return the first few, and how many more there are."""
-    text = ", ".join(dependents[:_LISTED])
-    more = len(dependents) - _LISTED
-    return f"{text} and {more} more" if more > 0 else text
+    return listed(dependents, _LISTED)

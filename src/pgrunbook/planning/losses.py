@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -13,10 +14,10 @@ import psycopg
 from pglast import ast
 from pglast.enums import AlterTableType, ObjectType
 from psycopg import sql
-from psycopg.rows import tuple_row
 
 from pgrunbook.admit.try_check import as_it_is
 from pgrunbook.errors import Problem
+from pgrunbook.inventory.names import names
 from pgrunbook.ledger import ledger
 from pgrunbook.ledger.fold import Fold, Setter
 from pgrunbook.planning.checks import CheckResult, result
@@ -269,14 +270,17 @@ def _later_runbooks(
         return
     # by runbook, schema of its run, and block: the tables that it works on
     works_on: dict[tuple[str, str, str], set[str]] = defaultdict(set)
-    names = _names_by_identity(conn, schema, sorted(tables))
-    for each, setters in expected.history.items():
+    setters = chain.from_iterable(expected.history.values())
+    first = min((each.at for each in setters if each.is_of(runbook)), default=None)
+    named: dict[tuple[str, ...], str] = {(schema, table): table for table in tables}
+    for each, those in expected.history.items():
         for identity in (each.identity, expected.parts.get(each)):
-            if identity in names:
-                for setter in setters:
-                    if _is_later(setter, runbook, expected):
-                        key = setter.runbook, setter.schema or schema, setter.block
-                        works_on[key].add(names[identity])
+            table = named.get(names(identity)) if identity else None
+            if table is None:
+                continue
+            for setter in those:
+                if _is_later(setter, runbook, first):
+                    works_on[setter.runbook, setter.schema or schema, setter.block].add(table)
     for row in ledger.later_changes(conn, runbook, schema, sorted(tables)):
         on = {*row["tables"]}
         for statement in statements(row["begun"]):
@@ -295,21 +299,10 @@ def _later_runbooks(
         )
 
 
-def _is_later(setter: Setter, runbook: str, expected: Fold) -> bool:
+def _is_later(setter: Setter, runbook: str, first: datetime | None) -> bool:
     """Tell whether a block is of a later runbook; runbooks of other schemas have an order of their
     own, so one of these is later if it came after the first block of the runbook.
     """
     if not setter.schema:
         return setter.runbook > runbook
-    setters = chain.from_iterable(expected.history.values())
-    return any(each.is_of(runbook) and each.at < setter.at for each in setters)
-
-
-def _names_by_identity(
-    conn: Connection, schema: str, tables: Sequence[str]
-) -> dict[str | None, str]:
-    """Return the names of tables by how pg_identify_object prints them."""
-    query = """
-SELECT format('%%I.%%I', %s::text, name), name FROM unnest(%s::text[]) AS t (name)"""
-    with conn.cursor(row_factory=tuple_row) as cursor:
-        return dict(cursor.execute(query, [schema, [*tables]]).fetchall())
+    return first is not None and first < setter.at

@@ -17,7 +17,6 @@ from pgrunbook.postgres import catalog, search_path
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.identity import Identity
 from pgrunbook.sqltext import search_paths
-from pgrunbook.sqltext.mentions import runs_code
 
 
 def check(
@@ -70,13 +69,12 @@ def _roles(conn: Connection, decisions: Sequence[Decision], role: str) -> Iterat
     """
     wanted: dict[str, str] = {}
     made: set[str] = set()
-    for decision in decisions:
-        block = decision.block
-        if decision.pending and block.role and block.role not in made:
+    for block in [decision.block for decision in decisions if decision.pending]:
+        if block.role and block.role not in made:
             wanted.setdefault(block.role, block.name)
+        if block.runs_code:
+            break
         for statement in block.statements:
-            if runs_code(statement.node):
-                return
             if isinstance(statement.node, ast.CreateRoleStmt):
                 made.add(statement.node.role)
     if not wanted:

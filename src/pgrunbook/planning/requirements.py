@@ -14,6 +14,7 @@ from pgrunbook.planning.checks import CheckResult, result
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.postgres import catalog, types
 from pgrunbook.postgres.catalog import Connection
+from pgrunbook.records.words import listed
 from pgrunbook.sqltext.needs import Need
 
 
@@ -126,13 +127,7 @@ def _blocks_by_need(decisions: Sequence[Decision]) -> dict[Need, str]:
         use = need.use if need.use == "reference" and need.type else ""
         for about in (Need(need.table, ""), need._replace(use=use)):
             blocks.setdefault(about, {})[block] = None
-    return {about: _join_first(list(names)) for about, names in blocks.items()}
-
-
-def _join_first(names: Sequence[str]) -> str:
-    text = ", ".join(names[:_LISTED])
-    more = len(names) - _LISTED
-    return f"{text} and {more} more" if more > 0 else text
+    return {about: listed(list(names), _LISTED) for about, names in blocks.items()}
 
 
 _LISTED = 5  # blocks that need the same

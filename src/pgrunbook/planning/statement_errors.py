@@ -250,8 +250,9 @@ def _check_replica_identity(conn: Session, pending: Sequence[Pending]) -> Iterat
         if not isinstance(each.node, _WRITING):
             continue
         for danger in dangers([(each.node, 0)]):
-            given = any(_may_give_identity(b.node, danger.thing) for b in pending[:number])
-            if danger.hazard in _NEEDING and not given:
+            if danger.hazard not in _NEEDING:
+                continue
+            if not any(_may_give_identity(b.node, danger.thing) for b in pending[:number]):
                 asked.append((each, danger))
     wanted = [(danger.thing, each.path) for each, danger in asked]
     rows = _rows_by_place(conn, "unidentified", wanted)

@@ -8,11 +8,9 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
-
-from pglast.stream import maybe_double_quote_name
 
 from pgrunbook.errors import Refused
+from pgrunbook.inventory.names import parent
 from pgrunbook.inventory.objects import Inventory, Object
 from pgrunbook.ledger.ledger import Entry
 from pgrunbook.planning import existing_columns, judgement
@@ -72,6 +70,8 @@ class Twins:
 
         `look` is a read-only session on the target; `target` returns the target's inventory.
         """
+        if not blocks:
+            return {}
         pending = self._with_those_tried(blocks)
         named = self._unexplained(find_made(look, pending), look.schema)
         by_hand = self._by_hand(pending)
@@ -204,17 +204,16 @@ class Twins:
             for warning in twin.warnings:
                 self.say(f"not on the twin: {warning}")
             with closing(Attempt(twin, path, apart=apart)) as attempt:
-                attempt.clear_away(pending, partial(self._has_applied, schema))
+                ours = self.applied()
+                attempt.clear_away(
+                    pending, lambda named: any(_is(each, named, schema) for each in ours)
+                )
                 trials = dict(zip(map(_key, pending), attempt.run(pending), strict=True))
         for block in blocks:
             if block.name in by_hand:
                 trials[_key(block)] = Trial(block.name, len(block.statements), by_hand=True)
         self._tried = _Tried(blocks, trials, attempt.steps, apart)
         return self._tried
-
-    def _has_applied(self, schema: str, named: CreatedObject) -> bool:
-        """Whether a block of the ledger has made an object of that name."""
-        return any(_is(each, named, schema) for each in self.applied())
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,9 +259,10 @@ def find_made(look: Session, blocks: Sequence[Block]) -> dict[str, Sequence[Crea
 
 def _is(each: Object, named: CreatedObject, schema: str) -> bool:
     """Whether a statement names the object; one without a schema is taken for the run's own."""
-    within = f"{maybe_double_quote_name(named.schema or schema)}."
-    known = within in each.identity or "." not in each.identity
-    return known and named.parent in each.identity and is_one_of(each, [named])
+    if each.schema not in (None, named.schema or schema) or not is_one_of(each, [named]):
+        return False
+    # the identity of an index does not tell its table
+    return each.type == "index" or parent(each.identity) == named.parent
 
 
 def _plain(block: Block, by_hand: bool) -> Judgement:

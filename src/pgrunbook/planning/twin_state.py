@@ -12,6 +12,7 @@ from psycopg import errors
 from pgrunbook.inventory import read
 from pgrunbook.inventory.catalogs import SHARED
 from pgrunbook.inventory.changes import read_changes, read_overwritten
+from pgrunbook.inventory.names import own, parent
 from pgrunbook.inventory.objects import Definition, Object, differences, table_of
 from pgrunbook.planning.timeline import Change
 from pgrunbook.sqltext.created_objects import CreatedObject
@@ -108,7 +109,7 @@ class TwinState:
         for each in self._now:
             if each.type.removeprefix("table ") not in kinds or each in self._made:
                 continue
-            if is_called(each, said["name"]) and (said["table"] or "") in each.identity:
+            if is_called(each, said["name"]) and said["table"] in (None, parent(each.identity)):
                 return each
         return None
 
@@ -158,8 +159,7 @@ def is_one_of(each: Object, named: Sequence[CreatedObject]) -> bool:
 
 def is_called(each: Object, name: str) -> bool:
     """Whether an object has the name, but for its schema, its table and its arguments."""
-    last = each.identity.partition("(")[0].partition(" on ")[0].rpartition(".")[2]
-    return last.strip('"').replace('""', '"') == name
+    return own(each.identity) == name
 
 
 def _without_name(each: Object, definition: Definition) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from pglast import ast
 from pglast.enums import AlterTableType, ConstrType, FunctionParameterMode, ObjectType
 from pglast.stream import RawStream, maybe_double_quote_name
 
+from pgrunbook.sqltext.things import thing_named
+
 # What `DROP` and `ALTER` call a kind, where it is not the kind's own name in capitals. The kinds
 # are pg_identify_object's words.
 _KEYWORDS = {
@@ -105,25 +107,13 @@ def dropped_objects(node: ast.Node) -> Iterator[tuple[str, str]]:
     match node:
         case ast.DropStmt(objects=objects, removeType=kind):
             for each in objects:
-                # of a function, or of a type, the names are below its node
-                names = getattr(each, "objname", None) or getattr(each, "names", None) or each
-                texts = [part.sval for part in names if isinstance(part, ast.String)]
-                if kind in _DROPPED_PARTS and len(texts) > 1:
-                    yield texts[-1], texts[-2]
-                elif texts:
-                    yield texts[-1], ""
+                thing = thing_named(kind, each)
+                yield (thing.part, thing.name) if thing.part else (thing.name, "")
         case ast.AlterTableStmt(cmds=commands, relation=relation):
             losing = (AlterTableType.AT_DropColumn, AlterTableType.AT_DropConstraint)
             for command in commands:
                 if command.subtype in losing:
                     yield command.name, relation.relname
-
-
-_DROPPED_PARTS = (
-    ObjectType.OBJECT_TRIGGER,
-    ObjectType.OBJECT_POLICY,
-    ObjectType.OBJECT_RULE,
-)
 
 
 def _of_statement(node: Any) -> Iterator[CreatedObject]:

@@ -47,7 +47,7 @@ def dangers(
         found += new
         if transaction:
             held.take(done, line, new, made)
-        made.update(_created_relations(node))
+        made.update(_created_relations(done))
     return list(dict.fromkeys([*found, *held.dangers()]))
 
 

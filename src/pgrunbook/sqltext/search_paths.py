@@ -8,7 +8,8 @@ from typing import Any
 import pglast
 from pglast import ast
 from pglast.parser import ParseError
-from pglast.visitors import Visitor
+
+from pgrunbook.sqltext.parse_tree import calls_of
 
 LATE = "has pg_catalog behind another schema, whose functions would be taken for PostgreSQL's own"
 LEAVE_OUT = "leave pg_catalog out: it comes first by itself"
@@ -39,9 +40,12 @@ def paths_set(node: ast.Node) -> list[list[str]]:
     if isinstance(node, ast.VariableSetStmt):
         is_path = (node.name or "").lower() == "search_path" and node.args
         return [_constants(node.args)] if is_path else []
-    visitor = _Paths()
-    visitor(node)
-    return visitor.found
+    found = []
+    for args in calls_of(node, "set_config"):
+        match _constants(args[:2]):
+            case (name, path) if name.lower() == "search_path" and len(args) == 3:
+                found.append(schemas(path) or [])
+    return found
 
 
 def _constants(args: Iterable[Any] | None) -> list[str]:
@@ -50,15 +54,3 @@ def _constants(args: Iterable[Any] | None) -> list[str]:
         if isinstance(arg, ast.A_Const) and isinstance(arg.val, ast.String):
             names.append(arg.val.sval)
     return names
-
-
-class _Paths(Visitor):  # type: ignore[misc]  # pglast ships no type information
-    def __init__(self) -> None:
-        self.found: list[list[str]] = []
-
-    def visit_FuncCall(self, _ancestors: Any, call: ast.FuncCall) -> None:
-        """Called by pglast for each function that is called."""
-        if call.funcname[-1].sval == "set_config" and len(call.args or ()) == 3:
-            match _constants(call.args[:2]):
-                case (name, path) if name.lower() == "search_path":
-                    self.found.append(schemas(path) or [])

@@ -7,7 +7,6 @@ session.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from pglast import ast
 from pglast.enums import (
@@ -16,9 +15,9 @@ from pglast.enums import (
     OnCommitAction,
     VariableSetKind,
 )
-from pglast.visitors import Visitor
 
 from pgrunbook.sqltext import search_paths
+from pgrunbook.sqltext.parse_tree import calls_of
 
 _OUTLIVES = "outlives the block in the session, which is the ledger's and the next block's too"
 _LOCAL = (
@@ -78,7 +77,7 @@ def _complaint(node: ast.Node, *, kept: bool) -> tuple[str, str]:
             return "closes the cursors of the run, too", "close each cursor by its name"
         case ast.DeclareCursorStmt(options=options) if options & CURSOR_OPT_HOLD:
             return f"changes the session: it {_OUTLIVES}", "leave WITH HOLD out"
-    if kept and _Settings.found(node):
+    if kept and _sets_for_the_session(node):
         return f"changes the session: it {_OUTLIVES}", "give set_config() true for is_local"
     return "", ""
 
@@ -104,27 +103,13 @@ def _reads_otherwise(name: str | None, arguments: Sequence[ast.Node] | None) -> 
     return True
 
 
-class _Settings(Visitor):  # type: ignore[misc]  # pglast ships no type information
-    """Looks for `set_config(name, value, false)`."""
-
-    def __init__(self) -> None:
-        self.outlive = False
-
-    @classmethod
-    def found(cls, node: ast.Node) -> bool:
-        """Return whether the statement calls it."""
-        visitor = cls()
-        visitor(node)
-        return visitor.outlive
-
-    def visit_FuncCall(self, _ancestors: Any, call: ast.FuncCall) -> None:
-        """Called by pglast for each function that is called."""
-        match call:
-            case ast.FuncCall(
-                funcname=(*_, ast.String(sval="set_config")),
-                args=(_, _, ast.A_Const(val=ast.Boolean(boolval=False))),
-            ):
-                self.outlive = True
+def _sets_for_the_session(node: ast.Node) -> bool:
+    """Return whether the statement calls `set_config(name, value, false)`."""
+    for args in calls_of(node, "set_config"):
+        match args:
+            case (_, _, ast.A_Const(val=ast.Boolean(boolval=False))):
+                return True
+    return False
 
 
 def _temporary_name(node: ast.Node) -> str:

@@ -33,6 +33,9 @@ _KINDS = {
 # What belongs to a table, whose name comes first.
 _PARTS = (ObjectType.OBJECT_TRIGGER, ObjectType.OBJECT_POLICY, ObjectType.OBJECT_RULE)
 
+# What belongs to an access method, which DROP names first.
+_OF_ACCESS_METHODS = (ObjectType.OBJECT_OPCLASS, ObjectType.OBJECT_OPFAMILY)
+
 
 def kind_of(object_type: int) -> str:
     """Return an object's kind, as DROP writes it, but in lower case."""
@@ -52,6 +55,8 @@ def thing_named(object_type: int, node: Any) -> Thing:
             return _last(kind, names)
         case (ast.TypeName(names=one), ast.TypeName(names=other)):  # of a cast
             return Thing(kind, "", f"({one[-1].sval} AS {other[-1].sval})")
+        case (_, *names) if ObjectType(object_type) in _OF_ACCESS_METHODS:
+            return _last(kind, tuple(names))
         case (*_, ast.String()) if ObjectType(object_type) in _PARTS:
             return _last(kind, node[:-1])._replace(part=node[-1].sval)
         case (*_, ast.String()):

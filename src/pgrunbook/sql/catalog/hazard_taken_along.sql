@@ -17,7 +17,28 @@ WITH RECURSIVE given AS (
                           WHERE relnamespace = n.oid AND relname = g.name AND g.kind IN ('view', 'materialized view', 'sequence', 'index')
                           UNION ALL
                          SELECT 'pg_collation', oid FROM pg_collation
-                          WHERE collnamespace = n.oid AND collname = g.name AND g.kind = 'collation') AS o (catalog, oid)
+                          WHERE collnamespace = n.oid AND collname = g.name AND g.kind = 'collation'
+                          UNION ALL
+                         SELECT 'pg_operator', oid FROM pg_operator
+                          WHERE oprnamespace = n.oid AND oprname = g.name AND g.kind = 'operator'
+                          UNION ALL
+                         SELECT 'pg_opclass', oid FROM pg_opclass
+                          WHERE opcnamespace = n.oid AND opcname = g.name AND g.kind = 'operator class'
+                          UNION ALL
+                         SELECT 'pg_opfamily', oid FROM pg_opfamily
+                          WHERE opfnamespace = n.oid AND opfname = g.name AND g.kind = 'operator family'
+                          UNION ALL
+                         SELECT 'pg_ts_config', oid FROM pg_ts_config
+                          WHERE cfgnamespace = n.oid AND cfgname = g.name AND g.kind = 'text search configuration'
+                          UNION ALL
+                         SELECT 'pg_ts_dict', oid FROM pg_ts_dict
+                          WHERE dictnamespace = n.oid AND dictname = g.name AND g.kind = 'text search dictionary'
+                          UNION ALL
+                         SELECT 'pg_ts_template', oid FROM pg_ts_template
+                          WHERE tmplnamespace = n.oid AND tmplname = g.name AND g.kind = 'text search template'
+                          UNION ALL
+                         SELECT 'pg_ts_parser', oid FROM pg_ts_parser
+                          WHERE prsnamespace = n.oid AND prsname = g.name AND g.kind = 'text search parser') AS o (catalog, oid)
       JOIN pg_class c ON c.relname = o.catalog AND c.relnamespace = 'pg_catalog'::regnamespace
      UNION ALL
     SELECT g.*, c.oid, o.oid

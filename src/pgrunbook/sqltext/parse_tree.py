@@ -16,13 +16,22 @@ def replace(node: Any, **changes: Any) -> Any:
 
 def nodes(node: Any) -> Iterator[ast.Node]:
     """Yield the node and all below it, from the left to the right."""
-    if isinstance(node, tuple):
-        for part in node:
-            yield from nodes(part)
-    elif isinstance(node, ast.Node):
-        yield node
-        for name in node:
-            yield from nodes(getattr(node, name))
+    # By a stack of our own: a tree may be deeper than Python's.
+    left = [node]
+    while left:
+        each = left.pop()
+        if isinstance(each, tuple):
+            left += reversed(each)
+        elif isinstance(each, ast.Node):
+            yield each
+            left += [getattr(each, name) for name in reversed([*each])]
+
+
+def calls_of(node: ast.Node, function: str) -> Iterator[tuple[ast.Node, ...]]:
+    """Yield the arguments of each call of a function, in whichever schema, at the node or below."""
+    for each in nodes(node):
+        if isinstance(each, ast.FuncCall) and each.funcname[-1].sval == function:
+            yield each.args or ()
 
 
 def rewrite(node: Any, change: Callable[[ast.Node], ast.Node]) -> Any:

@@ -328,6 +328,9 @@ def test_a_block_whose_locks_its_text_does_not_tell_waits_no_longer(
         ("SET LOCAL search_path = public; ALTER TABLE a ADD x int", []),
         ("DO $$ BEGIN SET LOCAL search_path = public; END $$; ALTER TABLE a ADD x int", []),
         ("SET LOCAL search_path = public; ALTER TABLE app.a ADD x int", ['"app"."a"']),
+        ("SET LOCAL SCHEMA 'public'; ALTER TABLE a ADD x int", []),
+        ("SET LOCAL search_path TO DEFAULT; ALTER TABLE a ADD x int", []),
+        ("RESET ALL; ALTER TABLE a ADD x int", []),
         ("SET LOCAL work_mem = 99; ALTER TABLE a ADD x int", ['"app"."a"']),
     ],
 )

@@ -106,8 +106,10 @@ def _place(
 
 def _may_set_path(statement: Statement) -> bool:
     """Whether a statement may set the search path for those after it, as far as its text tells."""
-    runs = isinstance(statement.node, ast.VariableSetStmt) or runs_code(statement.node)
-    return runs and "search_path" in statement.sql.lower()
+    node = statement.node
+    if isinstance(node, ast.VariableSetStmt):
+        return (node.name or "search_path").lower() == "search_path"  # RESET ALL has no name
+    return runs_code(node) and "search_path" in statement.sql.lower()
 
 
 def _acquire(

@@ -7,12 +7,12 @@ WITH bounds AS MATERIALIZED (
            greatest(age(xid::xid) - greatest(pg_snapshot_xmax(pg_current_snapshot())::text::bigint - xid::text::bigint, 0)
                     - 16777216, -2147483648)::int AS newest
       FROM (SELECT {xid}) AS asked (xid)
-), locked (oids) AS MATERIALIZED ( -- by the session itself, with their TOAST tables
+), locked (oids) AS MATERIALIZED ( -- by the session itself, as held.sql has noted, with their TOAST tables
     SELECT array_agg(oid)
-      FROM (SELECT relation AS oid FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'relation'
+      FROM (SELECT unnest(nullif(current_setting('pgrunbook.held', true), '')::oid[]) AS oid
             UNION
             SELECT reltoastrelid FROM pg_class
-             WHERE oid = ANY (ARRAY(SELECT relation FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'relation'))) AS tables
+             WHERE oid = ANY (nullif(current_setting('pgrunbook.held', true), '')::oid[])) AS tables
 ), near (oids) AS MATERIALIZED ( -- and their indexes
     SELECT array_agg(oid)
       FROM (SELECT unnest(oids) AS oid FROM locked
@@ -95,7 +95,7 @@ WITH bounds AS MATERIALIZED (
                       WHERE b.xid::text::bigint + a.difference >= b.later
                          OR pg_xact_status((b.xid::text::bigint + a.difference)::text::xid8) = 'in progress')
 ), direct AS MATERIALIZED (
-    SELECT DISTINCT * FROM ours, unnest(classes, ids, numbers) AS o (classid, objid, objsubid)
+    SELECT DISTINCT o.classid, o.objid, o.objsubid FROM ours, unnest(classes, ids, numbers) AS o (classid, objid, objsubid)
 ), concerned AS (
     SELECT classid, objid, objsubid FROM direct
     UNION -- what depends on a schema or an extension prints nothing of it but in its name

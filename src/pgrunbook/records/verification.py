@@ -23,6 +23,7 @@ from pgrunbook.records.reading import Reading, read_archive
 from pgrunbook.records.record import UNENDED, Record
 from pgrunbook.records.seal import Seal
 from pgrunbook.records.untrusted_files import is_regular, name_problem
+from pgrunbook.records.words import counted
 from pgrunbook.runbooks.project import Project
 
 
@@ -103,7 +104,22 @@ def verify(
     if reading.chain:
         last = reading.chain[-1]
         head = Head(last.sequence, last.name, last.sha256, last.archive)
-    return Verification.of(len(seals), signed, head, problems, seals)
+    notes = _elsewhere(seals, heads or {})
+    return Verification.of(len(seals), signed, head, problems, seals, notes)
+
+
+def _elsewhere(seals: Sequence[Seal], heads: Mapping[str, Sequence[Head]]) -> Iterator[str]:
+    """Yield what ledgers know of archives of which nothing is here. They may be those of other
+    machines; but nothing else shows that one was merged, and removed as a whole.
+    """
+    for name, noted in heads.items():
+        others = chain.of_other_archives(seals, noted)
+        if others and len(others) < len(noted):  # else it is a problem
+            last = {head.archive: head.name for head in others}
+            yield (
+                f"the ledger of {name} names heads of {counted(len(last), 'other archive')}, of "
+                f"which nothing is here; the last seals: {', '.join(last.values())}"
+            )
 
 
 def problems(reading: Reading, keys: Sequence[Key]) -> list[Problem]:

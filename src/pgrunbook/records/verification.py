@@ -258,6 +258,9 @@ def _check_all_sealed(files: Mapping[str, Path], seals: Mapping[str, Seal]) -> I
         remedy = seal_command(files[name]) if name.endswith(".ipynb") else ""
         if name.endswith(JOURNAL):
             yield Problem(f"not sealed yet: {_FLEET_UNENDED}", where=name, remedy=_resume(name))
+        elif _CHECKPOINTS in name:
+            what = "JupyterLab's own copy of a record that was saved there"
+            yield Problem(what, where=name, remedy=shlex.join(["rm", str(files[name])]))
         elif remedy and _unended(files[name]):
             remedy = f"wait until it has ended; if its runner was killed: {remedy}"
             yield Problem(f"not sealed yet: {UNENDED}", where=name, remedy=remedy)
@@ -267,6 +270,7 @@ def _check_all_sealed(files: Mapping[str, Path], seals: Mapping[str, Seal]) -> I
             )
 
 
+_CHECKPOINTS = ".ipynb_checkpoints/"
 _FLEET_UNENDED = "its fleet's run has not ended, or its coordinator was killed"
 
 

@@ -13,7 +13,7 @@ from support.projects import Project
 from pgrunbook import Refused
 from pgrunbook.durations import milliseconds
 from pgrunbook.runbooks import notebooks
-from pgrunbook.runbooks.parameters import read_declaration, validate
+from pgrunbook.runbooks.parameters import RUN_ID, read_declaration, run_id, validate
 from pgrunbook.runbooks.parameters_cell import read_assignments
 
 DECLARED = {
@@ -86,6 +86,16 @@ def test_a_number_that_python_reads_and_does_not_write_is_no_parameter(*, nested
     number = int("f" * 5_000, 16)
     with pytest.raises(Refused, match="limit: takes a value that JSON keeps as it is"):
         validate(DECLARED, {"limit": [number] if nested else number})
+
+
+def test_an_id_of_the_environment_is_that_of_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(RUN_ID, "0b2f8e4c-7a51-4f0e-9a57-1f2f3c0f7f10")
+    assert run_id() == "0b2f8e4c-7a51-4f0e-9a57-1f2f3c0f7f10"
+    monkeypatch.setenv(RUN_ID, "../../release")
+    with pytest.raises(Refused, match="PGRUNBOOK_RUN_ID: is no run's id"):
+        run_id()
+    monkeypatch.delenv(RUN_ID)
+    assert run_id() != run_id()
 
 
 def test_what_json_keeps_is_one() -> None:
@@ -199,7 +209,7 @@ def notebook(tmp_path: Path, *cells: str) -> Path:
 ODD: dict[str, dict[str, Any]] = {
     "no version": {"nbformat": None},
     "a later version": {"nbformat": 99},
-    "metadata": {"metadata": {"kernelspec": "python3"}},
+    "metadata": {"metadata": []},
     "outputs": {"cells": [CELL | {"outputs": None}]},
     "an output": {"cells": [CELL | {"outputs": [3]}]},
     "source": {"cells": [CELL | {"source": {"a": 1}}]},
@@ -225,7 +235,14 @@ def test_a_notebook_that_papermill_cannot_read_or_write_is_refused(
 def test_what_the_format_does_not_know_is_no_harm(tmp_path: Path, minor: int) -> None:
     path = tmp_path / "001_x.ipynb"
     path.write_text(
-        json.dumps({"nbformat": 4, "nbformat_minor": minor, "metadata": {}, "cells": [CELL, CELL]})
+        json.dumps(
+            {
+                "nbformat": 4,
+                "nbformat_minor": minor,
+                "metadata": {"kernelspec": {}},
+                "cells": [CELL, CELL],
+            }
+        )
     )
     with warnings.catch_warnings(action="error"):  # of ids that are there twice
         notebooks.require_valid(path)

@@ -68,6 +68,7 @@ def require_valid(notebook: Path) -> None:
     with _reading(notebook):
         document = _document(notebook)
     try:
+        document["metadata"].pop("kernelspec", None)  # `kernel_spec` says what is wrong with it
         with warnings.catch_warnings(action="ignore"):  # of ids, which are made
             nbformat.validate(document, version=4, relax_add_props=True)
         json.dumps(document, ensure_ascii=False).encode()

@@ -135,6 +135,15 @@ def test_a_chain_of_which_nothing_is_here_is_told(
     assert verify(own, heads={"crm": noted}).notes == ()
 
 
+def test_a_file_is_no_archive_to_merge_into(
+    archives: tuple[Archive, Archive, Archive], tmp_path: Path
+) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(Refused, match="there is no archive"):
+        merge(Archive(file), archives[1].root)
+
+
 @pytest.mark.parametrize("broken", ["outputs", "one"])
 def test_what_does_not_verify_is_refused(
     archives: tuple[Archive, Archive, Archive], broken: str

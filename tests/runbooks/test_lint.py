@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from pgrunbook.errors import Failed, Refused
@@ -258,11 +259,12 @@ def notebook(sql, **cells):
     path = sql.parent / "runbooks" / "001_notes.ipynb"
     path.parent.mkdir(exist_ok=True)
     nodes = [
-        {"id": name, "cell_type": "code", "metadata": {"tags": [name]}, "source": source}
+        nbformat.v4.new_code_cell(source, id=name, metadata={"tags": [name]})
         for name, source in (CELLS | cells).items()
         if source is not None
     ]
-    path.write_text(json.dumps({"cells": nodes, "metadata": {"kernelspec": {"name": "python3"}}}))
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    path.write_text(json.dumps(nbformat.v4.new_notebook(cells=nodes, metadata=kernel)))
     return path
 
 

@@ -214,9 +214,10 @@ def _doubt(project: Project, notebook: Path) -> str:
     if own := project.signing_key:
         keys.append(attestation.signer(own).public_key)
     try:
-        if verification.verify_alone(notebook, keys).problems:
+        archive = Archive(project.outputs)
+        if verification.verify(archive, keys, only=notebook).problems:
             return unsealed
-        seal = Archive(notebook.parent).read(seal_of(notebook))
+        seal = archive.read(seal_of(notebook))
     except (Unreadable, OSError):
         return unsealed
     if seal.by_hand:

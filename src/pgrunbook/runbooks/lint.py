@@ -113,6 +113,7 @@ def _of_notebook(notebook: Path, sql: Path) -> Iterator[Finding]:
     """Yield what a run would refuse of the notebook, or could not end without."""
     problems: list[Problem] = []
     try:
+        notebooks.require_valid(notebook)
         problems += cells.problems(notebook, block_paths(sql / notebook.stem / "deploy"))
         problems += cells.missing_calls(notebook)
         problems += cells.secrets(notebook)

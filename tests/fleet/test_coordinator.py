@@ -31,6 +31,7 @@ from pgrunbook.fleet.settings import Fleet
 from pgrunbook.fleet.state import Progress, State
 from pgrunbook.fleet.targets import FleetTarget
 from pgrunbook.fleet.waves import Slice
+from pgrunbook.records.backfill import NOT_DONE
 from pgrunbook.runbooks.project import Project
 
 PASSED = {"verdict": Verdict.PASSED, "reason": ""}
@@ -194,6 +195,43 @@ def test_it_is_not_tried_for_ever(stage: Stage, verdict: Verdict, word: str) -> 
     assert names(stage).count("t4") == coordinator.ATTEMPTS
 
 
+def ended_early(*_: object) -> Told:
+    reason = f"{NOT_DONE} 010_fill: is not done after 8 h, as its header says; 12 batches"
+    return Told(known=True, verdict=(Verdict.INTERRUPTED, reason))
+
+
+def test_a_backfill_that_was_to_end_is_no_failure_and_not_tried_again(stage: Stage) -> None:
+    settings = 'waves = ["30%", "100%"]\nsoak = "10ms"'
+    stage.ledger = {"t1": [ended_early()]}
+    stage.returns = {"t1": [returned(Verdict.INTERRUPTED, "is not done after 8 h")]}
+    state = stage.run(settings)
+    assert (state.verdict, state.verdict.exit_code) == (Verdict.INTERRUPTED, 3)
+    assert state.reason == "wave 1 is not done; 10 targets: 2 passed, 1 not done, 7 waiting"
+    assert state.targets["t1"].reason == "is not done after 8 h"
+    assert sorted(names(stage)) == ["t0", "t1", "t2"]
+    assert [wave.state for wave in state.waves] == ["stopped", "waiting"]
+    told = report.text(report.of(state))
+    assert "not done: t1" in told
+    assert told.endswith("pgrunbook fleet resume 001_x --fleet f")
+    record.seal(stage.project, stage.journal, state)
+    assert stage.run(settings, path=stage.journal).reason == "10 targets: 10 passed"
+    assert names(stage).count("t1") == 2
+
+
+def test_who_looks_on_is_told_of_a_failure_before_what_is_not_done(stage: Stage) -> None:
+    stage.ledger = {"t1": [ended_early()]}
+    stage.returns = {"t2": [returned(Verdict.FAILED)]}
+    state = stage.run('failure_budget = ["1"]')
+    assert state.verdict is Verdict.FAILED
+    assert state.counts() == {"passed": 8, "failed": 1, "not done": 1}
+
+
+def test_a_backfill_of_a_dead_coordinator_that_was_to_end_is_no_failure(stage: Stage) -> None:
+    stage.ledger = {"t0": [ended_early()]}
+    stage.returns = {"t0": [RuntimeError("its worker is gone")]}
+    assert stage.run(number=1).counts() == {"not done": 1}
+
+
 def test_the_ledger_is_believed_and_not_the_task(stage: Stage) -> None:
     stage.returns = {
         "t1": [RuntimeError("its worker is gone")],
@@ -228,6 +266,14 @@ def test_the_ledger_is_believed_and_not_the_task(stage: Stage) -> None:
 )
 def test_the_judgement(told: Told, said: Any, expected: Verdict) -> None:
     assert judge(told, said, "apply").verdict is expected
+
+
+def test_where_task_and_ledger_agree_the_task_says_what_was_wrong() -> None:
+    told = Told(known=True, verdict=(Verdict.INTERRUPTED, "The run was interrupted."))
+    said = returned(Verdict.INTERRUPTED, "the cell ran into its timeout")
+    assert judge(told, said, "apply") == (Verdict.INTERRUPTED, said["reason"], False)
+    said = returned(Verdict.PASSED, "all of it")
+    assert judge(told, said, "apply").reason == "The run was interrupted."
 
 
 def test_no_more_at_once_than_there_are_places_on_a_server(stage: Stage) -> None:

@@ -135,6 +135,7 @@ class _Ended(_Said):
     sha256: str = ""
     remark: str = ""
     again: bool = False
+    not_done: bool = False
     verified: Verdict | None = None
     started_at: MomentIfAny = ""
     ended_at: MomentIfAny = ""

@@ -18,6 +18,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+from records.test_archive import pair
 from support import tasks as given
 
 from pgrunbook.errors import Failed, Refused, Verdict
@@ -401,6 +402,15 @@ def test_a_run_is_of_one_version_of_its_files(stage: Stage, settings: str, name:
     assert stage.run(settings, path=stage.journal).verdict is Verdict.PASSED
 
 
+def test_what_begins_a_revert_anew_reverts(stage: Stage) -> None:
+    stage.mode = "revert"
+    stage.run(number=1, code="of other files")
+    with pytest.raises(Refused, match="files were changed since") as caught:
+        stage.run(path=stage.journal)
+    remedy = caught.value.problems[0].remedy
+    assert remedy.endswith("pgrunbook fleet run 001_x --fleet f --mode revert")
+
+
 def test_a_soak_that_was_broken_off_is_begun_again(stage: Stage) -> None:
     def stop_soon(name: str) -> None:
         if name == "t1":
@@ -509,6 +519,49 @@ def test_the_word_of_a_dead_coordinator_is_not_handed_on(stage: Stage) -> None:
     assert names(stage) == []
 
 
+def signing(stage: Stage) -> str:
+    """The settings of an archive with a key."""
+    if not (stage.project.root / "private.pem").exists():
+        pair(stage.project.root)
+    return '[archive]\nkey = "private.pem"'
+
+
+def _edited(lines: list[str], **values: Any) -> list[str]:
+    return [json.dumps({**json.loads(lines[0]), **values}), *lines[1:]]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda lines: _edited(lines, parameters={"operator": "ada", "lock_timeout": "1h"}),
+        lambda lines: _edited(lines, approved={"set": "5c1b", "list": "1", "approver": "eve"}),
+        lambda lines: [*lines, *_edited(lines, parameters={"operator": "eve"})[:1]],
+        lambda lines: [line for line in lines if '"signed"' not in line],
+        lambda lines: [line.replace('"sig": "', '"sig": "0') for line in lines],
+        lambda lines: [line.replace('"sig": "', '"sig": "x') for line in lines],
+        lambda lines: [line.replace('"sig"', '"gis"') for line in lines],
+    ],
+)
+def test_a_run_goes_on_with_what_it_was_begun_with(
+    stage: Stage, change: Callable[[list[str]], list[str]]
+) -> None:
+    stage.run(signing(stage), number=2)  # and nobody seals it
+    written = stage.journal.read_text().splitlines()
+    stage.journal.write_text("\n".join([*change(written), ""]))
+    with pytest.raises(Refused, match="was not begun with what it says"):
+        stage.run(signing(stage), path=stage.journal)
+
+
+def test_what_was_signed_is_gone_on_with_from_its_own_journal_alone(stage: Stage) -> None:
+    stage.run(signing(stage), number=2)
+    own = stage.journal
+    other = own.with_name(own.name.replace("Z-", "Z-0"))
+    other.write_text(own.read_text())
+    with pytest.raises(Refused, match="was not begun with what it says"):
+        stage.run(signing(stage), path=other)
+    assert stage.run(signing(stage), path=own).verdict is Verdict.PASSED
+
+
 @pytest.mark.parametrize("told", [Told(), Told(known=True), Told(last="passed")])
 def test_a_revert_is_known_by_its_own_verdict_alone(stage: Stage, told: Told) -> None:
     stage.mode = "revert"
@@ -602,7 +655,7 @@ def test_a_line_that_was_broken_off_is_left_out(tmp_path: Path) -> None:
     written = Journal.create(path, {"event": "stop", "by": "ada"})
     os.write(written._file, b'{"event": "stop", "by": "gr')
     written.close()
-    again = Journal.reopen(path)
+    again = Journal(path)
     again.write({"event": "stop", "by": "eve"})
     assert again.news() == {}
     assert {line: event["by"] for line, event in journal.read(path).items()} == {1: "ada", 3: "eve"}
@@ -629,7 +682,7 @@ def test_a_journal_has_one_writer(tmp_path: Path) -> None:
     written = Journal.create(path)
     assert journal.at_work(path)
     with pytest.raises(Refused, match="at work already"):
-        Journal.reopen(path)
+        Journal(path)
     written.close()
     assert not journal.at_work(path)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from pgrunbook.controls import one_line
 from pgrunbook.durations import moment, words
 from pgrunbook.fleet import journal
+from pgrunbook.fleet.command import command
 from pgrunbook.fleet.state import State, WaveProgress
 from pgrunbook.records import fleet_answers
 from pgrunbook.records.words import counted, listed
@@ -107,13 +107,11 @@ def text(found: dict[str, Any]) -> str:
     if (more := len(reasons) - _REASONS) > 0:
         lines.append(f"and {more} more reasons: --json has all")
     left = any(wave[word] for wave in found["waves"] for word in _WORDS if word != "passed")
-    about = [found["runbook"], "--fleet", found["fleet"]]
+    about = found["runbook"], found["fleet"]
     if at_work and not found["stopped_by"]:
-        stop = shlex.join(["pgrunbook", "fleet", "abort", *about])
-        lines.append(f"begin no further target: {stop}")
+        lines.append(f"begin no further target: {command('abort', *about)}")
     elif left and not at_work:
-        about += ["--mode", "revert"] * (found["mode"] == "revert")
-        resume = shlex.join(["pgrunbook", "fleet", "resume", *about])
+        resume = command("resume", *about, mode=found["mode"])
         lines.append(f"go on with what has not passed: {resume}")
     return "\n".join(map(one_line, lines))
 

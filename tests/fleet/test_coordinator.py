@@ -154,6 +154,12 @@ def test_each_target_is_run_once_and_wave_by_wave(stage: Stage) -> None:
     assert [wave.state for wave in state.waves] == ["done"] * 3
 
 
+def test_a_wave_without_targets_is_done(stage: Stage) -> None:
+    state = stage.run('waves = ["t0", "1%", "100%"]', number=2)
+    assert [wave.state for wave in state.waves] == ["done"] * 3
+    assert "wave 2 of 3: done; no targets" in stage.told
+
+
 def test_the_budget_of_a_wave_stops_it_within_the_tasks_at_work(stage: Stage) -> None:
     stage.returns = {"t2": [returned(Verdict.FAILED, "no")], "t3": [returned(Verdict.FAILED)]}
     state = stage.run('failure_budget = ["1"]\nworkers = 2')

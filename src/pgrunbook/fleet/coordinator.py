@@ -70,6 +70,8 @@ class Coordinator:
             waiting = [each for each in self.state.of_wave(number) if not each.passed]
             if waiting or self._to_verify(number):
                 self._run_wave(number, waiting)
+            else:  # an empty one, or all of it has passed in an earlier run
+                self._note(self._of_wave(number, "done"))
             why = self._why_ended(number)
             if why:
                 return self._verdict(), f"{why}; {self._counts()}"
@@ -228,7 +230,7 @@ class Coordinator:
 
     def _tell(self, number: int, state: str) -> None:
         counts = self.state.counts(number)
-        said = ", ".join(f"{many:,} {word}" for word, many in counts.items())
+        said = ", ".join(f"{many:,} {word}" for word, many in counts.items()) or "no targets"
         self.tell(f"wave {number + 1} of {len(self.state.waves)}: {state}; {said}")
         self._told_at = time.monotonic()
 

@@ -56,6 +56,14 @@ def known_keys(project: Project, keys: Sequence[Path]) -> list[Key]:
     return [attestation.public_key(path, project.signing_key) for path in paths]
 
 
+def trusted_keys(project: Project) -> list[Key]:
+    """Return the keys with one of which a record is signed that a run may rely on: those of
+    `pgrunbook.toml`, and the public half of its own. Raises Refused if one cannot be read.
+    """
+    own = project.signing_key
+    return known_keys(project, ()) + ([attestation.signer(own).public_key] if own else [])
+
+
 def _noted_heads(project: Project, name: str) -> list[Head]:
     # Imported here, because an archive can be checked without its targets.
     from pgrunbook.ledger import origin

@@ -282,11 +282,9 @@ class Run(Views):
 
     def _check_batches(self) -> list[CheckResult]:
         """Check that the batches of blocks that are done cover their keys."""
-        blocks = [d.block for d in self._decisions if d.block.batching]
-        if not blocks:
-            self._put_aside = ""
-            return []
-        done = self._agenda.decide_now(blocks)
+        names = [d.block.name for d in self._decisions if d.block.batching]
+        entries = self._agenda.entries(names) if names else {}
+        done = [name for name in names if name in entries and entries[name].done]
         results = list(verify.check_batches(self._look, self.runbook, self._schema, done))
         put_aside = [f"{each.where}: {each.not_run}" for each in results if each.not_run]
         self._put_aside = "; ".join(put_aside)

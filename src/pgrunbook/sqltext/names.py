@@ -60,6 +60,8 @@ class Names:
             return
         if danger.hazard in _PASSED_ON:
             thing = self._read_by(thing)
+        if thing.schema == "pg_temp":
+            return
         found_by = self._made.get((thing.schema, thing.name))
         if found_by is not None and (thing.schema or _finds(self.path, found_by)):
             return

@@ -6,9 +6,9 @@ import enum
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import pglast
 from pglast import ast
 
+from pgrunbook.admit.expressions import parse
 from pgrunbook.postgres import catalog
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.sqltext.hazards import Danger, Doubt, Thing
@@ -225,7 +225,7 @@ def _retyped(column: Row | None, new_type: str, using: str) -> Likely:
         return Likely.MAY
     if column["to_domain"]:  # without constraints it may be a name for the same
         return Likely.MAY
-    old, new = _parsed(column["type"]), _parsed(new_type)
+    old, new = (parse(f"NULL::{each}").typeName for each in (column["type"], new_type))
     if column["base"] == column["new_base"]:
         # a domain's own modifier does not show
         return Likely.MAY if column["of_domain"] else _modified(old, new)
@@ -259,12 +259,6 @@ def _modified(old: ast.TypeName, new: ast.TypeName) -> Likely:
 
 def _scale(modifiers: Sequence[int]) -> int:
     return modifiers[1] if len(modifiers) > 1 else 0
-
-
-def _parsed(type_: str) -> ast.TypeName:
-    """Return the tree of a type's name, which the parser reads only as a part of a statement."""
-    (raw,) = pglast.parse_sql(f"SELECT NULL::{type_}")
-    return raw.stmt.targetList[0].val.typeName
 
 
 def _name(node: ast.TypeName) -> str:

@@ -31,7 +31,7 @@ class Pending(NamedTuple):
 
     block: Block
     statement: Statement
-    path: Path
+    path: Path = ()
 
     @property
     def node(self) -> ast.Node:

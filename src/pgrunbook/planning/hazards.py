@@ -14,11 +14,11 @@ from pgrunbook import durations
 from pgrunbook.ledger import ledger
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.planning.doubts import Catalog, Likely, Path
-from pgrunbook.postgres import catalog, search_path
+from pgrunbook.planning.paths import Paths
+from pgrunbook.postgres import catalog
 from pgrunbook.postgres.session import Session
 from pgrunbook.records.words import listed
 from pgrunbook.runbooks.blocks import Block
-from pgrunbook.sqltext import search_paths
 from pgrunbook.sqltext.dangers import dangers
 from pgrunbook.sqltext.hazards import Danger, Hazard
 from pgrunbook.sqltext.names import Names
@@ -133,28 +133,7 @@ def _cases(conn: Session, decisions: Sequence[Decision]) -> Iterator[Case]:
 
 def _case(paths: Paths, block: Block, danger: Danger) -> Case:
     during = tuple(_case(paths, block, each) for each in danger.during)
-    if danger.path == search_paths.ANYWHERE:
-        return Case(block, danger, (*paths.of(block), danger.path), during)
-    return Case(block, danger, paths.along(danger.path), during)
-
-
-class Paths:
-    """Where names are looked up; each path is asked about once."""
-
-    def __init__(self, conn: Session) -> None:
-        self._conn = conn
-        self._known: dict[str, Path] = {}
-
-    def of(self, block: Block) -> Path:
-        """The schemas of the block's path that are there, in order."""
-        return self.along(block.search_path)
-
-    def along(self, path: str) -> Path:
-        """The schemas of a path that are there, in order; that of the run where it is empty."""
-        if path not in self._known:
-            schemas = search_path.schemas(self._conn, path or search_path.of(self._conn))
-            self._known[path] = tuple(schemas)
-        return self._known[path]
+    return Case(block, danger, paths.of(block, danger.path), during)
 
 
 _IN_OTHERS = {"type", "domain", "function", "procedure", "aggregate", "routine", "schema"}

@@ -75,6 +75,13 @@ def test_a_good_runbook_has_no_findings(sql):
     assert lint(sql) == []
 
 
+@pytest.mark.parametrize("change", ["UPDATE copy SET body = ''", "TRUNCATE pg_temp.copy"])
+def test_a_verify_script_may_change_its_copy(sql, change):
+    copy = "CREATE TEMP TABLE copy (LIKE notes);"
+    write(sql, {"verify/010_notes.sql": f"{GOOD['verify/010_notes.sql']}\n{copy}\n{change};\n"})
+    assert lint(sql) == []
+
+
 ALTER = "ALTER TABLE notes ADD COLUMN {0} text;\nCOMMENT ON COLUMN notes.{0} IS 'x';"
 ASSERTS = "-- title: x\nDO $$ BEGIN ASSERT true; END $$;"
 IGNORE = "-- squawk-ignore-file prefer-bigint-over-int"
@@ -170,6 +177,7 @@ def test_an_empty_folder_is_no_partner(sql):
                             "$$", "verify-raises", 1, "can fail"),
         ("verify/more.sql", "-- title: x\nSELECT 'RAISE "
                             "EXCEPTION';", "verify-raises", 1, "can fail"),
+        ("verify/010_notes.sql", f"{ASSERTS}\nDELETE FROM notes;", "verify-copies", 3, "locks table notes"),
         ("deploy/010_notes.sql", f"{NOTES}\n{IGNORE}", "reasons", 12, "without a reason"),
     ],
 )  # fmt: skip

@@ -110,6 +110,16 @@ def created_objects(*statements: ast.Node) -> list[CreatedObject]:
     return found
 
 
+def created_relations(node: ast.Node) -> Iterator[tuple[str, str]]:
+    """Yield the schemas and names of the relations that a statement makes for certain, but those of
+    indexes.
+    """
+    for each in _of_statement(node):
+        is_new = not (each.lenient or each.replaces or each.was)
+        if is_new and each.kind in RELATIONS and each.kind != "index":
+            yield each.schema, each.name
+
+
 def dropped_objects(node: ast.Node) -> Iterator[tuple[str, str]]:
     """Yield the objects that a statement drops: each by its name and that of its table, if it is
     part of one.
@@ -205,6 +215,8 @@ _RELATIONS = {
     ObjectType.OBJECT_INDEX: "index",
     ObjectType.OBJECT_FOREIGN_TABLE: "foreign table",
 }
+
+RELATIONS = {*_RELATIONS.values()}
 
 
 def _relation(kind: str, relation: ast.RangeVar, lenient: Any = False) -> CreatedObject:

@@ -8,11 +8,16 @@ from typing import Any
 import pglast
 from pglast import ast
 from pglast.parser import ParseError
+from pglast.stream import maybe_double_quote_name
 
-from pgrunbook.sqltext.parse_tree import calls_of
+from pgrunbook.sqltext.mentions import runs_code
+from pgrunbook.sqltext.parse_tree import calls_of, nodes
 
 LATE = "has pg_catalog behind another schema, whose functions would be taken for PostgreSQL's own"
 LEAVE_OUT = "leave pg_catalog out: it comes first by itself"
+
+# In place of a path that no text tells.
+ANYWHERE = "*"
 
 
 def schemas(path: str) -> list[str] | None:
@@ -46,6 +51,27 @@ def paths_set(node: ast.Node) -> list[list[str]]:
             case (name, path) if name.lower() == "search_path" and len(args) == 3:
                 found.append(schemas(path) or [])
     return found
+
+
+def may_set_path(node: ast.Node) -> bool:
+    """Return whether a statement may set the path for those behind it. A function that it calls may
+    do so.
+    """
+    if isinstance(node, ast.VariableSetStmt):
+        return (node.name or "search_path").lower() == "search_path"  # RESET ALL has no name
+    if isinstance(node, ast.SelectStmt):
+        return any(isinstance(each, ast.FuncCall) for each in nodes(node))
+    return runs_code(node)
+
+
+def path_behind(node: ast.Node, path: str) -> str:
+    """Return the path that holds behind a statement, as SET takes it: the one before it, the one
+    that it sets, or ANYWHERE.
+    """
+    set_here = paths_set(node)
+    if set_here:
+        return ", ".join(map(maybe_double_quote_name, set_here[-1])) or "''"
+    return ANYWHERE if may_set_path(node) else path
 
 
 def _constants(args: Iterable[Any] | None) -> list[str]:

@@ -15,6 +15,17 @@ def relation(kind: str, node: ast.RangeVar, part: str = "") -> Thing:
     return Thing(kind, node.schemaname or "", node.relname, part)
 
 
+# The kinds that lie in pg_class, or belong to something there.
+IN_RELATIONS = {
+    *("table", "foreign table", "view", "materialized view", "index", "sequence"),
+    *("column", "constraint", "trigger", "policy", "rule"),
+}
+
+# What may be done besides, where rows are written.
+FIRED = "rules and triggers of"
+
+OWNED = "all that is owned by"
+
 _KINDS = {
     ObjectType.OBJECT_MATVIEW: "materialized view",
     ObjectType.OBJECT_TABCONSTRAINT: "constraint",
@@ -62,6 +73,11 @@ def thing_named(object_type: int, node: Any) -> Thing:
         case (*_, ast.String()):
             return _last(kind, node)
     return Thing(kind, "", "")
+
+
+def owned_by(role: ast.RoleSpec) -> Thing:
+    """Return what a role owns in the database."""
+    return Thing(OWNED, "", role.rolename or "current_user")
 
 
 def _last(kind: str, names: tuple[ast.String, ...]) -> Thing:

@@ -124,7 +124,7 @@ class Message:
         yield _Part("BEGIN")
         yield _Part(catalog.statement(self.conn, "begun", **timeouts), self._take_transaction)
         if self._may_set:
-            yield _Part(session_settings.NOTE_ROLE)
+            yield _Part(session_settings.NOTE_OWN)
         for number, statement in enumerate(self.statements):
             waits: list[_Part] = []
             if locks:

@@ -13,10 +13,10 @@ from pgrunbook.planning import reliance, requirements
 from pgrunbook.planning.checks import CheckResult, result
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.requirements import There, may, quoted
-from pgrunbook.postgres import catalog, search_path
+from pgrunbook.postgres import catalog
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.identity import Identity
-from pgrunbook.sqltext import search_paths
+from pgrunbook.runbooks.blocks import Block
 
 
 def check(
@@ -29,14 +29,17 @@ def check(
     """Check everything that the blocks need of the target. Returns one result each. In the session
     `shape` the tables are as the blocks will find them. Reads only.
     """
+    pending = [decision.block for decision in decisions if decision.pending]
     privileges = catalog.rows(conn, "privileges", schema=schema)[0]
     results = [*_server(identity), *reliance.check_triggers(conn)]
-    results += _schema(schema, privileges, identity.role, creates=any(d.pending for d in decisions))
-    if any(d.pending for d in decisions):
+    results += _schema(schema, privileges, identity.role, creates=bool(pending))
+    if pending:
         results.append(reliance.check_counting(conn))
     if any(d.action is not Action.SKIP for d in decisions):
         results += [*_ledger(conn, privileges, identity), _temporary(privileges, identity)]
-    results += [*_names(shape, schema, decisions), *reliance.report_event_triggers(conn)]
+    for name in sorted(_named(conn, pending, identity.role) | {schema}):
+        results += reliance.check_names(shape, name)
+    results += reliance.report_event_triggers(conn)
     results += _roles(conn, decisions, identity.role)
     there = There.look(shape, schema, decisions)
     results += requirements.check(shape, there, decisions, identity.role)
@@ -47,20 +50,13 @@ def check(
     return list(dict.fromkeys(results))
 
 
-def _names(conn: Connection, schema: str, decisions: Sequence[Decision]) -> Iterator[CheckResult]:
-    """Check that names mean what pg_catalog means by them, in every schema that a block sees."""
-    yield from reliance.check_names(conn, schema)
-    pending = [d.block for d in decisions if d.pending]
-    seen: set[str] = set()
-    for path in {block.search_path for block in pending} - {""}:
-        seen.update(search_path.schemas(conn, path))
-    for block in pending:
-        for statement in block.statements:
-            for named in search_paths.paths_set(statement.node):
-                seen.update(named)
-    seen.discard("pg_catalog")
-    for name in sorted(seen - {schema}):
-        yield from reliance.check_names(conn, name)
+def _named(conn: Connection, blocks: Sequence[Block], role: str) -> set[str]:
+    """Return the schemas in which blocks look names up, besides the run's."""
+    named: set[str] = set()
+    for block in blocks:
+        nodes = [statement.node for statement in block.statements]
+        named |= reliance.named_schemas(conn, block.search_path, nodes, block.role or role)
+    return named
 
 
 def _roles(conn: Connection, decisions: Sequence[Decision], role: str) -> Iterator[CheckResult]:

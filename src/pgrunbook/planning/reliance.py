@@ -4,9 +4,10 @@ else DDL runs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 import psycopg
+from pglast import ast
 
 from pgrunbook.errors import Problem
 from pgrunbook.inventory.description import describe
@@ -15,6 +16,7 @@ from pgrunbook.ledger import install, ledger
 from pgrunbook.planning.checks import CheckResult, result
 from pgrunbook.postgres import catalog, limits, trust
 from pgrunbook.postgres.catalog import Connection
+from pgrunbook.sqltext import search_paths
 
 
 def check_names(conn: Connection, schema: str) -> list[CheckResult]:
@@ -24,6 +26,21 @@ def check_names(conn: Connection, schema: str) -> list[CheckResult]:
     return _results(
         f"schema {schema}", "holds nothing that shadows pg_catalog", trust.shadows(conn, schema)
     )
+
+
+def named_schemas(
+    conn: Connection, path: str, nodes: Collection[ast.Node], role: str = ""
+) -> set[str]:
+    """Return the schemas of a header's path, and of those that its file's statements set, as the
+    text tells: to be checked before. `role` is who runs them, if it is not the session's.
+    """
+    found = {*(search_paths.schemas(path) or ())}.union(*map(search_paths.named, nodes))
+    if any(map(search_paths.resets, nodes)):
+        (row,) = catalog.rows(conn, "set_for", setting="search_path")
+        found.update(search_paths.schemas(row["value"]) or ())
+    if "$user" in found:
+        found.add(role or conn.info.user)
+    return found - {"", "$user", "pg_catalog", "pg_temp"}
 
 
 def check_ledger(conn: Connection, *, there: bool, readable: bool) -> list[CheckResult]:

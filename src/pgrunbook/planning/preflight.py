@@ -35,6 +35,8 @@ def check(
     results += _schema(schema, privileges, identity.role, creates=bool(pending))
     if pending:
         results.append(reliance.check_counting(conn))
+        results += reliance.report_isolation(conn)
+        results += reliance.check_strings(conn, pending)
     if any(d.action is not Action.SKIP for d in decisions):
         results += [*_ledger(conn, privileges, identity), _temporary(privileges, identity)]
     for name in sorted(_named(conn, pending, identity.role) | {schema}):

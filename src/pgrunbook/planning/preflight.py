@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from pglast import ast
-from psycopg.sql import Identifier
-
 from pgrunbook.ledger import install, ledger
-from pgrunbook.planning import reliance, requirements
+from pgrunbook.planning import reliance, requirements, roles
 from pgrunbook.planning.checks import CheckResult, result
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.requirements import There, may, quoted
@@ -42,7 +39,8 @@ def check(
     for name in sorted(_named(conn, pending, identity.role) | {schema}):
         results += reliance.check_names(shape, name)
     results += reliance.report_event_triggers(conn)
-    results += _roles(conn, decisions, identity.role)
+    before = "" if shape is conn else "a runbook"
+    results += roles.check(conn, pending, identity.role, before)
     there = There.look(shape, schema, decisions)
     results += requirements.check(shape, there, decisions, identity.role)
     results += _changed(shape, decisions, identity.role)
@@ -59,40 +57,6 @@ def _named(conn: Connection, blocks: Sequence[Block], role: str) -> set[str]:
         nodes = [statement.node for statement in block.statements]
         named |= reliance.named_schemas(conn, block.search_path, nodes, block.role or role)
     return named
-
-
-def _roles(conn: Connection, decisions: Sequence[Decision], role: str) -> Iterator[CheckResult]:
-    """Check that this role may become those that the headers `role` name. Blocks before may make
-    them, or a function that they call.
-    """
-    wanted: dict[str, str] = {}
-    made: set[str] = set()
-    for block in [decision.block for decision in decisions if decision.pending]:
-        if block.role and block.role not in made:
-            wanted.setdefault(block.role, block.name)
-        if block.runs_code:
-            break
-        for statement in block.statements:
-            if isinstance(statement.node, ast.CreateRoleStmt):
-                made.add(statement.node.role)
-    if not wanted:
-        return
-    for row in catalog.rows(conn, "may_become", names=[*wanted]):
-        name, own = Identifier(row["name"]).as_string(), Identifier(role).as_string()
-        what = "is no role of this server"
-        remedy = "correct the header, or make the role in a block before"
-        if row["there"]:
-            what = "is a role that this one may not become"
-            remedy = f"GRANT {name} TO {own}"
-        yield result(
-            f"{wanted[row['name']]}, header role",
-            "names a role that this one may become",
-            row["may"],
-            what,
-            expected=f"a role that {role} is a member of",
-            found=row["name"],
-            remedy=remedy,
-        )
 
 
 def check_ledger_alone(conn: Connection, schema: str, identity: Identity) -> list[CheckResult]:

@@ -79,7 +79,7 @@ VALUES = {
     "table": "things", "tables": ["things", "Others"], "names": ["things", "state"], "column": "Kind", "key": 1,
     "columns": ["Kind", "id"], "relations": ["things"], "relation": "things", "type": "state", "types": ["state"],
     "type_oid": "state", "modifier": -1, "oids": "things", "pid": 1, "mode": "AccessShareLock", "longer_than": "0 s",
-    "schema": "public", "runbook": "001_x", "blocks": None, "run_id": "00000000-0000-0000-0000-000000000000",
+    "schema": "public", "role": None, "runbook": "001_x", "blocks": None, "run_id": "00000000-0000-0000-0000-000000000000",
     "lookups": ["Others"], "keys": ["id"], "keeper": 1, "schemas": ["public", "public"], "qualifiers": ["", ""], "cursor": False,
     "path": "public", "read": True, "least_ms": 1, "wait_ms": 1, "limit_ms": 9, "lock_timeout": "1s", "statement_timeout": "1min",
     "idle_in_transaction_session_timeout": "1min", "enums": ["state"], "attnums": [1], "kinds": ["index"],

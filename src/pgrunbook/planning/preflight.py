@@ -29,7 +29,8 @@ def check(
     pending = [decision.block for decision in decisions if decision.pending]
     privileges = catalog.rows(conn, "privileges", schema=schema)[0]
     results = [*_server(identity), *reliance.check_triggers(conn)]
-    results += _schema(schema, privileges, identity.role, creates=bool(pending))
+    as_ours = any(not block.role for block in pending)
+    results += _schema(schema, privileges, identity.role, creates=as_ours)
     if pending:
         results.append(reliance.check_counting(conn))
         results += reliance.report_isolation(conn)
@@ -41,7 +42,8 @@ def check(
     results += reliance.report_event_triggers(conn)
     before = "" if shape is conn else "a runbook"
     results += roles.check(conn, pending, identity.role, before)
-    there = There.look(shape, schema, decisions)
+    made_by = {block.role for block in pending} - {""} if shape is conn else ()
+    there = There.look(shape, schema, decisions, made_by)
     results += requirements.check(shape, there, decisions, identity.role)
     results += _changed(shape, decisions, identity.role)
     named = {result.where for result in results if result.problem}

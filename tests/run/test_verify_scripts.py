@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -75,23 +76,35 @@ def test_a_script_ends_before_it_works_on_while_others_wait(
     )
 
 
-def test_a_script_with_a_path_of_its_own_sees_no_shadows(empty: Database) -> None:
+@pytest.mark.parametrize(
+    "sets",
+    [
+        "SET LOCAL search_path = public, other",
+        'SET LOCAL search_path = "$user", public',
+        "SELECT set_config('search_path', current_setting('search_path') || ', other', true)",
+        "DO $$ BEGIN SET LOCAL search_path = public, other; END $$",
+    ],
+)
+def test_a_script_with_a_path_of_its_own_sees_no_shadows(empty: Database, sets: str) -> None:
     """What whoever may create there has made is not called with our rights."""
     empty.load(
-        "CREATE ROLE lesser_of_verify; CREATE SCHEMA other;"
-        "GRANT USAGE, CREATE ON SCHEMA other TO lesser_of_verify; SET ROLE lesser_of_verify;"
+        "CREATE ROLE lesser_of_verify; CREATE SCHEMA other; CREATE SCHEMA postgres;"
+        "GRANT USAGE, CREATE ON SCHEMA other, postgres TO lesser_of_verify;"
+        "SET ROLE lesser_of_verify;"
         "CREATE FUNCTION other.upper(varchar) RETURNS text LANGUAGE plpgsql"
+        " AS 'BEGIN RAISE ''called''; END';"
+        "CREATE FUNCTION postgres.upper(varchar) RETURNS text LANGUAGE plpgsql"
         " AS 'BEGIN RAISE ''called''; END'; RESET ROLE"
     )
     script = (
-        "SET LOCAL search_path = public, other;\n\n"
-        "-- check: letters\nDO $$ BEGIN ASSERT upper('a'::varchar) = 'A'; END $$;\n"
+        f"{sets};\n\n-- check: letters\nDO $$ BEGIN ASSERT upper('a'::varchar) = 'A'; END $$;\n"
     )
     try:
         with connect(Target("test", empty.url), schema="public") as conn:
             timeouts = Timeouts("150ms", "10s", "1min")
             (result,) = verify(conn, "v", statements(script), timeouts)
         assert result.problem
-        assert "other.upper" in str(result.problem)
+        assert "called" not in str(result.problem)
+        assert re.search(r"(other|postgres)\.upper|\{public,other\}", str(result.problem))
     finally:
-        empty.load("DROP SCHEMA other CASCADE; DROP ROLE lesser_of_verify")
+        empty.load("DROP OWNED BY lesser_of_verify; DROP ROLE lesser_of_verify")

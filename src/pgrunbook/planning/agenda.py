@@ -249,7 +249,7 @@ class Agenda:
             wanted += [each.name for each in block.made]
         if not wanted:
             return {}
-        rows = catalog.rows(self.look, "relations", schema=self.schema, names=wanted)
+        rows = catalog.rows(self.look, "relations", schema=self.schema, names=wanted, role=None)
         return {row["name"]: row for row in rows}
 
     def _indexes(self, left: Remains) -> dict[Object, Definition]:

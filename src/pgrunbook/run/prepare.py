@@ -22,6 +22,7 @@ from pgrunbook.planning import (
     estimates,
     grammar,
     hazards,
+    hidden_rows,
     losses,
     policy,
     preflight,
@@ -113,6 +114,7 @@ class Preparation:
         results += grammar.check(self.look, decided)
         results += statement_errors.check(self.shape, decided)
         results += batch_keys.check(self.shape, decided)
+        results += hidden_rows.check(self.look, decided, self.identity.role)
         if self.identity.recovery == "primary":
             results += unseen_lag.check(self.look, decided, self.target.expected.give_way)
         self.backfills = estimates.frame(self.look, decided)

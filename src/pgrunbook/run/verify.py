@@ -21,7 +21,6 @@ from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.driver_errors import problem_of
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.scripts import Statement
-from pgrunbook.sqltext import search_paths
 
 
 def without_script(blocks: Sequence[str]) -> list[CheckResult]:
@@ -140,9 +139,13 @@ def verify(
     was there before, the checks after it are not run. Nothing is run if a schema of
     a path that the script sets holds shadows of pg_catalog.
     """
-    results = _shadows(conn, statements)
+    named = reliance.named_schemas(conn, "", [statement.node for statement in statements])
+    results = []
+    for schema in sorted(named):
+        results += [each for each in reliance.check_names(conn, schema) if each.problem]
     if results:
         return results
+    require = search_path.require({conn.schema, *named})
     with conn.transaction(force_rollback=True):
         conn.execute(
             "SELECT set_config('lock_timeout', %s, true),"
@@ -152,7 +155,7 @@ def verify(
         settings = session_settings.theirs(search_path.of(conn))
         conn.execute("; ".join([*settings, _SAVEPOINT]).encode())
         for statement in statements:
-            problem, kept = _try(conn, name, statement, timeouts)
+            problem, kept = _try(conn, name, statement, require, timeouts)
             if statement.check:
                 results.append(CheckResult(name, statement.check, problem))
             elif problem:
@@ -163,17 +166,6 @@ def verify(
             if kept and statement is not statements[-1]:
                 results.append(CheckResult(name, "keeps nobody waiting", _kept(statement, kept)))
                 break
-    return results
-
-
-def _shadows(conn: Session, statements: Sequence[Statement]) -> list[CheckResult]:
-    """Return what is wrong with the schemas that the script itself puts into the search path."""
-    named: set[str] = set()
-    for statement in statements:
-        named.update(*search_paths.paths_set(statement.node))
-    results: list[CheckResult] = []
-    for schema in sorted(named - {"pg_catalog"}):
-        results += [each for each in reliance.check_names(conn, schema) if each.problem]
     return results
 
 
@@ -201,14 +193,16 @@ _RELEASE = "RELEASE pgrunbook_check"
 _ROLLBACK = b"ROLLBACK TO pgrunbook_check"
 
 
-def _execute(conn: Session, name: str, statement: Statement, timeouts: Timeouts) -> list[str]:
-    """Run it after the savepoint, and make the next one with it, in one round trip. Returns which
-    relations that were there before the script now keeps others out of.
+def _execute(
+    conn: Session, name: str, statement: Statement, require: str, timeouts: Timeouts
+) -> list[str]:
+    """Run it after the savepoint, with what is required behind it, and make the next one, in one
+    round trip. Returns which relations that were there before the script now keeps others out of.
 
     Others queue behind a lock that it waits for: it waits for lock_timeout at a time, and is tried
     again for as long as a statement may take.
     """
-    parts = [statement.sql, _RELEASE, _SAVEPOINT, catalog.query("locked_out")]
+    parts = [statement.sql, require, _RELEASE, _SAVEPOINT, catalog.query("locked_out")]
     message = "\n;".join(parts).encode()
 
     def run() -> list[str]:
@@ -233,11 +227,11 @@ def _execute(conn: Session, name: str, statement: Statement, timeouts: Timeouts)
 
 
 def _try(
-    conn: Session, name: str, statement: Statement, timeouts: Timeouts
+    conn: Session, name: str, statement: Statement, require: str, timeouts: Timeouts
 ) -> tuple[Problem | None, list[str]]:
     """Return what is wrong if the statement fails, and what it keeps others out of."""
     try:
-        return None, _execute(conn, name, statement, timeouts)
+        return None, _execute(conn, name, statement, require, timeouts)
     except psycopg.Error as exc:
         problem = problem_of(exc, where=statement.place(conn.index(exc, statement.sql) or 0))
         what = problem.what.removesuffix(" (SQLSTATE P0001)")

@@ -94,36 +94,6 @@ def set_again(notebook: Path, declaration: Collection[str]) -> Iterator[Problem]
                     )
 
 
-def imported_files(notebook: Path) -> list[Path]:
-    """Return the Python files of the project that the cells import, and that these import in turn:
-    a kernel works in the project's root, where Python looks first. Of a package, all of it.
-    """
-    root = notebook.parent.parent
-    found: dict[Path, None] = {}
-    sources: list[str | bytes] = [source for _, source in _code_cells(notebook)]
-    while sources:
-        for name in _imports(sources.pop()):
-            module = root / f"{name}.py"
-            files = [module] if module.is_file() else sorted((root / name).rglob("*.py"))
-            for path in files:
-                if path not in found:
-                    found[path] = None
-                    sources.append(path.read_bytes())
-    return sorted(found)
-
-
-def _imports(source: str | bytes) -> set[str]:
-    """Return the modules and packages that Python imports, but for those inside its own package."""
-    names: set[str] = set()
-    with suppress(SyntaxError, ValueError):
-        for node in ast.walk(ast.parse(source)):
-            if isinstance(node, ast.Import):
-                names |= {alias.name.split(".")[0] for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                names.add(node.module.split(".")[0])
-    return names
-
-
 def reverts_last(notebook: Path) -> bool:
     """Return whether a cell calls run.revert() below the one that calls run.verdict()."""
     calls, _ = _calls(notebook)

@@ -13,8 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pgrunbook.runbooks import cells as runbook_cells
-from pgrunbook.runbooks import digests, notebooks, source
+from pgrunbook.runbooks import digests, imports, notebooks, source
 from pgrunbook.runbooks.source import Source
 
 if TYPE_CHECKING:
@@ -96,7 +95,7 @@ def _imported(notebook: Path) -> dict[str, str]:
     """Return the digests of the project's Python files that a notebook imports, by their paths."""
     root = notebook.parent.parent
     found = {}
-    for path in runbook_cells.imported_files(notebook):
+    for path in imports.imported_files(notebook):
         found[path.relative_to(root).as_posix()] = _sha256(path.read_bytes())
     return found
 

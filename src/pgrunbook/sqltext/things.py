@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from pglast import ast
-from pglast.enums import ObjectType
+from pglast.enums import AlterTableType, ObjectType
 
 from pgrunbook.sqltext.hazards import Thing
 
@@ -83,3 +84,19 @@ def owned_by(role: ast.RoleSpec) -> Thing:
 def _last(kind: str, names: tuple[ast.String, ...]) -> Thing:
     schema = names[-2].sval if len(names) > 1 else ""
     return Thing(kind, schema, names[-1].sval)
+
+
+def dropped_objects(node: ast.Node) -> Iterator[tuple[str, str]]:
+    """Yield the objects that a statement drops: each by its name and that of its table, if it is
+    part of one.
+    """
+    match node:
+        case ast.DropStmt(objects=objects, removeType=kind):
+            for each in objects:
+                thing = thing_named(kind, each)
+                yield (thing.part, thing.name) if thing.part else (thing.name, "")
+        case ast.AlterTableStmt(cmds=commands, relation=relation):
+            losing = (AlterTableType.AT_DropColumn, AlterTableType.AT_DropConstraint)
+            for command in commands:
+                if command.subtype in losing:
+                    yield command.name, relation.relname

@@ -25,7 +25,7 @@ from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.ground import Ground
 from pgrunbook.planning.timeouts import Timeouts
 from pgrunbook.postgres import catalog, durability
-from pgrunbook.postgres.blockers import Attempt
+from pgrunbook.postgres.blockers import Attempt, last_seen
 from pgrunbook.postgres.driver_errors import problem_of
 from pgrunbook.postgres.lockers import Locked
 from pgrunbook.postgres.pressure import FLUSH
@@ -303,8 +303,8 @@ def _receive(message: Message, decision: Decision) -> list[list[dict[str, Any]]]
 
 
 def _lock_problem(block: Block, timeouts: Timeouts, attempts: Sequence[Attempt]) -> Problem:
-    """Return who was in the way at the end, when the budget is used up."""
-    seen = attempts[-1].blockers if attempts else ()
+    """Return who was in the way, when the budget is used up."""
+    seen = last_seen(attempts)
     remedies = list(dict.fromkeys(blocker.remedy for blocker in seen if blocker.remedy))
     last = "wait until these sessions have ended their transactions, or end them; then run again"
     if any(blocker.transaction_s is None for blocker in seen):

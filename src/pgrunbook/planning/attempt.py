@@ -24,7 +24,8 @@ from pgrunbook.postgres import search_path
 from pgrunbook.postgres.twin_server import Twin
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.runbooks.scripts import Statement
-from pgrunbook.sqltext.created_objects import CreatedObject, created_objects, dropped_objects
+from pgrunbook.sqltext.created_objects import CreatedObject, created_objects
+from pgrunbook.sqltext.things import dropped_objects
 
 _STATEMENT_TIMEOUT = "60s"  # on a twin without rows
 

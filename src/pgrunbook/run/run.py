@@ -124,7 +124,7 @@ class Run(Views):
         have to do, see `estimates.frame`.
         """
         if self._plan and self._plan.steps:
-            display.digest(self._plan, self._preparation.rehearsals())
+            display.digest(self._plan, self._preparation.rehearsals)
             display.frame(self._hazards)
         backfills = self._preparation.backfills
         if backfills is not None and len(backfills):
@@ -269,7 +269,7 @@ class Run(Views):
         self._preparation.accept()
         self._recorder.plan = self._plan.digest if self._plan else ""
         if self._plan and self._plan.steps:
-            display.plan(self._plan, self._preparation.rehearsals())
+            display.plan(self._plan, self._preparation.rehearsals)
         self._worker.approved = self._preparation.approved_sql
         self._worker.round_trip_ms = self._preparation.round_trip_ms
         if self.parameters.writes and self._recorder.unfinished():

@@ -14,8 +14,6 @@ from pglast import ast
 from pglast.enums import AlterTableType, ConstrType, FunctionParameterMode, ObjectType
 from pglast.stream import RawStream, maybe_double_quote_name
 
-from pgrunbook.sqltext.things import thing_named
-
 # What `DROP` and `ALTER` call a kind, where it is not the kind's own name in capitals. The kinds
 # are pg_identify_object's words.
 _KEYWORDS = {
@@ -110,20 +108,14 @@ def created_objects(*statements: ast.Node) -> list[CreatedObject]:
     return found
 
 
-def dropped_objects(node: ast.Node) -> Iterator[tuple[str, str]]:
-    """Yield the objects that a statement drops: each by its name and that of its table, if it is
-    part of one.
+def created_relations(node: ast.Node) -> Iterator[tuple[str, str]]:
+    """Yield the schemas and names of the relations that a statement makes for certain, but those of
+    indexes.
     """
-    match node:
-        case ast.DropStmt(objects=objects, removeType=kind):
-            for each in objects:
-                thing = thing_named(kind, each)
-                yield (thing.part, thing.name) if thing.part else (thing.name, "")
-        case ast.AlterTableStmt(cmds=commands, relation=relation):
-            losing = (AlterTableType.AT_DropColumn, AlterTableType.AT_DropConstraint)
-            for command in commands:
-                if command.subtype in losing:
-                    yield command.name, relation.relname
+    for each in _of_statement(node):
+        is_new = not (each.lenient or each.replaces or each.was)
+        if is_new and each.kind in RELATIONS and each.kind != "index":
+            yield each.schema, each.name
 
 
 def _of_statement(node: Any) -> Iterator[CreatedObject]:
@@ -205,6 +197,8 @@ _RELATIONS = {
     ObjectType.OBJECT_INDEX: "index",
     ObjectType.OBJECT_FOREIGN_TABLE: "foreign table",
 }
+
+RELATIONS = {*_RELATIONS.values()}
 
 
 def _relation(kind: str, relation: ast.RangeVar, lenient: Any = False) -> CreatedObject:

@@ -223,6 +223,18 @@ def test_locks_are_those_on_what_existed_before(sessions: tuple[Session, Session
     assert all(lock.held_ms > 0 for lock in held)
 
 
+def test_the_time_to_parse_a_large_statement_is_not_taken_from_that_for_its_locks(
+    sessions: tuple[Session, Session],
+) -> None:
+    work, _ = sessions
+    rows = ", ".join(["(1, 'x')"] * 100_000)
+    with ran(work, f"INSERT INTO there VALUES {rows}") as message:
+        asked = "SELECT current_setting('lock_timeout')::interval"
+        ((left,),) = work.execute(asked.encode()).fetchall()
+    ((before, _),) = message._spans
+    assert 1 - left.total_seconds() <= before - message._began + 0.002
+
+
 def test_a_lock_that_is_seen_at_the_end_counts_from_the_beginning(
     sessions: tuple[Session, Session],
 ) -> None:

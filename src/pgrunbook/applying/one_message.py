@@ -142,7 +142,7 @@ class Message:
             # made while we waited is part of it. A cursor keeps that moment, and is read later.
             if number == 0 and self.traced:
                 before = catalog.with_literals("before", {"schema": self.schema, "cursor": True})
-                waits.insert(-1, _Part(f"DECLARE pgrunbook_before NO SCROLL CURSOR FOR {before}"))
+                waits.append(_Part(f"DECLARE pgrunbook_before NO SCROLL CURSOR FOR {before}"))
             yield from waits
             yield from self._enter(number)
             yield _Part(statement.sql, None, statement)
@@ -270,10 +270,11 @@ class Message:
                 at = index - starts[place]
             self.failed = part.statement, at
         # LOCK TABLE that statement_timeout cancels has waited for its locks. The server has rounded
-        # what was left to a millisecond.
+        # what was left to a millisecond; where that ends as it has them, it cancels what is next.
         waited_ms = (self._received_at - self._sent_at) * 1000
         timed_out = isinstance(error, psycopg.errors.QueryCanceled)
-        if part.locks and timed_out and waited_ms >= self._wait_ms - 1:
+        waits = part.locks or (place > 0 and self._parts[place - 1].locks)
+        if waits and timed_out and waited_ms >= self._wait_ms - 1:
             return psycopg.errors.LockNotAvailable(str(error))
         return error
 

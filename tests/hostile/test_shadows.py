@@ -79,7 +79,7 @@ VALUES = {
     "table": "things", "tables": ["things", "Others"], "names": ["things", "state"], "column": "Kind", "key": 1,
     "columns": ["Kind", "id"], "relations": ["things"], "relation": "things", "type": "state", "types": ["state"],
     "type_oid": "state", "modifier": -1, "oids": "things", "pid": 1, "mode": "AccessShareLock", "longer_than": "0 s",
-    "schema": "public", "runbook": "001_x", "blocks": None, "run_id": "00000000-0000-0000-0000-000000000000",
+    "schema": "public", "role": None, "runbook": "001_x", "blocks": None, "run_id": "00000000-0000-0000-0000-000000000000",
     "lookups": ["Others"], "keys": ["id"], "keeper": 1, "schemas": ["public", "public"], "qualifiers": ["", ""], "cursor": False,
     "path": "public", "read": True, "least_ms": 1, "wait_ms": 1, "limit_ms": 9, "lock_timeout": "1s", "statement_timeout": "1min",
     "idle_in_transaction_session_timeout": "1min", "enums": ["state"], "attnums": [1], "kinds": ["index"],
@@ -440,3 +440,72 @@ def test_shadows_in_a_schema_that_a_block_names_refuse_it(
         "'SELECT $1::text'"
     )
     refused(project.step(crm, "--mode", "plan"), "may be taken for one of pg_catalog's", "lower")
+
+
+ASKS = "UPDATE public.words SET word = upper(word);"
+PASSED, FAILED, REFUSED = 0, 1, 2
+
+
+@pytest.mark.parametrize("server", [18], indirect=True)
+@pytest.mark.parametrize(
+    ("block", "code"),
+    [
+        (f'SET LOCAL search_path = "$user", public;\n{ASKS}', REFUSED),
+        (f"SELECT set_config('search_path', '$user, public', true);\n{ASKS}", REFUSED),
+        (f"SET LOCAL SCHEMA 'other';\n{ASKS}", REFUSED),
+        (f"SET LOCAL search_path TO DEFAULT;\n{ASKS}", REFUSED),
+        (f'-- role: owns_words\n-- search_path: "$user", public\n\n{ASKS}', REFUSED),
+        (f'-- role: owns_words\n\nSET LOCAL search_path = "$user";\n{ASKS}', REFUSED),
+        (
+            "CREATE FUNCTION up() RETURNS void SET search_path = public, other LANGUAGE sql"
+            f" AS $$ {ASKS} $$;\nSELECT up();",
+            REFUSED,
+        ),
+        (
+            "SELECT set_config('search_path', current_setting('search_path') || ', other', true);"
+            f"\n{ASKS}",
+            FAILED,
+        ),
+        (f"DO $$ BEGIN SET LOCAL search_path = public, other; END $$;\n{ASKS}", FAILED),
+        (f"DO $$ BEGIN SET LOCAL search_path = public, pg_catalog; END $$;\n{ASKS}", FAILED),
+        (f"DO $$ BEGIN SET LOCAL search_path = pg_catalog, pg_temp; END $$;\n{ASKS}", PASSED),
+        (
+            "SET LOCAL search_path = public;\n"
+            "DO $$ BEGIN CREATE TEMP TABLE one ON COMMIT DROP AS SELECT 1 AS id;"
+            f" SET LOCAL search_path = public, pg_temp; END $$;\n{ASKS}",
+            PASSED,
+        ),
+    ],
+)
+def test_no_statement_of_a_block_sees_a_schema_that_nobody_has_looked_at(
+    crm: Database, project: Project, block: str, code: int
+) -> None:
+    role = databases.login_role(crm)
+    crm.load(
+        "CREATE SEQUENCE called; CREATE ROLE owns_words; CREATE TABLE words (word varchar(9)); INSERT INTO words VALUES ('a');"
+        "CREATE SCHEMA other; CREATE SCHEMA postgres; CREATE SCHEMA owns_words;"
+        "GRANT USAGE ON SCHEMA owns_words TO owns_words;"
+        "ALTER TABLE public.words OWNER TO owns_words; GRANT CREATE, USAGE ON SCHEMA public TO owns_words;"
+        f"GRANT CREATE, USAGE ON SCHEMA other, postgres, owns_words TO {role.name};"
+        f"GRANT USAGE ON SEQUENCE called TO PUBLIC;"
+        f"ALTER DATABASE {crm.name} SET search_path = public, other"
+    )
+    for schema in ("other", "postgres", "owns_words"):
+        role.load(
+            f"CREATE FUNCTION {schema}.upper(varchar) RETURNS text LANGUAGE plpgsql AS "
+            "$$BEGIN PERFORM nextval('public.called'); RETURN 'called'; END$$"
+        )
+    assert project.command("new", "words").code == PASSED
+    folder = project.root / "sql" / "003_words"
+    for path in folder.rglob("*.sql"):
+        path.unlink()
+    (folder / "deploy" / "010_words.sql").write_text(f"-- title: T\n-- why: W.\n{block}\n")
+    project.apply_all("003_words")
+    try:
+        plan = project.step(crm, "--mode", "plan", runbook="003_words")
+        assert plan.code == (REFUSED if code == REFUSED else PASSED), plan.text
+        done = project.step(crm, runbook="003_words")
+        assert done.code == code, done.text
+        assert crm.execute("SELECT is_called FROM public.called") == [(False,)]
+    finally:
+        crm.load("DROP OWNED BY owns_words CASCADE; DROP ROLE owns_words")

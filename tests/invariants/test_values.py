@@ -14,7 +14,10 @@ from support import databases
 from support.databases import Database
 from support.projects import Project
 
+from pgrunbook.planning import reliance
+from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.embedded import Server
+from pgrunbook.postgres.target import Target
 
 pytestmark = [
     pytest.mark.usefixtures("server"),
@@ -53,7 +56,7 @@ VALUES = (
 )
 
 
-PASSED = 0
+PASSED, REFUSED = 0, 2
 
 
 @contextmanager
@@ -123,3 +126,30 @@ def test_what_psql_has_made_is_adopted(by_hand: Database, project: Project) -> N
 def test_a_rehearsal_reads_them_so(target: Database, project: Project) -> None:
     done = project.step(target, "--mode", "rehearse", runbook=RUNBOOK)
     assert done.code == PASSED, done.text
+
+
+@pytest.mark.parametrize(("text", "code"), [("a b", PASSED), (r"a\\b", REFUSED)])
+def test_what_psql_would_read_otherwise_is_refused(
+    target: Database, project: Project, text: str, code: int
+) -> None:
+    target.execute(f"ALTER DATABASE {target.name} SET standard_conforming_strings = off")
+    assert project.command("new", "strings").code == PASSED
+    folder = project.root / "sql" / "003_strings"
+    (folder / "verify" / "010_strings.sql").unlink()
+    (folder / "deploy" / "010_strings.sql").write_text(
+        f"-- title: T\n-- why: W.\n\nCREATE TABLE strings (a text DEFAULT '{text}');\n"
+    )
+    done = project.step(target, runbook="003_strings")
+    assert done.code == code, done.text
+    assert (f"ALTER DATABASE {target.name}" in done.text.replace('"', "")) == (code == REFUSED)
+
+
+@pytest.mark.parametrize("isolation", ["read committed", "serializable"])
+def test_an_isolation_that_blocks_do_not_have_is_told(target: Database, isolation: str) -> None:
+    target.execute(
+        f"ALTER DATABASE {target.name} SET default_transaction_isolation = '{isolation}'"
+    )
+    with connect(Target("test", target.url), schema="public") as conn:
+        told = [each.check for each in reliance.report_isolation(conn)]
+        assert conn.execute("SHOW transaction_isolation").fetchone() == ("read committed",)
+    assert any(isolation in each for each in told) == (isolation == "serializable")

@@ -123,6 +123,37 @@ def test_a_block_that_another_role_makes(
     assert (told in done.text) if what else ("header role" not in done.text), done.text
 
 
+@pytest.mark.parametrize(("owner", "code"), [("owns_it", 0), ("postgres", 2)])
+def test_what_a_block_may_do_is_asked_of_the_role_that_runs_it(
+    empty: Database,
+    project: Project,
+    login_role: Callable[[Database], Role],
+    owner: str,
+    code: int,
+) -> None:
+    """A role that may become another one has its privileges only as that one, since version 16."""
+    role = login_role(empty)
+    empty.load(
+        f"CREATE ROLE owns_it; CREATE TABLE things (id int); ALTER TABLE things OWNER TO {owner};"
+        f"GRANT CREATE ON DATABASE {empty.name} TO {role.name};"
+        f"GRANT owns_it TO {role.name} WITH INHERIT FALSE, SET TRUE"
+    )
+    project.env["ROLE_URL"] = role.url
+    assert project.command("new", "things").code == 0
+    folder = project.root / "sql" / "003_things"
+    (folder / "verify" / "010_things.sql").unlink()
+    (folder / "deploy" / "010_things.sql").write_text(
+        "-- title: T\n-- why: W.\n-- role: owns_it\n\nALTER TABLE things ADD COLUMN name text;\n"
+    )
+    try:
+        done = project.step("env:ROLE_URL", runbook="003_things")
+        assert done.code == code, done.text
+        assert ("things: is not ours to change" in done.text) == (code == 2)
+        assert ('TO "owns_it"' in done.text) == (code == 2)
+    finally:
+        empty.load("DROP OWNED BY owns_it; DROP ROLE owns_it")
+
+
 def test_what_constrains_a_source_must_be_ours_too(
     crm: Database, project: Project, role: Role
 ) -> None:

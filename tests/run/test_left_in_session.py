@@ -70,6 +70,42 @@ def test_the_next_block_finds_the_session_as_it_was(crm: Database, project: Proj
     assert drift.code == 0, drift.text
 
 
+ENCODED = """
+CREATE TABLE words (word text);
+COMMENT ON TABLE words IS 'größe';
+DO $$ BEGIN PERFORM set_config('client_encoding', 'LATIN1', true); END $$;
+COMMENT ON COLUMN words.word IS 'grün';
+"""
+SHORT = """
+CREATE TABLE others (id int);
+DO $$ BEGIN
+  PERFORM set_config('statement_timeout', '1ms', true);
+  PERFORM set_config('idle_in_transaction_session_timeout', '1ms', true);
+END $$;
+"""
+LONG = """
+CREATE TABLE long (said text);
+SET LOCAL statement_timeout = '7min';
+INSERT INTO long VALUES (current_setting('statement_timeout'));
+"""
+
+
+def test_what_records_a_block_has_the_settings_of_the_run(crm: Database, project: Project) -> None:
+    files = project.root / "migrations"
+    files.mkdir()
+    (files / "001_encoded.sql").write_text(ENCODED)
+    (files / "002_short.sql").write_text(SHORT)
+    (files / "003_long.sql").write_text(LONG)
+    assert project.command("import", files, "settings").code == 0
+    project.env["CRM_URL"] = crm.url
+    for _ in range(2):
+        done = project.command("run", "003", "--target", "env:CRM_URL")
+        assert done.code == 0, done.text
+    ((recorded,),) = crm.execute("SELECT sql FROM pgrunbook.blocks WHERE block = '001_encoded'")
+    assert "größe" in recorded
+    assert crm.execute("SELECT said FROM long") == [("7min",)]
+
+
 HELD = """
 CREATE TABLE held AS SELECT objid, objsubid, pid = pg_backend_pid() AS own FROM pg_locks
  WHERE locktype = 'advisory' AND (objid = 42 OR pid = pg_backend_pid());

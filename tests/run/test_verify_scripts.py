@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -44,23 +45,66 @@ def test_others_pass_while_it_waits_for_a_lock(empty: Database, limit: str) -> N
     assert empty.execute("SELECT id FROM a ORDER BY id") == [(1,), (2,)]
 
 
-def test_a_script_with_a_path_of_its_own_sees_no_shadows(empty: Database) -> None:
+@pytest.mark.parametrize(
+    ("statement", "kept"),
+    [
+        ("TRUNCATE a", "public.a (AccessExclusiveLock)"),
+        ("ALTER TABLE a DISABLE TRIGGER ALL", "public.a (ShareRowExclusiveLock)"),
+        ("CREATE INDEX ON a (id)", "public.a (ShareLock)"),
+        ("ALTER SEQUENCE s RESTART", "public.s (ShareRowExclusiveLock)"),
+        ("ALTER TABLE a ADD c int, DROP COLUMN id", "public.a (AccessExclusiveLock)"),
+        ("ALTER VIEW v RENAME id TO x", "public.v (AccessExclusiveLock)"),
+        ("CREATE TABLE b (id int REFERENCES k)", "public.k (ShareRowExclusiveLock)"),
+        ("INSERT INTO a VALUES (1)", ""),
+        ("CREATE TABLE b (id int PRIMARY KEY); ALTER TABLE b ADD c int; TRUNCATE b", ""),
+        ("CREATE TEMP TABLE a (LIKE a INCLUDING ALL); TRUNCATE a", ""),
+        ("CREATE VIEW w AS SELECT 1 AS c; ALTER VIEW w RENAME c TO d", ""),
+    ],
+)
+def test_a_script_ends_before_it_works_on_while_others_wait(
+    empty: Database, statement: str, kept: str
+) -> None:
+    empty.load(
+        "CREATE TABLE a (id int); CREATE SEQUENCE s; CREATE VIEW v AS SELECT 1 AS id;"
+        "CREATE TABLE k (id int PRIMARY KEY)"
+    )
+    script = f"{statement};\n-- check: it goes on\nSELECT 1;\n"
+    with connect(Target("test", empty.url), schema="public") as conn:
+        results = verify(conn, "v", statements(script), Timeouts("150ms", "10s", "1min"))
+    assert [(each.check, each.problem and each.problem.found) for each in results] == (
+        [("keeps nobody waiting", kept)] if kept else [("it goes on", None)]
+    )
+
+
+@pytest.mark.parametrize(
+    "sets",
+    [
+        "SET LOCAL search_path = public, other",
+        'SET LOCAL search_path = "$user", public',
+        "SELECT set_config('search_path', current_setting('search_path') || ', other', true)",
+        "DO $$ BEGIN SET LOCAL search_path = public, other; END $$",
+    ],
+)
+def test_a_script_with_a_path_of_its_own_sees_no_shadows(empty: Database, sets: str) -> None:
     """What whoever may create there has made is not called with our rights."""
     empty.load(
-        "CREATE ROLE lesser_of_verify; CREATE SCHEMA other;"
-        "GRANT USAGE, CREATE ON SCHEMA other TO lesser_of_verify; SET ROLE lesser_of_verify;"
+        "CREATE ROLE lesser_of_verify; CREATE SCHEMA other; CREATE SCHEMA postgres;"
+        "GRANT USAGE, CREATE ON SCHEMA other, postgres TO lesser_of_verify;"
+        "SET ROLE lesser_of_verify;"
         "CREATE FUNCTION other.upper(varchar) RETURNS text LANGUAGE plpgsql"
+        " AS 'BEGIN RAISE ''called''; END';"
+        "CREATE FUNCTION postgres.upper(varchar) RETURNS text LANGUAGE plpgsql"
         " AS 'BEGIN RAISE ''called''; END'; RESET ROLE"
     )
     script = (
-        "SET LOCAL search_path = public, other;\n\n"
-        "-- check: letters\nDO $$ BEGIN ASSERT upper('a'::varchar) = 'A'; END $$;\n"
+        f"{sets};\n\n-- check: letters\nDO $$ BEGIN ASSERT upper('a'::varchar) = 'A'; END $$;\n"
     )
     try:
         with connect(Target("test", empty.url), schema="public") as conn:
             timeouts = Timeouts("150ms", "10s", "1min")
             (result,) = verify(conn, "v", statements(script), timeouts)
         assert result.problem
-        assert "other.upper" in str(result.problem)
+        assert "called" not in str(result.problem)
+        assert re.search(r"(other|postgres)\.upper|\{public,other\}", str(result.problem))
     finally:
-        empty.load("DROP SCHEMA other CASCADE; DROP ROLE lesser_of_verify")
+        empty.load("DROP OWNED BY lesser_of_verify; DROP ROLE lesser_of_verify")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
+import pglast
 import pytest
 
 from pgrunbook import Refused
@@ -57,6 +59,7 @@ def test_a_header_that_cannot_be_read_is_refused_with_its_place(tmp_path: Path) 
         ("", "holds no statement"),
         ("-- title: nothing\n", "holds no statement"),
         ("BEGIN;\nSELECT 1;\nCOMMIT;", "010_x.sql:1: controls the transaction itself"),
+        ("BEGIN ISOLATION LEVEL REPEATABLE READ;\nSELECT 1;\nCOMMIT;", "each statement of a block"),
         ("SELECT 1;\nCOPY t FROM STDIN;", "010_x.sql:2: copies rows from or to a client"),
         ("COPY (SELECT 1) TO STDOUT;", "010_x.sql:1: copies rows from or to a client"),
         ("SET search_path = pg_temp;", "010_x.sql:1: changes the session"),
@@ -75,6 +78,7 @@ def test_a_header_that_cannot_be_read_is_refused_with_its_place(tmp_path: Path) 
         ("CREATE TEMP TABLE t (a int);", "010_x.sql:1: leaves t, which is temporary, behind"),
         ("SELECT 1 AS a INTO TEMP t;", "010_x.sql:1: leaves t, which is temporary, behind"),
         ("SET ROLE admin;", "010_x.sql:1: changes the session"),
+        ("SET LOCAL SESSION AUTHORIZATION bob;", "010_x.sql:1: changes who the session belongs to"),
         ("RESET ALL;", "010_x.sql:1: changes the session"),
         ("SET LOCAL NAMES 'LATIN1';", "010_x.sql:1: changes how the server reads"),
         ("DISCARD PLANS;", "010_x.sql:1: changes the session"),
@@ -242,3 +246,12 @@ def test_statements_know_their_line_and_their_check() -> None:
         ("SELECT 'é'", 6, ""),
         ("SELECT 2", 6, ""),
     ]
+
+
+def test_a_large_file_is_read_in_proportion_to_its_length(tmp_path: Path) -> None:
+    text = "INSERT INTO t VALUES (1, 'a''b', 'c');\n" * 30_000
+    began = time.process_time()
+    pglast.parse_sql(text)
+    parsed = time.process_time()
+    assert len(script(tmp_path, text).parsed) == 30_000
+    assert time.process_time() - parsed < 6 * (parsed - began)

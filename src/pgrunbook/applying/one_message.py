@@ -26,6 +26,7 @@ from psycopg.sql import Identifier
 from pgrunbook.applying import footprint
 from pgrunbook.durations import milliseconds
 from pgrunbook.errors import Failed
+from pgrunbook.planning import reliance
 from pgrunbook.postgres import catalog, search_path, session_settings
 from pgrunbook.postgres.locks import Lock, Trace
 from pgrunbook.postgres.session import Session
@@ -51,13 +52,18 @@ _LEAST_MS = 10
 
 class _Part(NamedTuple):
     """A part of the message: `take` is given the rows of its result; `statement` is the one that it
-    is, or that it `locks` for.
+    is, that it `locks` for, or behind which it looks at the path.
     """
 
     sql: str
     take: Callable[[list[dict[str, Any]]], object] | None = None
     statement: Statement | None = None
     locks: bool = False
+
+    @property
+    def is_statement(self) -> bool:
+        """Whether it is the statement itself."""
+        return self.statement is not None and self.sql == self.statement.sql
 
 
 class _Seen(NamedTuple):
@@ -121,10 +127,13 @@ class Message:
         if self.traced:
             schemas = search_path.schemas(self.conn, self.path) if self.path else [self.schema]
             locks = footprint.acquired(self.conn, schemas, self.statements)
+        nodes = [statement.node for statement in self.statements]
+        named = reliance.named_schemas(self.conn, self.path, nodes, self.role)
+        require = search_path.require({self.schema, *named})
         yield _Part("BEGIN")
         yield _Part(catalog.statement(self.conn, "begun", **timeouts), self._take_transaction)
         if self._may_set:
-            yield _Part(session_settings.NOTE_ROLE)
+            yield _Part(session_settings.NOTE_OWN)
         for number, statement in enumerate(self.statements):
             waits: list[_Part] = []
             if locks:
@@ -137,6 +146,8 @@ class Message:
             yield from waits
             yield from self._enter(number)
             yield _Part(statement.sql, None, statement)
+            if self._may_set:
+                yield _Part(require, None, statement)
             if statement is self.statements[-1]:
                 yield _Part(_NOT_DEFERRED)
             yield from self._leave()
@@ -237,7 +248,7 @@ class Message:
         for place, (part, result) in enumerate(zip(self._parts, results, strict=False)):
             if result.status == ExecStatus.FATAL_ERROR:
                 raise self._error(place, result)
-            if part.statement and not part.locks:
+            if part.is_statement:
                 self.affected = result.command_tuples or 0
             if part.take:
                 part.take(self.conn.rows(result))
@@ -255,7 +266,7 @@ class Message:
         part = self._parts[place]
         if part.statement:
             at = None
-            if index is not None and not part.locks:
+            if index is not None and part.is_statement:
                 at = index - starts[place]
             self.failed = part.statement, at
         # LOCK TABLE that statement_timeout cancels has waited for its locks. The server has rounded

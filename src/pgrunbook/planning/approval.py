@@ -210,9 +210,10 @@ def _doubt(project: Project, notebook: Path) -> str:
     unsealed = "is not sealed, or was changed"
     keys = verification.trusted_keys(project)
     try:
-        if verification.verify_alone(notebook, keys).problems:
+        archive = Archive(project.outputs)
+        if verification.verify(archive, keys, only=notebook).problems:
             return unsealed
-        seal = Archive(notebook.parent).read(seal_of(notebook))
+        seal = archive.read(seal_of(notebook))
     except (Unreadable, OSError):
         return unsealed
     if seal.by_hand:

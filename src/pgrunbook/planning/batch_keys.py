@@ -19,7 +19,7 @@ from pgrunbook.postgres import catalog, search_path, trust
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.blocks import Block
 
-_SEES_ALL = (
+SEES_ALL = (
     "run as a role that has BYPASSRLS; or, if its owner does not see all of it, ALTER TABLE … NO "
     "FORCE ROW LEVEL SECURITY in a block before this one, and FORCE it again in one behind it"
 )
@@ -64,7 +64,7 @@ def remedy(exc: psycopg.Error) -> str:
     """What to do where the server does not let all rows be read; empty if that is not it."""
     if isinstance(exc, NotUtf8):
         return _ANEW
-    return _SEES_ALL if exc.diag.source_function == "check_enable_rls" else ""
+    return SEES_ALL if exc.diag.source_function == "check_enable_rls" else ""
 
 
 def find_table(conn: Session, block: Block) -> Table | None:
@@ -120,7 +120,7 @@ def problems(block: Block, there: Mapping[str, Any] | None) -> Iterator[Problem]
             f"row security hides rows of {name} from this role",
             where,
             expected="every row to be seen: one that is hidden would not be changed",
-            remedy=_SEES_ALL,
+            remedy=SEES_ALL,
         )
     if there["missing"]:
         missing = ", ".join(there["missing"])

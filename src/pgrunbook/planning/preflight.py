@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from pglast import ast
-from psycopg.sql import Identifier
-
 from pgrunbook.ledger import install, ledger
-from pgrunbook.planning import reliance, requirements
+from pgrunbook.planning import reliance, requirements, roles
 from pgrunbook.planning.checks import CheckResult, result
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.requirements import There, may, quoted
-from pgrunbook.postgres import catalog, search_path
+from pgrunbook.postgres import catalog
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.identity import Identity
-from pgrunbook.sqltext import search_paths
+from pgrunbook.runbooks.blocks import Block
 
 
 def check(
@@ -29,16 +26,24 @@ def check(
     """Check everything that the blocks need of the target. Returns one result each. In the session
     `shape` the tables are as the blocks will find them. Reads only.
     """
+    pending = [decision.block for decision in decisions if decision.pending]
     privileges = catalog.rows(conn, "privileges", schema=schema)[0]
     results = [*_server(identity), *reliance.check_triggers(conn)]
-    results += _schema(schema, privileges, identity.role, creates=any(d.pending for d in decisions))
-    if any(d.pending for d in decisions):
+    as_ours = any(not block.role for block in pending)
+    results += _schema(schema, privileges, identity.role, creates=as_ours)
+    if pending:
         results.append(reliance.check_counting(conn))
+        results += reliance.report_isolation(conn)
+        results += reliance.check_strings(conn, pending)
     if any(d.action is not Action.SKIP for d in decisions):
         results += [*_ledger(conn, privileges, identity), _temporary(privileges, identity)]
-    results += [*_names(shape, schema, decisions), *reliance.report_event_triggers(conn)]
-    results += _roles(conn, decisions, identity.role)
-    there = There.look(shape, schema, decisions)
+    for name in sorted(_named(conn, pending, identity.role) | {schema}):
+        results += reliance.check_names(shape, name)
+    results += reliance.report_event_triggers(conn)
+    before = "" if shape is conn else "a runbook"
+    results += roles.check(conn, pending, identity.role, before)
+    made_by = {block.role for block in pending} - {""} if shape is conn else ()
+    there = There.look(shape, schema, decisions, made_by)
     results += requirements.check(shape, there, decisions, identity.role)
     results += _changed(shape, decisions, identity.role)
     named = {result.where for result in results if result.problem}
@@ -47,54 +52,13 @@ def check(
     return list(dict.fromkeys(results))
 
 
-def _names(conn: Connection, schema: str, decisions: Sequence[Decision]) -> Iterator[CheckResult]:
-    """Check that names mean what pg_catalog means by them, in every schema that a block sees."""
-    yield from reliance.check_names(conn, schema)
-    pending = [d.block for d in decisions if d.pending]
-    seen: set[str] = set()
-    for path in {block.search_path for block in pending} - {""}:
-        seen.update(search_path.schemas(conn, path))
-    for block in pending:
-        for statement in block.statements:
-            for named in search_paths.paths_set(statement.node):
-                seen.update(named)
-    seen.discard("pg_catalog")
-    for name in sorted(seen - {schema}):
-        yield from reliance.check_names(conn, name)
-
-
-def _roles(conn: Connection, decisions: Sequence[Decision], role: str) -> Iterator[CheckResult]:
-    """Check that this role may become those that the headers `role` name. Blocks before may make
-    them, or a function that they call.
-    """
-    wanted: dict[str, str] = {}
-    made: set[str] = set()
-    for block in [decision.block for decision in decisions if decision.pending]:
-        if block.role and block.role not in made:
-            wanted.setdefault(block.role, block.name)
-        if block.runs_code:
-            break
-        for statement in block.statements:
-            if isinstance(statement.node, ast.CreateRoleStmt):
-                made.add(statement.node.role)
-    if not wanted:
-        return
-    for row in catalog.rows(conn, "may_become", names=[*wanted]):
-        name, own = Identifier(row["name"]).as_string(), Identifier(role).as_string()
-        what = "is no role of this server"
-        remedy = "correct the header, or make the role in a block before"
-        if row["there"]:
-            what = "is a role that this one may not become"
-            remedy = f"GRANT {name} TO {own}"
-        yield result(
-            f"{wanted[row['name']]}, header role",
-            "names a role that this one may become",
-            row["may"],
-            what,
-            expected=f"a role that {role} is a member of",
-            found=row["name"],
-            remedy=remedy,
-        )
+def _named(conn: Connection, blocks: Sequence[Block], role: str) -> set[str]:
+    """Return the schemas in which blocks look names up, besides the run's."""
+    named: set[str] = set()
+    for block in blocks:
+        nodes = [statement.node for statement in block.statements]
+        named |= reliance.named_schemas(conn, block.search_path, nodes, block.role or role)
+    return named
 
 
 def check_ledger_alone(conn: Connection, schema: str, identity: Identity) -> list[CheckResult]:
@@ -167,7 +131,7 @@ def _schema(
             "does not exist",
             expected=expected,
             found="no schema of that name",
-            remedy="correct the parameter `schema`",
+            remedy="name another: -p schema NAME for a run, --schema NAME for any other command",
         )
         return
     yield result(

@@ -4,9 +4,10 @@ else DDL runs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 import psycopg
+from pglast import ast
 
 from pgrunbook.errors import Problem
 from pgrunbook.inventory.description import describe
@@ -15,6 +16,8 @@ from pgrunbook.ledger import install, ledger
 from pgrunbook.planning.checks import CheckResult, result
 from pgrunbook.postgres import catalog, limits, trust
 from pgrunbook.postgres.catalog import Connection
+from pgrunbook.runbooks.blocks import Block
+from pgrunbook.sqltext import search_paths
 
 
 def check_names(conn: Connection, schema: str) -> list[CheckResult]:
@@ -24,6 +27,21 @@ def check_names(conn: Connection, schema: str) -> list[CheckResult]:
     return _results(
         f"schema {schema}", "holds nothing that shadows pg_catalog", trust.shadows(conn, schema)
     )
+
+
+def named_schemas(
+    conn: Connection, path: str, nodes: Collection[ast.Node], role: str = ""
+) -> set[str]:
+    """Return the schemas of a header's path, and of those that its file's statements set, as the
+    text tells: to be checked before. `role` is who runs them, if it is not the session's.
+    """
+    found = {*(search_paths.schemas(path) or ())}.union(*map(search_paths.named, nodes))
+    if any(map(search_paths.resets, nodes)):
+        (row,) = catalog.rows(conn, "set_for", setting="search_path")
+        found.update(search_paths.schemas(row["value"]) or ())
+    if "$user" in found:
+        found.add(role or conn.info.user)
+    return found - {"", "$user", "pg_catalog", "pg_temp"}
 
 
 def check_ledger(conn: Connection, *, there: bool, readable: bool) -> list[CheckResult]:
@@ -82,6 +100,34 @@ def check_counting(conn: Connection) -> CheckResult:
     return _check_setting(conn, "counts written rows", "track_counts", "on", "off", _UNCOUNTED)
 
 
+def check_strings(conn: Connection, blocks: Iterable[Block]) -> Iterator[CheckResult]:
+    """Check that a backslash in a string is one for psql, too: the files are read so. Reads
+    only.
+    """
+    if any("\\" in statement.sql for block in blocks for statement in block.statements):
+        yield _check_setting(
+            conn,
+            "takes a backslash for itself",
+            "standard_conforming_strings",
+            "on",
+            "off",
+            _ESCAPES,
+        )
+
+
+def report_isolation(conn: Connection) -> Iterator[CheckResult]:
+    """Tell of an isolation that psql's transactions would have, and a block's have not. No result
+    is a problem.
+    """
+    (row,) = catalog.rows(conn, "set_for", setting="default_transaction_isolation")
+    if row["value"].startswith("read "):
+        return
+    set_for = " in ".join(limits.who(row["role"], row["database"])) or "the server"
+    what = f"default_transaction_isolation is {row['value']}, for {set_for}: each statement of a "
+    yield CheckResult("server", f"{what}block sees what is committed when it begins, all the same")
+
+
+_ESCAPES = "takes a backslash in a string for an escape, where the files are read with it as it is"
 _NO_TRIGGERS = "fires no triggers in our sessions, and checks no foreign keys"
 _NO_EVENT_TRIGGERS = (
     "fires no event triggers in our sessions: whoever watches the schema sees nothing"

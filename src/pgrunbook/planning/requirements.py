@@ -15,6 +15,7 @@ from pgrunbook.planning.decisions import Decision
 from pgrunbook.postgres import catalog, types
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.records.words import listed
+from pgrunbook.runbooks.blocks import Block
 from pgrunbook.sqltext.needs import Need
 
 
@@ -22,15 +23,19 @@ from pgrunbook.sqltext.needs import Need
 class There:
     """The relations that blocks need, as far as the schema has them: the rows of the catalog query
     `relations` by name, and of the tables among them those of `columns` by table and column.
+    `by_role`: the relations again, as the roles see them that blocks run as.
     """
 
     schema: str
     relations: Mapping[str, Mapping[str, Any]]
     columns: Mapping[tuple[str, str], Mapping[str, Any]]
+    by_role: Mapping[str, Mapping[str, Mapping[str, Any]]]
 
     @classmethod
-    def look(cls, conn: Connection, schema: str, decisions: Sequence[Decision]) -> There:
-        """Look at all that these blocks need, fill, or admit a value to."""
+    def look(
+        cls, conn: Connection, schema: str, decisions: Sequence[Decision], roles: Iterable[str] = ()
+    ) -> There:
+        """Look at all that these blocks need, fill, or admit a value to; as these roles, too."""
         names = set()
         for decision in decisions:
             block = decision.block
@@ -38,13 +43,19 @@ class There:
             names |= {table for table, _ in block.fills}
             if block.admits:
                 names.add(block.admits.table)
-        rows = catalog.rows(conn, "relations", schema=schema, names=sorted(names))
-        tables = sorted(row["name"] for row in rows if row["kind"] in _TABLES)
+
+        def relations(role: str | None) -> dict[str, Mapping[str, Any]]:
+            asked = {"schema": schema, "names": sorted(names), "role": role}
+            return {row["name"]: row for row in catalog.rows(conn, "relations", **asked)}
+
+        ours = relations(None)
+        tables = sorted(name for name, row in ours.items() if row["kind"] in _TABLES)
         columns = catalog.rows(conn, "columns", schema=schema, tables=tables)
         return cls(
             schema,
-            {row["name"]: row for row in rows},
+            ours,
             {(row["table"], row["column"]): row for row in columns},
+            {role: relations(role) for role in roles},
         )
 
     def is_one_of(self, kinds: Collection[str], name: str) -> bool:
@@ -69,21 +80,23 @@ def check(
     them for the blocks that are to run.
     """
     needs = {need for need, _ in _needs(decisions)}
-    pending = {need for need, _ in _needs(decisions, only_pending=True)}
+    of_pending = [*_needs(decisions, only_pending=True)]
+    pending = {need for need, _ in of_pending}
     by = _blocks_by_need(decisions)
     kinds: dict[str, set[str]] = {}
     for need in needs:
         kinds.setdefault(need.table, {*_KINDS[need.use]}).intersection_update(_KINDS[need.use])
     for name in sorted(kinds):
         yield _table(name, there.relations.get(name), kinds[name], by[Need(name, "")])
-    uses = {(need.table, need.use) for need in pending}
+    uses = {(need.table, need.use, block.role) for need, block in of_pending}
     # The verification still reads what blocks have changed that are done.
     for need in needs - pending:
         if need.use in ("alter", "maintain"):
-            uses.add((need.table, "read"))
-    for name, use in sorted(uses):
+            uses.add((need.table, "read", ""))
+    for name, use, made_by in sorted(uses):
         if there.is_one_of(kinds[name], name):
-            yield may(use, there.relations[name], quoted(there.schema, name), role)
+            row = there.by_role.get(made_by, there.relations)[name]
+            yield may(use, row, quoted(there.schema, name), made_by or role)
     yield from _columns(conn, there, by)
     referenced = {n for n in pending if (n.table, n.column) in there.columns}
     yield from _referenced(conn, there.schema, referenced)
@@ -98,8 +111,8 @@ def check(
 
 def _needs(
     decisions: Sequence[Decision], *, only_pending: bool = False
-) -> Iterator[tuple[Need, str]]:
-    """Yield what the blocks need, each with the name of the block; not what they or the blocks
+) -> Iterator[tuple[Need, Block]]:
+    """Yield what the blocks need, each with the block; not what they or the blocks
     before them make, or may make as far as their texts show.
     """
     made: set[tuple[str, str]] = set()  # relations, and columns with their tables
@@ -115,7 +128,7 @@ def _needs(
         for need in block.needs:
             of_blocks = ("", need.table) in made or (need.table, need.column) in made
             if need.table not in altered and not of_blocks:
-                yield need, block.name
+                yield need, block
 
 
 def _blocks_by_need(decisions: Sequence[Decision]) -> dict[Need, str]:
@@ -126,7 +139,7 @@ def _blocks_by_need(decisions: Sequence[Decision]) -> dict[Need, str]:
         # other use the uses need not be told apart.
         use = need.use if need.use == "reference" and need.type else ""
         for about in (Need(need.table, ""), need._replace(use=use)):
-            blocks.setdefault(about, {})[block] = None
+            blocks.setdefault(about, {})[block.name] = None
     return {about: listed(list(names), _LISTED) for about, names in blocks.items()}
 
 

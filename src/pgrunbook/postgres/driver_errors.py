@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import psycopg
 
 from pgrunbook.errors import Failed, Problem, first_line
+from pgrunbook.postgres import search_path
 from pgrunbook.postgres.lockers import Locked
 from pgrunbook.postgres.session import Silent
 
@@ -29,6 +30,16 @@ def problem_of(exc: psycopg.Error, *, where: str, remedy: str = "") -> Problem:
         return Problem(str(exc), where=where, remedy=exc.remedy)
     if isinstance(exc, Locked):
         return exc.problem
+    if path := search_path.strayed(exc):
+        return Problem(
+            "leaves a search path that nobody has looked at",
+            where=where,
+            expected="schemas that the header search_path, or a SET LOCAL search_path of the file, "
+            "names; pg_catalog before them",
+            found=path,
+            remedy="write the path as SET LOCAL search_path = … before it, without pg_catalog; or "
+            "name its schemas in the header",
+        )
     diag = exc.diag
     what = diag.message_primary or first_line(exc).strip() or type(exc).__name__
     if exc.sqlstate:

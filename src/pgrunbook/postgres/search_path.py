@@ -10,6 +10,8 @@ script's, or what is asked with `%sql`.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import Any
 
 import psycopg
@@ -36,6 +38,30 @@ def schemas(conn: psycopg.Connection[Any], path: str) -> list[str]:
         cursor.nextset()
         (found,) = cursor.fetchone() or ([],)
     return list(found)
+
+
+# The one way to raise an error without a function: what is no number, and says what it is about.
+_STRAYED = "pgrunbook: the path is "
+_REQUIRE = """\
+SELECT pg_catalog.concat({}, path)::pg_catalog.int4
+  FROM pg_catalog.current_schemas(false) AS s (path)
+ WHERE pg_catalog.array_position(path, 'pg_catalog'::pg_catalog.name) OPERATOR(pg_catalog.>) 1
+    OR NOT path OPERATOR(pg_catalog.<@) pg_catalog.array_append({}::pg_catalog.name[],
+           pg_catalog.pg_my_temp_schema()::pg_catalog.regnamespace::pg_catalog.text::pg_catalog.name)"""
+
+
+def require(schemas: Iterable[str]) -> str:
+    """Return the statement that raises an error where the path leads elsewhere than to these
+    schemas, or to pg_catalog behind another: a function can set any path. See `strayed`.
+    """
+    seen = sql.Literal(sorted({*schemas, "pg_catalog"}))
+    return sql.SQL(_REQUIRE).format(_STRAYED, seen).as_string()
+
+
+def strayed(exc: psycopg.Error) -> str:
+    """Return the path that `require` has raised the error for; empty if it is another error."""
+    found = re.search(rf"{_STRAYED}(\{{.*\}})", exc.diag.message_primary or "")
+    return found[1] if found else ""
 
 
 def theirs(path: str) -> str:

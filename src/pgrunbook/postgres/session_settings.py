@@ -20,6 +20,7 @@ from pgrunbook.postgres.session import Session
 # What decides how the server reads our SQL and how it prints what we compare.
 _READ_AND_PRINTED = {
     "search_path": search_path.OURS,
+    "client_encoding": "UTF8",
     "standard_conforming_strings": "on",
     "quote_all_identifiers": "off",
     "DateStyle": "ISO, MDY",
@@ -34,7 +35,6 @@ OF_VALUES = ("DateStyle", "IntervalStyle", "TimeZone", "extra_float_digits")
 
 # Nobody is waited for for long: to print an index or a CHECK, the server locks its table.
 OURS = _READ_AND_PRINTED | {
-    "client_encoding": "UTF8",
     "lock_timeout": LOCK_TIMEOUT,
     "idle_in_transaction_session_timeout": "1min",
     "default_transaction_isolation": "read committed",
@@ -77,18 +77,19 @@ def put_back(slot: str) -> str:
     return _PUT_BACK % slot
 
 
-# A block may set its path, its role or how dates are read itself, and a function that it calls may:
-# what holds after a statement holds for the next one. In between we are ourselves.
-_BLOCK_S, _OWN_ROLE = "pgrunbook.block", "pgrunbook.own_role"
-NOTE_ROLE = f"""\
-SELECT pg_catalog.set_config('{_OWN_ROLE}', pg_catalog.current_setting('role'), true)"""
+# A block may set its path, its role, how dates are read or how long it may take itself, and a
+# function that it calls may: what holds after a statement holds for the next one. In between we are
+# ourselves.
+_BLOCK_S, _OWN = "pgrunbook.block", "pgrunbook.own"
+_FOR_ITSELF = ["role", "statement_timeout", "idle_in_transaction_session_timeout"]
+NOTE_OWN = f"SELECT {keeping(_OWN, _FOR_ITSELF)}"
 _CALL = "pg_catalog.set_config({}, {}, true)"
 _CALLS = [_CALL.format(*map(sql.quote, setting)) for setting in _READ_AND_PRINTED.items()]
 _READ_AS_OURS = ",\n       ".join(_CALLS)
 LEAVE = f"""\
-SELECT {keeping(_BLOCK_S, ["role", *_READ_AND_PRINTED])},
+SELECT {keeping(_BLOCK_S, [*_FOR_ITSELF, *_READ_AND_PRINTED])},
        {_READ_AS_OURS},
-       pg_catalog.set_config('role', pg_catalog.current_setting('{_OWN_ROLE}'), true)"""
+       ARRAY({put_back(_OWN)})"""
 RETURN = put_back(_BLOCK_S)
 
 

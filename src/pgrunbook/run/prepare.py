@@ -22,6 +22,7 @@ from pgrunbook.planning import (
     estimates,
     grammar,
     hazards,
+    hidden_rows,
     losses,
     policy,
     preflight,
@@ -71,6 +72,7 @@ class Preparation:
     risks: Sequence[Risk] = ()
     approved: bool = True
     round_trip_ms: float = 0.0
+    rehearsals: Sequence[str] = ()  # of the plan, that the archive has
     backfills: pd.DataFrame | None = None  # what blocks in batches have to do
     _decided: Sequence[Decision] = field(default=(), init=False)
 
@@ -112,6 +114,7 @@ class Preparation:
         results += grammar.check(self.look, decided)
         results += statement_errors.check(self.shape, decided)
         results += batch_keys.check(self.shape, decided)
+        results += hidden_rows.check(self.look, decided, self.identity.role)
         if self.identity.recovery == "primary":
             results += unseen_lag.check(self.look, decided, self.target.expected.give_way)
         self.backfills = estimates.frame(self.look, decided)
@@ -130,6 +133,8 @@ class Preparation:
         self.plan = make_plan(
             self.agenda.runbook, self.agenda.schema, self.identity, decided, facts, self.sources
         )
+        if self.plan.steps and not self.rehearsal:
+            self.rehearsals = approval.rehearsals(self.project, self.target, self.plan)
         allowed = [*self._hazards(decided), *self._approval()]
         self.approved = not any(result.problem for result in allowed)
         # A rehearsal, and a revert, show by themselves what PostgreSQL refuses.
@@ -224,12 +229,6 @@ class Preparation:
             self.agenda.state.fold,
             again,
         )
-
-    def rehearsals(self) -> list[str]:
-        """Return the rehearsals of the plan that the archive has."""
-        if self.rehearsal or not self.plan:
-            return []
-        return approval.rehearsals(self.project, self.target, self.plan)
 
 
 def _exposed(decided: Sequence[Decision]) -> Iterator[CheckResult]:

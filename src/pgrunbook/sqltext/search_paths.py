@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pglast
 from pglast import ast
+from pglast.enums import VariableSetKind
 from pglast.parser import ParseError
+from pglast.stream import maybe_double_quote_name
 
-from pgrunbook.sqltext.parse_tree import calls_of
+from pgrunbook.sqltext.mentions import runs_code
+from pgrunbook.sqltext.parse_tree import calls_of, nodes
 
 LATE = "has pg_catalog behind another schema, whose functions would be taken for PostgreSQL's own"
 LEAVE_OUT = "leave pg_catalog out: it comes first by itself"
+
+# In place of a path that no text tells.
+ANYWHERE = "*"
 
 
 def schemas(path: str) -> list[str] | None:
@@ -44,8 +51,52 @@ def paths_set(node: ast.Node) -> list[list[str]]:
     for args in calls_of(node, "set_config"):
         match _constants(args[:2]):
             case (name, path) if name.lower() == "search_path" and len(args) == 3:
-                found.append(schemas(path) or [])
+                # where SET wants it quoted, set_config() does not
+                found.append(schemas(re.sub(r'(?<!")\$user\b', '"$user"', path)) or [])
     return found
+
+
+def may_set_path(node: ast.Node) -> bool:
+    """Return whether a statement may set the path for those behind it. A function that it calls may
+    do so.
+    """
+    if isinstance(node, ast.VariableSetStmt):
+        return (node.name or "search_path").lower() == "search_path"  # RESET ALL has no name
+    if isinstance(node, ast.SelectStmt):
+        return any(isinstance(each, ast.FuncCall) for each in nodes(node))
+    return runs_code(node)
+
+
+def path_behind(node: ast.Node, path: str) -> str:
+    """Return the path that holds behind a statement, as SET takes it: the one before it, the one
+    that it sets, or ANYWHERE.
+    """
+    set_here = paths_set(node)
+    if set_here:
+        return ", ".join(map(maybe_double_quote_name, set_here[-1])) or "''"
+    return ANYWHERE if may_set_path(node) else path
+
+
+def named(node: ast.Node) -> set[str]:
+    """Return the schemas of each path that a statement sets, for those behind it or for a function
+    that it defines.
+    """
+    found: set[str] = set()
+    found.update(*paths_set(node))
+    if isinstance(node, ast.CreateFunctionStmt | ast.AlterFunctionStmt):
+        for each in nodes(node):
+            if isinstance(each, ast.VariableSetStmt):
+                found.update(*paths_set(each))
+    return found
+
+
+def resets(node: ast.Node) -> bool:
+    """Return whether a statement sets the path to what the role and the database say."""
+    reset = VariableSetKind.VAR_SET_DEFAULT, VariableSetKind.VAR_RESET
+    match node:
+        case ast.VariableSetStmt(kind=kind, name=name) if kind in reset:
+            return bool(name.lower() == "search_path")
+    return False
 
 
 def _constants(args: Iterable[Any] | None) -> list[str]:

@@ -31,6 +31,7 @@ _SNAPSHOT = (
     "what has to see one snapshot into one statement, as WITH can; or take the locks first"
 )
 _AS_READ = "delete the statement, and write E'…' where a backslash is to escape; files are UTF-8"
+_ROLE = "write SET LOCAL ROLE, or the header role: in between the run is itself again"
 _DROPPED = "add ON COMMIT DROP, or drop it at the end of the file"
 
 
@@ -57,11 +58,15 @@ def _complaint(node: ast.Node, *, kept: bool) -> tuple[str, str]:
     if any(map(search_paths.hides_pg_catalog, search_paths.paths_set(node))):
         return search_paths.LATE, search_paths.LEAVE_OUT
     match node:
+        case ast.TransactionStmt(options=(_, *_)):  # BEGIN ISOLATION LEVEL …
+            return "controls the transaction itself", _SNAPSHOT
         case ast.TransactionStmt():
             remedy = "delete the statement: the block and its ledger row commit together"
             return "controls the transaction itself", remedy
         case ast.VariableSetStmt() if _of_transaction(node):
             return "controls the transaction itself", _SNAPSHOT
+        case ast.VariableSetStmt(name="session_authorization") if kept:
+            return "changes who the session belongs to, and so who writes into the ledger", _ROLE
         case ast.VariableSetStmt(name=name) if _reads_otherwise(name, node.args):
             return "changes how the server reads the statements behind it", _AS_READ
         case ast.CopyStmt(filename=None):

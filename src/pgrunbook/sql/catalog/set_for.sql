@@ -1,5 +1,6 @@
--- Which value does a setting have in the session, and where is one set for it, the place that counts first?
-SELECT current_setting(%(setting)s, true) AS value,
+-- Which value does a setting have in a session of this role before it sets one, and where is one set for it, the place that
+-- counts first?
+SELECT (SELECT reset_val FROM pg_settings WHERE name = %(setting)s) AS value,
        r.rolname::text AS role,
        d.datname::text AS database
   FROM (VALUES (1)) AS always

@@ -1,0 +1,89 @@
+"""Whether row security hides rows from statements that change them: those stay as they are, and
+nobody is told. Reads only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from pglast import ast
+
+from pgrunbook.errors import Problem
+from pgrunbook.planning.batch_keys import SEES_ALL
+from pgrunbook.planning.checks import CheckResult
+from pgrunbook.planning.decisions import Decision
+from pgrunbook.planning.doubts import Path
+from pgrunbook.planning.paths import Paths
+from pgrunbook.postgres import catalog
+from pgrunbook.postgres.session import Session
+from pgrunbook.runbooks.scripts import Statement
+from pgrunbook.sqltext.parse_tree import nodes
+
+_CHECK = "sees every row that it is to change"
+_MEANT = "if what is hidden is to stay as it is: SET LOCAL row_security = on before the statement"
+
+# What only defines the statements that are in it.
+_DEFINING = (ast.CreateFunctionStmt, ast.RuleStmt, ast.ViewStmt)
+_CHANGING = (ast.UpdateStmt, ast.DeleteStmt, ast.MergeStmt)
+
+
+class _Change(NamedTuple):
+    """A statement that changes rows of a table, which is in one of these schemas, and as whom."""
+
+    statement: Statement
+    schemas: Path
+    table: str
+    role: str
+
+
+def check(conn: Session, decisions: Sequence[Decision], role: str) -> Iterator[CheckResult]:
+    """Yield a result for each statement from which rows are hidden; `role` is who runs blocks
+    without a role of their own. Of blocks in batches `batch_keys` tells.
+    """
+    changes = list(_changes(conn, decisions, role))
+    places = {(schema, each.table, each.role) for each in changes for schema in each.schemas}
+    if not places:
+        return
+    schemas, tables, names = map(list, zip(*sorted(places), strict=True))
+    rows = catalog.rows(conn, "hides_rows", schemas=schemas, tables=tables, names=names)
+    hides = {(row["schema"], row["table"], row["role"]): row["hides"] for row in rows}
+    for each in changes:
+        found = [hides.get((schema, each.table, each.role)) for schema in each.schemas]
+        if next((hidden for hidden in found if hidden is not None), False):
+            problem = Problem(
+                f"row security hides rows of {each.table} from {each.role}",
+                where=each.statement.place(),
+                expected="every row to be seen: one that is hidden would not be changed",
+                remedy=f"{SEES_ALL}; {_MEANT}",
+            )
+            yield CheckResult(problem.where, _CHECK, problem)
+
+
+def _changes(conn: Session, decisions: Sequence[Decision], role: str) -> Iterator[_Change]:
+    paths = Paths(conn)
+    altered: set[str] = set()  # of these the catalog does not know yet
+    for decision in decisions:
+        block = decision.block
+        if not decision.pending or block.batching:
+            continue
+        meant = False
+        for statement in [block.statements[n] for n in decision.statements]:
+            match statement.node:
+                case ast.VariableSetStmt(name="row_security"):
+                    meant = True
+                case ast.AlterTableStmt(relation=relation):
+                    altered.add(relation.relname)
+            for changed in _changed(statement.node):
+                if meant or changed.relname in altered:
+                    continue
+                schemas = (changed.schemaname,) if changed.schemaname else paths.of(block)
+                yield _Change(statement, schemas, changed.relname, block.role or role)
+
+
+def _changed(node: ast.Node) -> Iterator[ast.RangeVar]:
+    if isinstance(node, _DEFINING):
+        return
+    for each in nodes(node):
+        if isinstance(each, _CHANGING):
+            yield each.relation

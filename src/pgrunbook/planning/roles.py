@@ -1,0 +1,106 @@
+"""Checks that the roles that blocks name are there, and that this one may become those that it
+becomes. Reads only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from pglast import ast
+from pglast.enums import ObjectType, RoleSpecType
+from psycopg.sql import Identifier
+
+from pgrunbook.planning.checks import CheckResult, result
+from pgrunbook.postgres import catalog
+from pgrunbook.postgres.catalog import Connection
+from pgrunbook.runbooks.blocks import Block
+from pgrunbook.sqltext import mentions
+from pgrunbook.sqltext.parse_tree import nodes
+
+
+class _Named(NamedTuple):
+    """A role that is named in a header or a statement; `becomes`: what follows runs as it is."""
+
+    role: str
+    becomes: bool
+
+
+class _Place(NamedTuple):
+    """Where it is named first, and what is done before it and may make any role, if anything."""
+
+    where: str
+    behind: str
+
+
+def check(
+    conn: Connection, blocks: Sequence[Block], role: str, behind: str = ""
+) -> Iterator[CheckResult]:
+    """Check the roles that these blocks name, and do not make themselves. `role` is who runs them;
+    `behind`: what is done before them, and may make any.
+    """
+    places = _places(blocks, behind)
+    if not places:
+        return
+    found = catalog.rows(conn, "may_become", names=sorted({named.role for named in places}))
+    rows = {row["name"]: row for row in found}
+    for named, place in places.items():
+        row = rows[named.role]
+        name, own = Identifier(named.role).as_string(), Identifier(role).as_string()
+        check, what = "names a role that is there", "is no role of this server"
+        expected, remedy = "a role", "correct the name, or make the role in a block before"
+        if named.becomes:
+            check = "names a role that this one may become"
+            expected = f"a role that {role} is a member of"
+        if row["there"]:
+            what = "is a role that this one may not become"
+            remedy = f"GRANT {name} TO {own}"
+        passed = row["may"] if named.becomes else row["there"]
+        if place.behind and not passed:
+            why = f"{named.role} {what}: {place.behind}, which is before it, may change that"
+            yield CheckResult(place.where, check, not_run=why)
+            continue
+        about = {"expected": expected, "found": named.role, "remedy": remedy}
+        yield result(place.where, check, passed, what, **about)
+
+
+def _places(blocks: Sequence[Block], behind: str) -> dict[_Named, _Place]:
+    places: dict[_Named, _Place] = {}
+    made: set[str] = set()
+    for block in blocks:
+        if block.role and block.role not in made:
+            place = _Place(f"{block.name}, header role", behind)
+            places.setdefault(_Named(block.role, True), place)
+        for statement in block.statements:
+            for named in _roles(statement.node):
+                if named.role not in made:
+                    places.setdefault(named, _Place(statement.place(), behind))
+            made.update(_made(statement.node))
+            if mentions.runs_code(statement.node):
+                behind = behind or f"block {block.name}"
+    return places
+
+
+def _roles(node: ast.Node) -> Iterator[_Named]:
+    """Yield the roles that a statement names, and that have to be there for it."""
+    match node:
+        case ast.DropRoleStmt(missing_ok=True) | ast.DropUserMappingStmt(missing_ok=True):
+            return
+        case ast.VariableSetStmt(name="role", args=(ast.A_Const(val=ast.String(sval=role)),)):
+            if role != "none":
+                yield _Named(role, True)
+        case ast.GrantRoleStmt(granted_roles=granted):
+            for each in granted:
+                yield _Named(each.priv_name, False)
+    for each in nodes(node):
+        match each:
+            case ast.RoleSpec(roletype=RoleSpecType.ROLESPEC_CSTRING, rolename=role):
+                yield _Named(role, False)
+
+
+def _made(node: ast.Node) -> Iterator[str]:
+    match node:
+        case ast.CreateRoleStmt(role=role):
+            yield role
+        case ast.RenameStmt(renameType=ObjectType.OBJECT_ROLE, newname=role):
+            yield role

@@ -32,7 +32,9 @@ from pgrunbook.fleet.settings import Fleet
 from pgrunbook.fleet.state import Progress, State
 from pgrunbook.fleet.targets import FleetTarget
 from pgrunbook.fleet.waves import Slice
+from pgrunbook.records.archive import Archive
 from pgrunbook.records.backfill import NOT_DONE
+from pgrunbook.records.naming import seal_of
 from pgrunbook.runbooks.project import Project
 
 PASSED = {"verdict": Verdict.PASSED, "reason": ""}
@@ -556,6 +558,8 @@ def test_a_run_goes_on_with_what_it_was_begun_with(
     stage.journal.write_text("\n".join([*change(written), ""]))
     with pytest.raises(Refused, match="was not begun with what it says"):
         stage.run(signing(stage), path=stage.journal)
+    seal = Archive(stage.project.outputs).read(seal_of(record.of(stage.journal)))
+    assert "at work; it was not begun with what it says" in seal.says
 
 
 def test_what_was_signed_is_gone_on_with_from_its_own_journal_alone(stage: Stage) -> None:

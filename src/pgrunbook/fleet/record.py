@@ -107,7 +107,7 @@ def _sealed(project: Project, notebook: Path, journal: Path, state: State, *, fo
     signer = attestation.signer(key) if key else None
     says = _READ
     if found:
-        doubts = signature.problems(project, journal, state["mode"])
+        doubts = signature.problems(project, journal)
         says = "; it ".join([_FOUND, *(problem.what for problem in doubts)])
     run = {
         "id": state["id"],

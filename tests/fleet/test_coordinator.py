@@ -562,6 +562,18 @@ def test_a_run_goes_on_with_what_it_was_begun_with(
     assert "at work; it was not begun with what it says" in seal.says
 
 
+def test_a_journal_that_was_made_a_revert_reverts_nothing(stage: Stage) -> None:
+    stage.run(signing(stage), number=2)
+    lines = stage.journal.read_text().splitlines()
+    stage.journal.write_text("\n".join([*_edited(lines, mode="revert"), ""]))
+    with pytest.raises(Refused, match="is of another mode") as caught:
+        stage.run(signing(stage), path=stage.journal)
+    assert "fleet run" not in str(caught.value)
+    with pytest.raises(Refused, match="was not begun with what it says"):
+        stage.run(signing(stage), path=stage.journal, mode="revert")
+    assert names(stage, "revert") == []
+
+
 def test_what_was_signed_is_gone_on_with_from_its_own_journal_alone(stage: Stage) -> None:
     stage.run(signing(stage), number=2)
     own = stage.journal

@@ -309,6 +309,17 @@ def test_names_are_looked_up_where_the_block_has_them_looked_up(
     ]
 
 
+def test_the_schema_of_a_user_is_that_of_the_headers_role(
+    database: Database, assess: Assess
+) -> None:
+    database.load(APP)
+    header = '-- search_path: "$user"\n-- role: app'
+    assert told(assess("DROP TABLE q", header=header)) == ["drops_table table q"]
+    change = 'SET LOCAL search_path = "$user";\nDROP TABLE q'
+    assert told(assess(change, header="-- role: app")) == ["drops_table table q"]
+    assert told(assess(change)) == []
+
+
 def test_where_several_are_called_so_and_no_path_tells_one_may_be_meant(
     database: Database, assess: Assess
 ) -> None:

@@ -385,6 +385,25 @@ def test_the_code_that_a_written_table_has_run_is_told(
     assert found == ["runs_code rules and triggers of t" for _ in expected]
 
 
+@pytest.mark.parametrize(
+    "reading",
+    ["SELECT * FROM {}", "INSERT INTO t SELECT * FROM {}", "DECLARE c CURSOR FOR TABLE {}"],
+)
+def test_the_code_that_a_view_has_run_is_told(
+    database: Database, assess: Assess, reading: str
+) -> None:
+    database.load(
+        "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'; CREATE TABLE t (c int);"
+        "CREATE FUNCTION steady() RETURNS int LANGUAGE sql STABLE AS 'SELECT 1';"
+        "CREATE VIEW v AS SELECT f() AS c; CREATE VIEW w AS SELECT c FROM v; CREATE MATERIALIZED VIEW m AS TABLE v;"
+        "CREATE VIEW x AS SELECT c, steady() AS s FROM m"
+    )
+    for view in "vw":
+        assert told(assess(reading.format(view))) == [f"runs_code rules and triggers of {view}"]
+    for plain in "mxt":
+        assert told(assess(reading.format(plain))) == []
+
+
 def test_only_functions_that_may_write_are_code(database: Database, assess: Assess) -> None:
     database.load("CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE SEQUENCE s")
     assert told(assess("SELECT f(), setval('s', 1), lower('x')")) == [

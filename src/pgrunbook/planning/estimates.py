@@ -14,6 +14,7 @@ from pglast import ast
 from pgrunbook import durations
 from pgrunbook.ledger import batches
 from pgrunbook.planning import batch_keys
+from pgrunbook.planning.batch_keys import Keys
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.planning.keyset import Keyset
 from pgrunbook.postgres import catalog, search_path, trust
@@ -27,8 +28,9 @@ _RECORD_BYTES = 60
 _COLUMNS = ["table", "key", "upto", "rows", "bytes", "to_change", "leaves_dead", "wal", "takes"]
 
 
-def frame(conn: Session, decisions: Sequence[Decision]) -> pd.DataFrame:
-    """Return one row a block in batches that is to run: index `block`; columns
+def frame(conn: Session, decisions: Sequence[Decision], keys: Keys) -> pd.DataFrame:
+    """Return one row a block in batches that is to run, whose `keys` are known: index `block`;
+    columns
 
     - `table` and `key` (str), `upto` (the key's greatest value now, str),
     - `rows` (of the table, by the planner's estimate), `bytes` (with indexes), `to_change` (the
@@ -40,19 +42,15 @@ def frame(conn: Session, decisions: Sequence[Decision]) -> pd.DataFrame:
     """
     rows = []
     for decision in decisions:
-        if decision.pending and decision.block.batching:
-            row = _row(conn, decision)
-            if row:
-                rows.append(row)
+        there = keys.get(decision.block.name)
+        # else it cannot be cut into batches as things are
+        if there and not any(batch_keys.problems(decision.block, there)):
+            rows.append(_row(conn, decision, there))
     return pd.DataFrame(rows, columns=["block", *_COLUMNS]).set_index("block")
 
 
-def _row(conn: Session, decision: Decision) -> list[Any] | None:
-    """Return the row of a block; None if it cannot be cut into batches as things are."""
+def _row(conn: Session, decision: Decision, there: Mapping[str, Any]) -> list[Any]:
     block = decision.block
-    there = batch_keys.find_key(conn, block)
-    if there is None or any(batch_keys.problems(block, there)):
-        return None
     keyset = Keyset.of(there, block)
     rows = there["estimated_rows"]
     if rows < 0:  # never analyzed

@@ -31,8 +31,12 @@ def of(conn: Session) -> str:
     return sql.Identifier(conn.schema).as_string()
 
 
-def schemas(conn: psycopg.Connection[Any], path: str) -> list[str]:
-    """Return the schemas that a path leads to, without pg_catalog."""
+def schemas(conn: psycopg.Connection[Any], path: str, role: str = "") -> list[str]:
+    """Return the schemas that a path leads to, without pg_catalog. `role` is whose it is, if that
+    is not the session's.
+    """
+    if role:
+        path = path.replace('"$user"', sql.Identifier(role).as_string())
     with conn.transaction(force_rollback=True), conn.cursor(row_factory=tuple_row) as cursor:
         cursor.execute(f"{theirs(path)}; SELECT pg_catalog.current_schemas(false)::text[]".encode())
         cursor.nextset()

@@ -61,6 +61,18 @@ def test_a_server_that_does_not_say_which_one_it_is_refuses(
     assert crm.execute(f"SELECT FROM pg_stat_activity WHERE usename = '{role.name}'") == []
 
 
+@pytest.mark.parametrize(
+    "revoked", ["EXECUTE ON FUNCTION pg_total_relation_size(regclass)", "SELECT ON pg_settings"]
+)
+def test_a_catalog_that_may_not_be_read_refuses(
+    crm: Database, project: Project, role: Role, revoked: str
+) -> None:
+    crm.execute(f"REVOKE {revoked} FROM PUBLIC")
+    done = refused(project, crm, target="env:ROLE_URL", step=True)
+    assert "permission denied" in done.text
+    assert "let this role read it" in done.text
+
+
 def test_a_server_that_is_too_old_refuses(
     crm: Database, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

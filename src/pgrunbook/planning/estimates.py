@@ -16,7 +16,7 @@ from pgrunbook.ledger import batches
 from pgrunbook.planning import batch_keys
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.planning.keyset import Keyset
-from pgrunbook.postgres import catalog, search_path, trust
+from pgrunbook.postgres import catalog, search_path, session_settings, trust
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.blocks import Block
 
@@ -91,9 +91,10 @@ def _share(conn: Session, decision: Decision, keyset: Keyset, upper: batches.Key
         return None
     ahead = keyset.ahead(conn, None, upper, _SAMPLE)
     statement = batching.statement(keyset.bounds(None, ahead.to))
-    path = search_path.theirs(decision.block.search_path or search_path.of(conn))
+    path = decision.block.search_path or search_path.of(conn)
+    settings = [*session_settings.theirs(path), "SET LOCAL row_security = off"]
     with conn.transaction(force_rollback=True), conn.cursor() as cursor:
-        cursor.execute(f"{path}; SET LOCAL row_security = off".encode())
+        cursor.execute("; ".join(settings).encode())
         row = cursor.execute(f"EXPLAIN (FORMAT JSON) {statement.sql}".encode()).fetchone()
     if not row or not ahead.keys:
         return None
@@ -109,7 +110,7 @@ def _can_be_planned(conn: Session, block: Block) -> bool:
     """Whether the statement reads tables alone, no view, and none that calls a function of a role
     that is not trusted.
     """
-    path = search_path.schemas(conn, block.search_path or search_path.of(conn))
+    path = search_path.schemas(conn, block.search_path or search_path.of(conn), block.role)
     qualifiers, names = zip(*block.relations, strict=True)
     about = {"qualifiers": list(qualifiers), "names": list(names), "schemas": path}
     found = catalog.rows(conn, "named_tables", **about)

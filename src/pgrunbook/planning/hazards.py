@@ -130,14 +130,15 @@ class Paths:
 
     def __init__(self, conn: Session) -> None:
         self._conn = conn
-        self._known: dict[str, Path] = {}
+        self._known: dict[tuple[str, str], Path] = {}
 
     def of(self, block: Block) -> Path:
         """The schemas of the block's path that are there, in order."""
-        if block.search_path not in self._known:
+        key = block.search_path, block.role
+        if key not in self._known:
             path = block.search_path or search_path.of(self._conn)
-            self._known[block.search_path] = tuple(search_path.schemas(self._conn, path))
-        return self._known[block.search_path]
+            self._known[key] = tuple(search_path.schemas(self._conn, path, block.role))
+        return self._known[key]
 
 
 # The kinds that lie in pg_class, or belong to something there.

@@ -102,12 +102,13 @@ def is_detaching(conn: Session, block: Block, partition: str) -> bool:
 
 def _rows(conn: Session, block: Block) -> list[dict[str, Any]]:
     relations = sorted(block.relations)
+    path = block.search_path or search_path.of(conn)
     return catalog.rows(
         conn,
         "left",
         schemas=[schema for schema, _ in relations],
         names=[name for _, name in relations],
-        searched=search_path.schemas(conn, block.search_path or search_path.of(conn)),
+        searched=search_path.schemas(conn, path, block.role),
     )
 
 

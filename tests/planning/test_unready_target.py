@@ -64,8 +64,9 @@ def test_a_server_that_does_not_say_which_one_it_is_refuses(
 @pytest.mark.parametrize(
     "revoked", ["EXECUTE ON FUNCTION pg_total_relation_size(regclass)", "SELECT ON pg_settings"]
 )
+@pytest.mark.usefixtures("role")
 def test_a_catalog_that_may_not_be_read_refuses(
-    crm: Database, project: Project, role: Role, revoked: str
+    crm: Database, project: Project, revoked: str
 ) -> None:
     crm.execute(f"REVOKE {revoked} FROM PUBLIC")
     done = refused(project, crm, target="env:ROLE_URL", step=True)

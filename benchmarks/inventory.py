@@ -40,8 +40,10 @@ def section(server: embedded.Server, times: int, count: int = 10_000) -> str:
         found = read_changes(block)
         assert found.xid is not None
         questions: dict[str, Callable[[], object]] = {
-            "`written`": lambda: read_changes(block),
-            "`overwritten`": lambda: read_overwritten(other, found.xid or 0, found.deleted_from),
+            "`read_changes`": lambda: read_changes(block),
+            "`read_overwritten`": lambda: read_overwritten(
+                other, found.xid or 0, found.deleted_from
+            ),
             f"`read_objects`, {len(found.addresses)} addresses": lambda: read_objects(
                 block, found.addresses
             ),

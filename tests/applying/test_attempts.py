@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import nullcontext
+from datetime import UTC, datetime
 
 import psycopg
 import pytest
@@ -122,6 +123,18 @@ def test_the_frame_has_a_row_for_each_blocker_and_attempt(clock: Clock) -> None:
     shown = lock_waits.frame(attempts)
     assert list(shown.index) == [1, 2]
     assert shown.loc[1, "application"] == "report"
+
+
+def test_who_was_seen_last_is_told_though_the_attempts_behind_ended_too_soon_to_see_anybody() -> (
+    None
+):
+    now = datetime.now(UTC)
+    attempts = [
+        Attempt("010_x", number, now, 150, got_locks=False, blockers=seen)
+        for number, seen in enumerate([(), (BLOCKER,), ()], 1)
+    ]
+    assert blockers.last_seen(attempts) == (BLOCKER,)
+    assert blockers.last_seen(attempts[:1]) == blockers.last_seen([]) == ()
 
 
 def test_each_attempt_is_logged(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:

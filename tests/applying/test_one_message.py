@@ -223,28 +223,6 @@ def test_locks_are_those_on_what_existed_before(sessions: tuple[Session, Session
     assert all(lock.held_ms > 0 for lock in held)
 
 
-def test_locks_are_those_in_the_schema_of_the_role_that_a_block_runs_as(
-    sessions: tuple[Session, Session], empty: Database
-) -> None:
-    empty.load(
-        "CREATE ROLE owns_there; CREATE SCHEMA postgres; CREATE SCHEMA owns_there;"
-        "CREATE TABLE postgres.there (id int); CREATE TABLE owns_there.there (id int);"
-        "ALTER SCHEMA owns_there OWNER TO owns_there;"
-        "ALTER TABLE owns_there.there OWNER TO owns_there"
-    )
-    work, _ = sessions
-    sent = statements("ALTER TABLE there ADD COLUMN n int")
-    try:
-        message = Message(work, "public", sent, path='"$user", public', role="owns_there")
-        with work.undoing():
-            message.send(TIMEOUTS)
-            message.receive()
-            work.execute("COMMIT")
-        assert [lock.relation for lock in message.locks()] == ["owns_there.there"]
-    finally:
-        empty.load("DROP OWNED BY owns_there; DROP ROLE owns_there")
-
-
 def test_a_lock_that_is_seen_at_the_end_counts_from_the_beginning(
     sessions: tuple[Session, Session],
 ) -> None:

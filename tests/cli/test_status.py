@@ -169,6 +169,7 @@ def test_what_cannot_be_asked_is_refused(
     done = project.command("status", *arguments)
     assert done.code == 2
     assert problems(done) == [problem]
+    assert ("--schema NAME for any other command" in done.text) == ("--schema" in arguments)
     assert_presentable(done, project)
 
 

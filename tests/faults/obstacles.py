@@ -36,7 +36,9 @@ def held_up(
         # On the servers of these tests it is `local`; a block's commit is as `begun` has noted.
         of_block = session.command.sql.endswith("COMMIT")
         session.ask(
-            "SET LOCAL pgrunbook.block_commit = 'on'" if of_block else "SET synchronous_commit = on"
+            "SET LOCAL pgrunbook.synchronous_commit = 'on'"
+            if of_block
+            else "SET synchronous_commit = on"
         )
         hold = _standby(database, session.backend_pid)
     else:

@@ -18,6 +18,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+from records.test_archive import pair
 from support import tasks as given
 
 from pgrunbook.errors import Failed, Refused, Verdict
@@ -31,6 +32,7 @@ from pgrunbook.fleet.settings import Fleet
 from pgrunbook.fleet.state import Progress, State
 from pgrunbook.fleet.targets import FleetTarget
 from pgrunbook.fleet.waves import Slice
+from pgrunbook.records.backfill import NOT_DONE
 from pgrunbook.runbooks.project import Project
 
 PASSED = {"verdict": Verdict.PASSED, "reason": ""}
@@ -152,6 +154,12 @@ def test_each_target_is_run_once_and_wave_by_wave(stage: Stage) -> None:
     assert [wave.state for wave in state.waves] == ["done"] * 3
 
 
+def test_a_wave_without_targets_is_done(stage: Stage) -> None:
+    state = stage.run('waves = ["t0", "1%", "100%"]', number=2)
+    assert [wave.state for wave in state.waves] == ["done"] * 3
+    assert "wave 2 of 3: done; no targets" in stage.told
+
+
 def test_the_budget_of_a_wave_stops_it_within_the_tasks_at_work(stage: Stage) -> None:
     stage.returns = {"t2": [returned(Verdict.FAILED, "no")], "t3": [returned(Verdict.FAILED)]}
     state = stage.run('failure_budget = ["1"]\nworkers = 2')
@@ -194,6 +202,43 @@ def test_it_is_not_tried_for_ever(stage: Stage, verdict: Verdict, word: str) -> 
     assert names(stage).count("t4") == coordinator.ATTEMPTS
 
 
+def ended_early(*_: object) -> Told:
+    reason = f"{NOT_DONE} 010_fill: is not done after 8 h, as its header says; 12 batches"
+    return Told(known=True, verdict=(Verdict.INTERRUPTED, reason))
+
+
+def test_a_backfill_that_was_to_end_is_no_failure_and_not_tried_again(stage: Stage) -> None:
+    settings = 'waves = ["30%", "100%"]\nsoak = "10ms"'
+    stage.ledger = {"t1": [ended_early()]}
+    stage.returns = {"t1": [returned(Verdict.INTERRUPTED, "is not done after 8 h")]}
+    state = stage.run(settings)
+    assert (state.verdict, state.verdict.exit_code) == (Verdict.INTERRUPTED, 3)
+    assert state.reason == "wave 1 is not done; 10 targets: 2 passed, 1 not done, 7 waiting"
+    assert state.targets["t1"].reason == "is not done after 8 h"
+    assert sorted(names(stage)) == ["t0", "t1", "t2"]
+    assert [wave.state for wave in state.waves] == ["stopped", "waiting"]
+    told = report.text(report.of(state))
+    assert "not done: t1" in told
+    assert told.endswith("pgrunbook fleet resume 001_x --fleet f")
+    record.seal(stage.project, stage.journal, state)
+    assert stage.run(settings, path=stage.journal).reason == "10 targets: 10 passed"
+    assert names(stage).count("t1") == 2
+
+
+def test_who_looks_on_is_told_of_a_failure_before_what_is_not_done(stage: Stage) -> None:
+    stage.ledger = {"t1": [ended_early()]}
+    stage.returns = {"t2": [returned(Verdict.FAILED)]}
+    state = stage.run('failure_budget = ["1"]')
+    assert state.verdict is Verdict.FAILED
+    assert state.counts() == {"passed": 8, "failed": 1, "not done": 1}
+
+
+def test_a_backfill_of_a_dead_coordinator_that_was_to_end_is_no_failure(stage: Stage) -> None:
+    stage.ledger = {"t0": [ended_early()]}
+    stage.returns = {"t0": [RuntimeError("its worker is gone")]}
+    assert stage.run(number=1).counts() == {"not done": 1}
+
+
 def test_the_ledger_is_believed_and_not_the_task(stage: Stage) -> None:
     stage.returns = {
         "t1": [RuntimeError("its worker is gone")],
@@ -228,6 +273,14 @@ def test_the_ledger_is_believed_and_not_the_task(stage: Stage) -> None:
 )
 def test_the_judgement(told: Told, said: Any, expected: Verdict) -> None:
     assert judge(told, said, "apply").verdict is expected
+
+
+def test_where_task_and_ledger_agree_the_task_says_what_was_wrong() -> None:
+    told = Told(known=True, verdict=(Verdict.INTERRUPTED, "The run was interrupted."))
+    said = returned(Verdict.INTERRUPTED, "the cell ran into its timeout")
+    assert judge(told, said, "apply") == (Verdict.INTERRUPTED, said["reason"], False)
+    said = returned(Verdict.PASSED, "all of it")
+    assert judge(told, said, "apply").reason == "The run was interrupted."
 
 
 def test_no_more_at_once_than_there_are_places_on_a_server(stage: Stage) -> None:
@@ -355,6 +408,15 @@ def test_a_run_is_of_one_version_of_its_files(stage: Stage, settings: str, name:
     assert stage.run(settings, path=stage.journal).verdict is Verdict.PASSED
 
 
+def test_what_begins_a_revert_anew_reverts(stage: Stage) -> None:
+    stage.mode = "revert"
+    stage.run(number=1, code="of other files")
+    with pytest.raises(Refused, match="files were changed since") as caught:
+        stage.run(path=stage.journal)
+    remedy = caught.value.problems[0].remedy
+    assert remedy.endswith("pgrunbook fleet run 001_x --fleet f --mode revert")
+
+
 def test_a_soak_that_was_broken_off_is_begun_again(stage: Stage) -> None:
     def stop_soon(name: str) -> None:
         if name == "t1":
@@ -463,6 +525,49 @@ def test_the_word_of_a_dead_coordinator_is_not_handed_on(stage: Stage) -> None:
     assert names(stage) == []
 
 
+def signing(stage: Stage) -> str:
+    """The settings of an archive with a key."""
+    if not (stage.project.root / "private.pem").exists():
+        pair(stage.project.root)
+    return '[archive]\nkey = "private.pem"'
+
+
+def _edited(lines: list[str], **values: Any) -> list[str]:
+    return [json.dumps({**json.loads(lines[0]), **values}), *lines[1:]]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda lines: _edited(lines, parameters={"operator": "ada", "lock_timeout": "1h"}),
+        lambda lines: _edited(lines, approved={"set": "5c1b", "list": "1", "approver": "eve"}),
+        lambda lines: [*lines, *_edited(lines, parameters={"operator": "eve"})[:1]],
+        lambda lines: [line for line in lines if '"signed"' not in line],
+        lambda lines: [line.replace('"sig": "', '"sig": "0') for line in lines],
+        lambda lines: [line.replace('"sig": "', '"sig": "x') for line in lines],
+        lambda lines: [line.replace('"sig"', '"gis"') for line in lines],
+    ],
+)
+def test_a_run_goes_on_with_what_it_was_begun_with(
+    stage: Stage, change: Callable[[list[str]], list[str]]
+) -> None:
+    stage.run(signing(stage), number=2)  # and nobody seals it
+    written = stage.journal.read_text().splitlines()
+    stage.journal.write_text("\n".join([*change(written), ""]))
+    with pytest.raises(Refused, match="was not begun with what it says"):
+        stage.run(signing(stage), path=stage.journal)
+
+
+def test_what_was_signed_is_gone_on_with_from_its_own_journal_alone(stage: Stage) -> None:
+    stage.run(signing(stage), number=2)
+    own = stage.journal
+    other = own.with_name(own.name.replace("Z-", "Z-0"))
+    other.write_text(own.read_text())
+    with pytest.raises(Refused, match="was not begun with what it says"):
+        stage.run(signing(stage), path=other)
+    assert stage.run(signing(stage), path=own).verdict is Verdict.PASSED
+
+
 @pytest.mark.parametrize("told", [Told(), Told(known=True), Told(last="passed")])
 def test_a_revert_is_known_by_its_own_verdict_alone(stage: Stage, told: Told) -> None:
     stage.mode = "revert"
@@ -556,7 +661,7 @@ def test_a_line_that_was_broken_off_is_left_out(tmp_path: Path) -> None:
     written = Journal.create(path, {"event": "stop", "by": "ada"})
     os.write(written._file, b'{"event": "stop", "by": "gr')
     written.close()
-    again = Journal.reopen(path)
+    again = Journal(path)
     again.write({"event": "stop", "by": "eve"})
     assert again.news() == {}
     assert {line: event["by"] for line, event in journal.read(path).items()} == {1: "ada", 3: "eve"}
@@ -583,7 +688,7 @@ def test_a_journal_has_one_writer(tmp_path: Path) -> None:
     written = Journal.create(path)
     assert journal.at_work(path)
     with pytest.raises(Refused, match="at work already"):
-        Journal.reopen(path)
+        Journal(path)
     written.close()
     assert not journal.at_work(path)
 

@@ -266,3 +266,36 @@ def test_a_cell_that_hangs_gives_its_worker_back(tenants: Tenants) -> None:
     assert done.code == 1, done.text
     assert "1 target: interrupted: " in done.text, done.text
     assert "1 target: blocks: 1 apply" in done.text, done.text
+
+
+def test_a_backfill_ends_when_its_time_is_over_and_goes_on_in_the_next_run(
+    tenants: Tenants,
+) -> None:
+    tenants.only("red_000")
+    database = tenants.databases["red_000"]
+    database.load(
+        "CREATE TABLE red_000.t (id int PRIMARY KEY, n int NOT NULL DEFAULT 0);"
+        "INSERT INTO red_000.t SELECT generate_series(1, 500)"
+    )
+    sql = tenants.project.root / "sql" / RUNBOOK
+    (sql / "revert/010_notes.sql").unlink()
+    (sql / "verify/010_notes.sql").write_text("-- title: It is there\n\nSELECT n FROM t LIMIT 1;\n")
+    block = sql / "deploy/010_notes.sql"
+    block.write_text(
+        "-- title: Fill it\n-- why: A test.\n-- batch: t by id; 5 rows\n-- until: 300 ms\n\n"
+        "UPDATE t SET n = n + 1 FROM (SELECT pg_sleep(0.05)) AS slowly\n"
+        " WHERE id > :from AND id <= :to;\n"
+    )
+    changed = "SELECT count(*) FROM red_000.t WHERE n = 1"
+    done = tenants.fleet("run", "001")
+    assert done.code == 3, done.text
+    assert "not done: red_000" in done.text
+    assert "is not done after 300 ms, as its header says; " in done.text
+    assert tenants.verdicts("red_000") == ["interrupted"]
+    assert 0 < database.execute(changed)[0][0] < 500
+    block.write_text(block.read_text().replace("300 ms", "5 min").replace("5 rows", "100 rows"))
+    assert "put them back" in tenants.fleet("resume").text
+    done = tenants.fleet("run", "001")
+    assert done.code == 0, done.text
+    assert database.execute(changed) == [(500,)]
+    verified(tenants)

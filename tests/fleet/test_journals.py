@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from fleet.test_coordinator import PASSED, Stage, returned
+from fleet.test_coordinator import PASSED, Stage, returned, signing
 
 from pgrunbook.cli.main import main
 from pgrunbook.errors import Failed, Verdict
-from pgrunbook.fleet import coordinator, record, report, runs
+from pgrunbook.fleet import coordinator, record, report, runs, signature
 from pgrunbook.fleet.events import Kind
 from pgrunbook.fleet.state import NoJournal, State
 from pgrunbook.records.archive import Archive
@@ -37,7 +37,7 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     (tmp_path / "pgrunbook.toml").write_text("")
     made = Stage(Project.find(tmp_path))
     made.returns = {"t1": [returned(Verdict.REFUSED, "drifted")], "t2 verify": [PASSED]}
-    made.run('waves = ["1", "100%"]\nsoak = "1ms"', number=3)
+    made.run(f'waves = ["1", "100%"]\nsoak = "1ms"\n{signing(made)}', number=3)
     lines = len(made.journal.read_text().splitlines())
     last: tuple[dict[str, Any], ...] = (
         {"event": Kind.STOP, "by": "ada"},
@@ -69,11 +69,13 @@ def test_whatever_a_line_says_it_is_shown_or_named(stage: Stage) -> None:
     path = stage.journal
     text = path.read_text()
     assert {json.loads(line)["event"] for line in text.splitlines()} == {*Kind}
+    project = Project.find(stage.project.root)
     named = 0
     for changed in _changed(text):
         path.write_text(changed)
         try:
             report.text(report.collect(path))
+            [*signature.problems(project, path, "apply")]
         except NoJournal as exc:
             (problem,) = exc.problems
             assert problem.where == f"f/001_x/{path.name}"

@@ -332,6 +332,17 @@ def test_a_block_whose_locks_its_text_does_not_tell_waits_no_longer(
         ("SET LOCAL search_path TO DEFAULT; ALTER TABLE a ADD x int", []),
         ("RESET ALL; ALTER TABLE a ADD x int", []),
         ("SET LOCAL work_mem = 99; ALTER TABLE a ADD x int", ['"app"."a"']),
+        ("SELECT f(); ALTER TABLE a ADD x int", []),
+        ("DO $$ BEGIN PERFORM f(); END $$; ALTER TABLE a ADD x int", []),
+        ("ALTER TABLE a ADD x int; SELECT f()", ['"app"."a"']),
+        ("SELECT id FROM public.a; ALTER TABLE a ADD x int", ['"app"."a"']),
+        ("CREATE TABLE b AS SELECT 1; ALTER TABLE b ADD x int", []),
+        ("CREATE TEMP TABLE b ON COMMIT DROP AS SELECT 1; ALTER TABLE b ADD x int", []),
+        ("SELECT 1 AS id INTO TEMP b; ALTER TABLE b ADD x int", []),
+        ("CREATE TABLE pg_temp.b (id int); ALTER TABLE b ADD x int", []),
+        ("CREATE TEMP VIEW b AS SELECT 1; ALTER TABLE b RENAME TO z", []),
+        ("ALTER TABLE app.a RENAME TO b; ALTER TABLE b ADD x int", ['"app"."a"']),
+        ("ALTER TABLE a ADD b int; ALTER TABLE b ADD x int", ['"app"."a"', '"public"."b"']),
     ],
 )
 def test_only_a_table_that_the_block_means_is_locked(

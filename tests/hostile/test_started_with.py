@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -62,6 +63,32 @@ def test_a_notebook_that_says_otherwise_is_refused_before_anything_is_reached(
     linted = project.command("lint")
     assert linted.code == 1, linted.text
     assert ("executed copy" in linted.text) or ("sets the parameter" in linted.text)
+
+
+# Where the environment is changed that a target's name is looked up in.
+ELSEWHERE = "import os; os.environ['CRM_URL'] = os.environ['OTHER_URL']"
+
+
+@pytest.mark.parametrize("startup", [False, pytest.param(True, marks=pytest.mark.long)])
+def test_a_name_that_leads_elsewhere_is_refused_before_anything_is_reached(
+    crm: Database, empty: Database, project: Project, tmp_path: Path, *, startup: bool
+) -> None:
+    if startup:  # of IPython, which a kernel alone runs
+        file = tmp_path / "profile_default" / "startup" / "00.py"
+        file.parent.mkdir(parents=True)
+        file.write_text(ELSEWHERE)
+        project.env["IPYTHONDIR"] = str(tmp_path)
+    else:
+        path = project.root / "runbooks" / "001_import_connector.ipynb"
+        notebook = json.loads(path.read_text())
+        cell(ELSEWHERE)(notebook)
+        path.write_text(json.dumps(notebook))
+    project.env.update(CRM_URL=crm.url, OTHER_URL=empty.url)
+    done = project.command("run", "001", "--target", "env:CRM_URL", kernel=startup)
+    assert done.code == 2, done.text
+    assert "is not reached as where the run was started" in done.text
+    for database in (crm, empty):
+        assert database.execute("SELECT to_regnamespace('pgrunbook')") == [(None,)]
 
 
 def test_papermill_itself_is_told_too(crm: Database, project: Project) -> None:

@@ -19,6 +19,7 @@ import pytest
 from support.databases import Database
 from support.projects import RUNBOOK, Outcome, Project
 
+from pgrunbook import Refused
 from pgrunbook.cli import main
 from pgrunbook.runbooks import kernel_spec
 
@@ -323,6 +324,14 @@ def test_a_kernel_that_is_not_there(project: Project, spec: dict[str, str], what
     assert "such as python3" in done.text
     linted = project.command("lint")
     assert f"runbooks/{RUNBOOK}.ipynb:1: {what} [cells]\n" in linted.text
+
+
+def test_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container, under an id that the machine has no name for."""
+    monkeypatch.delenv("JUPYTER_DATA_DIR", raising=False)
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)
+    with pytest.raises(Refused, match="HOME: there is no home directory"):
+        kernel_spec.require("python3", "a notebook")
 
 
 @pytest.mark.long

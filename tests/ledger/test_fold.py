@@ -55,7 +55,7 @@ ALTER TABLE u VALIDATE CONSTRAINT u_t_fkey; ALTER TABLE t RENAME COLUMN a TO c; 
 ALTER TABLE t RENAME TO renamed; CREATE VIEW v AS SELECT id, c FROM renamed;
 --
 CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 2'; DROP TABLE u;
-CREATE DOMAIN age AS int;
+CREATE DOMAIN age AS int; CREATE TABLE feed (id int); CREATE PUBLICATION p FOR TABLE feed;
 """
 
 
@@ -188,6 +188,8 @@ EDITS = {
     "DROP VIEW v": "view public.v",
     "CREATE RULE r AS ON INSERT TO v DO INSTEAD NOTHING": "rule r on public.v",
     "ALTER DOMAIN age ADD CONSTRAINT k CHECK (value < 9)": "domain constraint k on public.age",
+    "ALTER PUBLICATION p ADD TABLES IN SCHEMA public": "publication namespace public in publication p",
+    "ALTER PUBLICATION p DROP TABLE feed": "publication relation public.feed in publication p",
     "CREATE TABLE u (t int)": "table public.u",
 }
 

@@ -279,6 +279,101 @@ def test_names_are_looked_up_as_the_block_does(database: Database, assess: Asses
     ]
 
 
+APP = "CREATE SCHEMA app; CREATE TABLE app.q (id int, v text); CREATE TABLE public.u (c int)"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "SET LOCAL search_path = app",
+        "SELECT set_config('search_path', 'app', true)",
+        "SELECT set_config('search_path', concat('a', 'pp'), true)",
+        "DO $$ BEGIN SET LOCAL search_path = app; END $$",
+    ],
+)
+@pytest.mark.parametrize(
+    ("change", "hazard"),
+    [
+        ("DROP TABLE q", "drops_table table q"),
+        ("DELETE FROM q", "deletes_rows table q (every row)"),
+        ("ALTER TABLE q DROP COLUMN v", "drops_column column q.v"),
+    ],
+)
+def test_names_are_looked_up_where_the_block_has_them_looked_up(
+    database: Database, assess: Assess, path: str, change: str, hazard: str
+) -> None:
+    database.load(APP)
+    assert told(assess(change)) == []
+    assert [risk for risk in told(assess(f"{path};\n{change}")) if "runs_code" not in risk] == [
+        hazard
+    ]
+
+
+def test_where_several_are_called_so_and_no_path_tells_one_may_be_meant(
+    database: Database, assess: Assess
+) -> None:
+    database.load(APP)
+    change = "DO $$ BEGIN END $$;\nDELETE FROM {0};\nALTER TABLE {0} DROP COLUMN v"
+    database.load(
+        "CREATE SCHEMA other; CREATE TABLE other.q (id int); CREATE TABLE public.q (id int)"
+    )
+    assert told(assess(change.format("q")))[1:] == [
+        "may: deletes_rows table q (every row)",
+        "may: drops_column column q.v",
+    ]
+    assert told(assess(change.format("app.q")))[1:] == [
+        "deletes_rows table app.q (every row)",
+        "drops_column column app.q.v",
+    ]
+    assert told(assess(change.format("absent")))[1:] == []
+
+
+def test_what_an_earlier_block_has_renamed_is_known_by_its_name_of_now(
+    database: Database, assess: Assess
+) -> None:
+    database.load("CREATE TABLE big (id int, v int); INSERT INTO big VALUES (1, 2)")
+    renames = (
+        "ALTER TABLE big RENAME TO old;\nALTER TABLE old RENAME v TO w;\nCREATE TABLE big (id int)"
+    )
+    later = ("ALTER TABLE old DROP COLUMN w", "DELETE FROM big", "DROP TABLE old")
+    found = assess(renames, *later)
+    assert told(found)[2:] == ["drops_column column big.v (as w)", "drops_table table big (as old)"]
+    assert found[-1].size is not None
+
+
+def test_a_block_may_see_its_own_schema_behind_one_that_has_renamed(
+    database: Database, assess: Assess
+) -> None:
+    database.load(
+        "CREATE SCHEMA app; CREATE TABLE app.q (id int); CREATE TABLE public.old (id int)"
+    )
+    found = assess("SET LOCAL search_path = app;\nALTER TABLE q RENAME TO old", "DROP TABLE old")
+    assert told(found)[1:] == ["drops_table table q (as old)", "drops_table table old"]
+
+
+@pytest.mark.parametrize(
+    ("there", "change", "expected"),
+    [
+        ("", "INSERT INTO t VALUES (1)", []),
+        ("CREATE RULE r AS ON INSERT TO t DO INSTEAD DELETE FROM u", "INSERT INTO t VALUES (1)", ["insert"]),
+        ("CREATE RULE r AS ON INSERT TO t DO INSTEAD DELETE FROM u", "UPDATE t SET c = 1", []),
+        ("CREATE TRIGGER g BEFORE UPDATE ON t EXECUTE FUNCTION f()", "UPDATE t SET c = 1", ["update"]),
+        ("CREATE TRIGGER g BEFORE INSERT ON t EXECUTE FUNCTION f()", "COPY t FROM '/x'", ["insert"]),
+        ("CREATE TRIGGER g AFTER TRUNCATE ON t EXECUTE FUNCTION f()", "TRUNCATE t", ["truncate"]),
+        ("CREATE TRIGGER g BEFORE INSERT ON t EXECUTE FUNCTION f(); ALTER TABLE t DISABLE TRIGGER g", "INSERT INTO t VALUES (1)", []),
+    ],
+)  # fmt: skip
+def test_the_code_that_a_written_table_has_run_is_told(
+    database: Database, assess: Assess, there: str, change: str, expected: list[str]
+) -> None:
+    database.load(
+        "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END';"
+        f"CREATE TABLE t (c int); CREATE TABLE u (c int); {there}"
+    )
+    found = [risk for risk in told(assess(change)) if risk.startswith("runs_code")]
+    assert found == ["runs_code rules and triggers of t" for _ in expected]
+
+
 def test_only_functions_that_may_write_are_code(database: Database, assess: Assess) -> None:
     database.load("CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE SEQUENCE s")
     assert told(assess("SELECT f(), setval('s', 1), lower('x')")) == [
@@ -364,13 +459,15 @@ LOCKING = (
     "CREATE OR REPLACE VIEW v AS SELECT 2 AS c", "ALTER VIEW v SET (security_barrier)", "ALTER VIEW v RENAME TO z",
     "COMMENT ON TABLE t IS 'x'", "GRANT SELECT ON t TO PUBLIC", "TRUNCATE t", "DROP TABLE e", "DROP MATERIALIZED VIEW m",
     "ALTER MATERIALIZED VIEW m RENAME TO z", "ALTER TABLE t ALTER c SET STORAGE PLAIN", "INSERT INTO t SELECT * FROM k",
+    "ALTER SEQUENCE q INCREMENT 5", "ALTER SEQUENCE q OWNED BY t.c", "DROP SEQUENCE q", "ALTER SEQUENCE q RENAME TO z",
 )  # fmt: skip
 LOCKED = """
 CREATE SCHEMA s; CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END';
 CREATE TABLE k (c int PRIMARY KEY); CREATE TABLE t (c int NOT NULL CONSTRAINT valid CHECK (c > 0) CONSTRAINT refers REFERENCES k);
 CREATE UNIQUE INDEX i ON t (c); CREATE TRIGGER g BEFORE INSERT ON t EXECUTE FUNCTION f(); CREATE POLICY p ON t;
 CREATE TABLE d (c int) PARTITION BY LIST (c); CREATE TABLE a PARTITION OF d FOR VALUES IN (9); CREATE TABLE e (c int);
-CREATE VIEW v AS SELECT 1 AS c; CREATE MATERIALIZED VIEW m AS SELECT 1 AS c
+CREATE VIEW v AS SELECT 1 AS c; CREATE MATERIALIZED VIEW m AS SELECT 1 AS c;
+CREATE SEQUENCE q
 """
 HELD = """
 SELECT relation::oid, CASE WHEN bool_or(mode = 'AccessExclusiveLock') THEN 'locks_out_reads' ELSE 'locks_out_writes' END
@@ -386,7 +483,7 @@ def test_what_a_statement_locks_others_out_of_is_what_it_locks(database: Databas
     with database.connect() as conn:
         there = dict(
             conn.execute(
-                "SELECT oid, relname FROM pg_class WHERE oid >= 16384 AND relkind IN ('r', 'p', 'v', 'm')"
+                "SELECT oid, relname FROM pg_class WHERE oid >= 16384 AND relkind IN ('r', 'p', 'v', 'm', 'S')"
             )
         )
         for sql in LOCKING:
@@ -411,6 +508,15 @@ def test_a_lock_that_is_held_while_nothing_takes_long_is_none(
     assert told(assess(f"{lock};\nUPDATE b SET c = 1"))[1:] == [
         "locks_out_reads table a (locked since line 3)"
     ]
+
+
+def test_what_a_role_owns_is_locked_if_it_owns_a_table(database: Database, assess: Assess) -> None:
+    database.load("CREATE TABLE a (c int); CREATE TABLE b (c int)")
+    role = databases.login_role(database).name
+    change = f"REASSIGN OWNED BY {role} TO CURRENT_USER;\nUPDATE b SET c = 1"
+    assert "locks_out_reads" not in [risk.name for risk in assess(change)]
+    database.load(f"ALTER TABLE a OWNER TO {role}")
+    assert "locks_out_reads" in [risk.name for risk in assess(change)]
 
 
 def test_who_uses_a_domain_is_told(database: Database, assess: Assess) -> None:

@@ -146,6 +146,12 @@ ALIKE = {
         "CREATE TABLE t (r int4range, EXCLUDE USING gist (r WITH &&))",
         "CREATE TABLE t (r int4range, CONSTRAINT t_r_excl EXCLUDE USING gist (r WITH &&))",
     ),
+    "an operator and a conversion": (
+        "CREATE OPERATOR @@ (FUNCTION = int4pl, LEFTARG = int, RIGHTARG = int);"
+        "CREATE CONVERSION c FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8",
+        "CREATE OPERATOR @@ (PROCEDURE = int4pl, LEFTARG = integer, RIGHTARG = integer);"
+        "CREATE CONVERSION c FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8",
+    ),
     "a key by its index": (
         "CREATE TABLE t (a int NOT NULL); CREATE UNIQUE INDEX k ON t (a); ALTER TABLE t ADD CONSTRAINT k PRIMARY KEY USING INDEX k",
         "CREATE TABLE t (a int, CONSTRAINT k PRIMARY KEY (a))",
@@ -443,15 +449,21 @@ def test_all_that_differs_is_named_at_once(asking: Asking) -> None:
 
 
 def test_what_is_there_besides_on_what_a_block_makes_refuses(asking: Asking) -> None:
-    made = "CREATE DOMAIN age AS int CHECK (value > 0); CREATE VIEW v AS SELECT 1 AS a"
+    made = (
+        "CREATE DOMAIN age AS int CHECK (value > 0); CREATE VIEW v AS SELECT 1 AS a;"
+        "CREATE PUBLICATION p FOR TABLE base"
+    )
     asking.database.load(
         f"{made}; ALTER DOMAIN age ADD CONSTRAINT young CHECK (value < 100);"
-        "CREATE RULE r AS ON INSERT TO v DO INSTEAD NOTHING"
+        "CREATE RULE r AS ON INSERT TO v DO INSTEAD NOTHING;"
+        "ALTER PUBLICATION p ADD TABLE other, TABLES IN SCHEMA public"
     )
     (judged,) = asking.of(made)
     assert [problem.what for problem in judged.problems] == [
         "domain constraint young on public.age is on a type that the block makes",
         "rule r on public.v is on a view that the block makes",
+        "publication namespace public in publication p is on a publication that the block makes",
+        "publication relation public.other in publication p is on a publication that the block makes",
     ]
 
 
@@ -560,6 +572,40 @@ def test_what_is_dropped_to_be_made_anew_was_there_before(asking: Asking, case: 
     assert asking.actions(anew) == ["apply"]
     asking.database.load(anew)
     assert asking.actions(anew) == ["adopt"]
+
+
+def test_an_overload_that_comes_later_makes_no_call_before_it_ambiguous(asking: Asking) -> None:
+    history = (
+        "CREATE OR REPLACE FUNCTION f(a text, b date) RETURNS int LANGUAGE sql AS 'SELECT 1';"
+        "SELECT f('x', '2026-01-01'); CREATE TABLE t (a int)",
+        "CREATE OR REPLACE FUNCTION f(text, date, c int DEFAULT 1) RETURNS int LANGUAGE sql"
+        " AS 'SELECT 2'",
+    )
+    asking.database.load("; ".join(history))
+    assert asking.actions(*history, adopt="none") == ["adopt", "adopt"]
+    asking.database.load("DROP FUNCTION f(text, date, int)")
+    assert asking.actions(*history, adopt="none") == ["adopt", "apply"]
+
+
+# What takes a superuser, and so cannot be made on the twin.
+NAMED_ALONE = (
+    "CREATE OPERATOR CLASS c FOR TYPE int USING btree AS OPERATOR 1 <, FUNCTION 1 btint4cmp(int, int)",
+    "CREATE OPERATOR FAMILY f USING btree",
+    "CREATE ACCESS METHOD m TYPE INDEX HANDLER bthandler",
+    "CREATE LANGUAGE l HANDLER plpgsql_call_handler",
+    "CREATE TEXT SEARCH PARSER p (start = prsd_start, gettoken = prsd_nexttoken, end = prsd_end, lextypes = prsd_lextype)",
+    "CREATE TEXT SEARCH TEMPLATE t (lexize = dsimple_lexize)",
+)
+
+
+@pytest.mark.parametrize("made", NAMED_ALONE)
+def test_what_the_twin_cannot_make_is_refused_where_it_is_there(asking: Asking, made: str) -> None:
+    asking.database.load(made)
+    (judged,) = asking.of(made)
+    (problem,) = judged.problems
+    assert (judged.action, problem.what) == (Action.REFUSE, "fails on the twin")
+    assert problem.found.startswith(("must be superuser", "permission denied"))
+    assert asking.actions(made, adopt="001_block") == ["adopt"]
 
 
 def test_what_blocks_of_the_ledger_have_made_stays_on_the_twin(asking: Asking) -> None:

@@ -162,6 +162,15 @@ def test_a_record_that_was_removed_is_found(copy: Archive, number: int) -> None:
     assert wrong(copy).keys() == {HEAD if number == RUNS else f"run{number}{SEAL}"}
 
 
+def test_a_copy_that_jupyterlab_keeps_is_called_what_it_is(copy: Archive) -> None:
+    path = copy.root / "staging" / "001_example" / ".ipynb_checkpoints" / "run1-checkpoint.ipynb"
+    path.parent.mkdir()
+    path.write_text("{}")
+    (problem,) = verify(copy).problems
+    assert problem.what.startswith("JupyterLab's own copy")
+    assert problem.remedy == f"rm {path}"
+
+
 @pytest.mark.parametrize(
     "name", ["staging/001_example/run5.ipynb", "staging/run1.html", "new", "staging/.hidden"]
 )

@@ -35,6 +35,7 @@ def record(
     sha256: str = "a" * 64,
     made: str = "table column people.nickname",
     updated: int = 3,
+    deleted: int = 0,
 ) -> Record:
     decided = {
         "block": "010_people",
@@ -58,7 +59,11 @@ def record(
         {BLOCK_MIME: done},
         frame("locks", {"relation": "people", "lock": lock, "held_ms": ms}, block="010_people"),
         frame("effect", {"object": made, "change": "made", "what": "text"}, block="010_people"),
-        frame("rows", {"table": "people", "inserted": 0, "updated": updated}, block="010_people"),
+        frame(
+            "rows",
+            {"table": "people", "updated": updated, "deleted": deleted},
+            block="010_people",
+        ),
         frame(
             "difference",
             {"change": "added", "kind": "column", "table": "people", "name": "nickname"},
@@ -92,6 +97,8 @@ def test_how_many_rows_were_written_is_told_and_does_not_count() -> None:
         ({"lock": "SHARE ROW EXCLUSIVE"}, "010_people: locks"),
         ({"sha256": "b" * 64}, "files run"),
         ({"made": "function public.more()"}, "010_people: effect"),
+        ({"updated": 0}, "010_people: rows"),
+        ({"updated": 0, "deleted": 3}, "010_people: rows"),
     ],
 )
 def test_what_counts(changed: dict[str, Any], what: str) -> None:

@@ -120,6 +120,30 @@ def test_heads_that_ledgers_have_noted_hold(archives: tuple[Archive, Archive, Ar
     assert verify(own, heads={"crm": [noted]}).problems == ()
 
 
+def test_a_chain_of_which_nothing_is_here_is_told(
+    archives: tuple[Archive, Archive, Archive],
+) -> None:
+    """It may be another machine's; but it may have been merged, and removed as a whole."""
+    own, one, _ = archives
+    heads = [verify(archive).head for archive in (own, one)]
+    noted = [head for head in heads if head]
+    assert len(noted) == 2
+    found = verify(own, heads={"crm": noted})
+    assert found.problems == ()
+    assert [noted[1].name in note for note in found.notes] == [True]
+    merge(own, one.root)
+    assert verify(own, heads={"crm": noted}).notes == ()
+
+
+def test_a_file_is_no_archive_to_merge_into(
+    archives: tuple[Archive, Archive, Archive], tmp_path: Path
+) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(Refused, match="there is no archive"):
+        merge(Archive(file), archives[1].root)
+
+
 @pytest.mark.parametrize("broken", ["outputs", "one"])
 def test_what_does_not_verify_is_refused(
     archives: tuple[Archive, Archive, Archive], broken: str

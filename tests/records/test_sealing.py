@@ -11,13 +11,16 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from support.databases import Database
 from support.projects import ROOT, RUNBOOK, Project, kernel_of, wait_for
 
+from pgrunbook.records import sealing
 from pgrunbook.records.archive import HEAD, Archive
 from pgrunbook.records.naming import SEAL
+from pgrunbook.runbooks.project import Project as Settings
 
 pytestmark = pytest.mark.parametrize("server", [18], indirect=True)
 
@@ -114,6 +117,24 @@ def test_the_end_that_was_cut_off_shows_in_the_ledger(crm: Database, project: Pr
     done = project.command("archive", "verify", "--target", "env:CRM_URL")
     assert done.code == 1
     assert f"{gone.name}: removed or changed: the ledger of env:CRM_URL names it" in done.text
+
+
+@pytest.mark.long
+def test_a_clock_that_was_set_meanwhile_is_told_and_costs_no_record(
+    crm: Database, project: Project
+) -> None:
+    """Of who seals a run at its end; by hand it is a contradiction."""
+    done = project.papermill(crm)
+    assert done.notebook, done.text
+    noted = json.loads(done.notebook.read_text())
+    noted["metadata"]["papermill"]["start_time"] = "2020-01-31T12:00:00+00:00"
+    done.notebook.write_text(json.dumps(noted))
+    by_hand = project.command("archive", "seal", done.notebook)
+    assert (by_hand.code, "times: the ledger tells otherwise" in by_hand.text) == (2, True)
+    with patch.dict(os.environ, project.env | {"PGRUNBOOK_ROOT": str(project.root)}):
+        sealing.seal(Settings.find(), done.notebook)
+    verified = project.command("archive", "verify", "--target", "env:CRM_URL")
+    assert (verified.code, "a clock was set meanwhile: blocks begun" in verified.text) == (0, True)
 
 
 @pytest.mark.long

@@ -261,16 +261,45 @@ def test_cells_by_their_former_names_warn(
         run.close()
 
 
+def below_the_first_block(source: str) -> Callable[[list[Cell]], list[Cell]]:
+    """Put a cell there."""
+
+    def change(cells: list[Cell]) -> list[Cell]:
+        (place,) = [n for n, cell in enumerate(cells) if cell["id"] == "import-batches"]
+        added = again(cells[place], "-below") | {"source": source}
+        return [*cells[: place + 1], added, *cells[place + 1 :]]
+
+    return change
+
+
 def test_a_run_that_is_closed_in_the_middle_is_interrupted(crm: Database, project: Project) -> None:
     """What comes after it does not say that nothing was changed."""
 
-    def close(cells: list[Cell]) -> list[Cell]:
-        (place,) = [n for n, cell in enumerate(cells) if cell["id"] == "import-batches"]
-        closing = again(cells[place], "-closing") | {"source": "run.close()"}
-        return [*cells[: place + 1], closing, *cells[place + 1 :]]
-
-    edit(project, close)
+    edit(project, below_the_first_block("run.close()"))
     done = project.run(crm)
     assert done.code == 3, done.text
     assert "The run has ended" in done.text
     assert crm.execute("SELECT verdict FROM pgrunbook.verdicts") == [("interrupted",)]
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("%sql COMMIT", "%sql only looks"),
+        ("pgrunbook.begin('003_nothing', globals())", "Nothing was changed"),
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+    ],
+)
+def test_a_run_that_another_cell_ends_after_a_block_has_failed(
+    crm: Database, project: Project, source: str, said: str
+) -> None:
+    """Whatever that cell says: it is the block that was changed, and the ledger is told."""
+    edit(project, below_the_first_block(source))
+    done = project.run(crm)
+    assert done.code == 1, done.text
+    after = "" if "ZeroDivision" in said else "after 010_import_batches was applied: "
+    assert f"FAILED: {after}{said}" in done.text
+    ((verdict, reason),) = crm.execute("SELECT verdict, reason FROM pgrunbook.verdicts")
+    assert verdict == "failed"
+    assert reason.startswith(f"{after}{said}")
+    assert "failed: " in project.command("status", "--target", "env:CRM_URL").text

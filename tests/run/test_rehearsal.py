@@ -4,6 +4,7 @@ read.
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import shutil
@@ -24,6 +25,7 @@ from pgrunbook.postgres import embedded, restore, schema_copy
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.target import Target
+from pgrunbook.records.naming import seal_of
 
 pytestmark = [pytest.mark.usefixtures("server"), pytest.mark.newest]
 on_18 = pytest.mark.parametrize("server", [18], indirect=True)
@@ -403,6 +405,18 @@ def test_a_target_that_is_not_protected_can_ask_for_a_rehearsal_too(
     assert "approve" not in refused.text
 
 
+def forge_seal(notebook: Path, forged: Path) -> None:
+    """Make a seal as that of a notebook, about another one: it is well formed, and no link of the
+    chain.
+    """
+    envelope = json.loads(seal_of(notebook).read_text())
+    said = json.loads(base64.b64decode(envelope["payload"]))
+    said["subject"] = said["subject"][:1]
+    said["subject"][0]["name"] = said["subject"][0]["name"].replace(notebook.name, forged.name)
+    envelope["payload"] = base64.b64encode(json.dumps(said).encode()).decode()
+    seal_of(forged).write_text(json.dumps(envelope))
+
+
 @pytest.mark.long
 @on_18
 def test_a_protected_target_can_ask_for_a_rehearsal_of_the_same_plan(
@@ -428,6 +442,13 @@ def test_a_protected_target_can_ask_for_a_rehearsal_of_the_same_plan(
     rehearsed.notebook.write_bytes(whole.replace(b"PASSED", b"passed"))
     altered = project.step("production", *given)
     assert (altered.code, "its record is not sealed, or was changed" in altered.text) == (2, True)
+    forged = rehearsed.notebook.with_name("a-forgery.ipynb")
+    forged.write_bytes(whole)
+    forge_seal(rehearsed.notebook, forged)
+    of_no_place = project.step("production", *given)
+    assert (of_no_place.code, "its record is not sealed" in of_no_place.text) == (2, True)
+    forged.unlink()
+    seal_of(forged).unlink()
     copied = rehearsed.notebook.with_name("a-copy.ipynb")
     begins = json.loads(whole)["metadata"]["pgrunbook"]["run_id"][:8]
     copied.write_bytes(whole.replace(begins.encode(), b"0" * 8))  # as of a run that never was

@@ -46,6 +46,37 @@ def test_others_pass_while_it_waits_for_a_lock(empty: Database, limit: str) -> N
 
 
 @pytest.mark.parametrize(
+    ("statement", "kept"),
+    [
+        ("TRUNCATE a", "public.a (AccessExclusiveLock)"),
+        ("ALTER TABLE a DISABLE TRIGGER ALL", "public.a (ShareRowExclusiveLock)"),
+        ("CREATE INDEX ON a (id)", "public.a (ShareLock)"),
+        ("ALTER SEQUENCE s RESTART", "public.s (ShareRowExclusiveLock)"),
+        ("ALTER TABLE a ADD c int, DROP COLUMN id", "public.a (AccessExclusiveLock)"),
+        ("ALTER VIEW v RENAME id TO x", "public.v (AccessExclusiveLock)"),
+        ("CREATE TABLE b (id int REFERENCES k)", "public.k (ShareRowExclusiveLock)"),
+        ("INSERT INTO a VALUES (1)", ""),
+        ("CREATE TABLE b (id int PRIMARY KEY); ALTER TABLE b ADD c int; TRUNCATE b", ""),
+        ("CREATE TEMP TABLE a (LIKE a INCLUDING ALL); TRUNCATE a", ""),
+        ("CREATE VIEW w AS SELECT 1 AS c; ALTER VIEW w RENAME c TO d", ""),
+    ],
+)
+def test_a_script_ends_before_it_works_on_while_others_wait(
+    empty: Database, statement: str, kept: str
+) -> None:
+    empty.load(
+        "CREATE TABLE a (id int); CREATE SEQUENCE s; CREATE VIEW v AS SELECT 1 AS id;"
+        "CREATE TABLE k (id int PRIMARY KEY)"
+    )
+    script = f"{statement};\n-- check: it goes on\nSELECT 1;\n"
+    with connect(Target("test", empty.url), schema="public") as conn:
+        results = verify(conn, "v", statements(script), Timeouts("150ms", "10s", "1min"))
+    assert [(each.check, each.problem and each.problem.found) for each in results] == (
+        [("keeps nobody waiting", kept)] if kept else [("it goes on", None)]
+    )
+
+
+@pytest.mark.parametrize(
     "sets",
     [
         "SET LOCAL search_path = public, other",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from pgrunbook.errors import Failed, Refused
@@ -71,6 +72,13 @@ def test_the_projects_own_sql_is_clean():
 
 
 def test_a_good_runbook_has_no_findings(sql):
+    assert lint(sql) == []
+
+
+@pytest.mark.parametrize("change", ["UPDATE copy SET body = ''", "TRUNCATE pg_temp.copy"])
+def test_a_verify_script_may_change_its_copy(sql, change):
+    copy = "CREATE TEMP TABLE copy (LIKE notes);"
+    write(sql, {"verify/010_notes.sql": f"{GOOD['verify/010_notes.sql']}\n{copy}\n{change};\n"})
     assert lint(sql) == []
 
 
@@ -169,6 +177,7 @@ def test_an_empty_folder_is_no_partner(sql):
                             "$$", "verify-raises", 1, "can fail"),
         ("verify/more.sql", "-- title: x\nSELECT 'RAISE "
                             "EXCEPTION';", "verify-raises", 1, "can fail"),
+        ("verify/010_notes.sql", f"{ASSERTS}\nDELETE FROM notes;", "verify-copies", 3, "locks table notes"),
         ("deploy/010_notes.sql", f"{NOTES}\n{IGNORE}", "reasons", 12, "without a reason"),
     ],
 )  # fmt: skip
@@ -258,11 +267,12 @@ def notebook(sql, **cells):
     path = sql.parent / "runbooks" / "001_notes.ipynb"
     path.parent.mkdir(exist_ok=True)
     nodes = [
-        {"id": name, "cell_type": "code", "metadata": {"tags": [name]}, "source": source}
+        nbformat.v4.new_code_cell(source, id=name, metadata={"tags": [name]})
         for name, source in (CELLS | cells).items()
         if source is not None
     ]
-    path.write_text(json.dumps({"cells": nodes, "metadata": {"kernelspec": {"name": "python3"}}}))
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    path.write_text(json.dumps(nbformat.v4.new_notebook(cells=nodes, metadata=kernel)))
     return path
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from support.projects import Project
 
 from pgrunbook import Refused
 from pgrunbook.durations import milliseconds
-from pgrunbook.runbooks.parameters import read_declaration, validate
+from pgrunbook.runbooks import notebooks
+from pgrunbook.runbooks.parameters import RUN_ID, read_declaration, run_id, validate
 from pgrunbook.runbooks.parameters_cell import read_assignments
 
 DECLARED = {
@@ -77,6 +79,23 @@ def test_what_json_does_not_keep_is_no_parameter(value: Any) -> None:
     assert problem.where == "sizes"
     with pytest.raises(Refused, match="not a literal that JSON has"):
         read_assignments(f"sizes = {value!r}", "here")
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_number_that_python_reads_and_does_not_write_is_no_parameter(*, nested: bool) -> None:
+    number = int("f" * 5_000, 16)
+    with pytest.raises(Refused, match="limit: takes a value that JSON keeps as it is"):
+        validate(DECLARED, {"limit": [number] if nested else number})
+
+
+def test_an_id_of_the_environment_is_that_of_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(RUN_ID, "0b2f8e4c-7a51-4f0e-9a57-1f2f3c0f7f10")
+    assert run_id() == "0b2f8e4c-7a51-4f0e-9a57-1f2f3c0f7f10"
+    monkeypatch.setenv(RUN_ID, "../../release")
+    with pytest.raises(Refused, match="PGRUNBOOK_RUN_ID: is no run's id"):
+        run_id()
+    monkeypatch.delenv(RUN_ID)
+    assert run_id() != run_id()
 
 
 def test_what_json_keeps_is_one() -> None:
@@ -167,6 +186,16 @@ def test_a_password_in_a_default_is_refused_even_if_it_is_replaced() -> None:
         validate({**DECLARED, "target": "postgresql://app:hunter2@db/crm"}, {"target": "embedded"})
 
 
+CELL = {
+    "cell_type": "code",
+    "id": "one",
+    "metadata": {},
+    "source": [],
+    "outputs": [],
+    "execution_count": None,
+}
+
+
 def notebook(tmp_path: Path, *cells: str) -> Path:
     path = tmp_path / "001_x.ipynb"
     tagged = [
@@ -175,6 +204,48 @@ def notebook(tmp_path: Path, *cells: str) -> Path:
     ]
     path.write_text(json.dumps({"cells": tagged}))
     return path
+
+
+ODD: dict[str, dict[str, Any]] = {
+    "no version": {"nbformat": None},
+    "a later version": {"nbformat": 99},
+    "metadata": {"metadata": []},
+    "outputs": {"cells": [CELL | {"outputs": None}]},
+    "an output": {"cells": [CELL | {"outputs": [3]}]},
+    "source": {"cells": [CELL | {"source": {"a": 1}}]},
+    "an id": {"cells": [CELL | {"id": 3}]},
+    "no Unicode": {"cells": [CELL | {"source": "\ud800"}]},
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_a_notebook_that_papermill_cannot_read_or_write_is_refused(
+    tmp_path: Path, odd: str
+) -> None:
+    path = tmp_path / "001_x.ipynb"
+    whole = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [CELL]}
+    path.write_text(json.dumps(whole))
+    notebooks.require_valid(path)
+    path.write_text(json.dumps(whole | ODD[odd]))
+    with pytest.raises(Refused, match="is not a notebook"):
+        notebooks.require_valid(path)
+
+
+@pytest.mark.parametrize("minor", [4, 5])  # before 5, cells have no ids
+def test_what_the_format_does_not_know_is_no_harm(tmp_path: Path, minor: int) -> None:
+    path = tmp_path / "001_x.ipynb"
+    path.write_text(
+        json.dumps(
+            {
+                "nbformat": 4,
+                "nbformat_minor": minor,
+                "metadata": {"kernelspec": {}},
+                "cells": [CELL, CELL],
+            }
+        )
+    )
+    with warnings.catch_warnings(action="error"):  # of ids that are there twice
+        notebooks.require_valid(path)
 
 
 def test_parameters_are_declared_in_the_tagged_cell(tmp_path: Path) -> None:

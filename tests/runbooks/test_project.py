@@ -118,6 +118,41 @@ def test_settings_are_utf_8(tmp_path: Path) -> None:
         Project.find(root)
 
 
+@pytest.mark.parametrize("table", ["targets", "fleets"])
+@pytest.mark.parametrize("name", ["HEAD", "MERGED", "site"])
+def test_what_the_archive_has_is_the_name_of_no_target_or_fleet(
+    tmp_path: Path, table: str, name: str
+) -> None:
+    with pytest.raises(Refused, match=f"{table}.{name}: cannot be its name"):
+        Project.find(make(tmp_path / "project", f"[{table}.{name}]\n"))
+
+
+@pytest.mark.parametrize("name", ["runbooks", "sql"])
+def test_a_file_in_a_folders_place_is_refused(tmp_path: Path, name: str) -> None:
+    root = tmp_path / "project"
+    root.mkdir()
+    (root / "pgrunbook.toml").touch()
+    (root / name).touch()
+    with pytest.raises(Refused, match=f"{name}: is not a folder"):
+        Project.find(root).runbooks()
+
+
+def test_a_working_directory_that_is_gone_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(Refused, match="the working directory: is not there any more"):
+        Project.find()
+
+
+def test_a_number_that_python_does_not_read_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="integer string conversion"):
+        Project.find(make(tmp_path / "project", f"a = {'9' * 6_000}\n"))
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     root = make(tmp_path / "project")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
+import pglast
 import pytest
 
 from pgrunbook import Refused
@@ -244,3 +246,12 @@ def test_statements_know_their_line_and_their_check() -> None:
         ("SELECT 'é'", 6, ""),
         ("SELECT 2", 6, ""),
     ]
+
+
+def test_a_large_file_is_read_in_proportion_to_its_length(tmp_path: Path) -> None:
+    text = "INSERT INTO t VALUES (1, 'a''b', 'c');\n" * 30_000
+    began = time.process_time()
+    pglast.parse_sql(text)
+    parsed = time.process_time()
+    assert len(script(tmp_path, text).parsed) == 30_000
+    assert time.process_time() - parsed < 6 * (parsed - began)

@@ -4,6 +4,8 @@ noticed.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import nbformat
 import pytest
 from support.databases import Database
@@ -54,3 +56,15 @@ def test_its_end_is_noticed(
     cells(project, cell, PASSED)
     done = run(project, empty)
     assert (done.code, said in done.text) == (code, True), done.text
+
+
+@pytest.mark.long
+def test_a_folder_for_sockets_with_too_long_a_name(
+    project: Project, empty: Database, tmp_path: Path
+) -> None:
+    folder = tmp_path / ("long" * 30)
+    folder.mkdir()
+    project.env["TMPDIR"] = str(folder)
+    cells(project, PASSED)
+    done = run(project, empty)
+    assert "PASSED: done" in done.text

@@ -7,10 +7,13 @@ from pglast import parse_sql
 
 from pgrunbook.sqltext.dangers import dangers
 from pgrunbook.sqltext.hazards import Hazard
+from pgrunbook.sqltext.things import FIRED
 
 
 def found(sql: str, *, transaction: bool = True) -> list[str]:
-    """Each hazard as `hazard thing`, with what it is in doubt about."""
+    """Each hazard as `hazard thing`, with what it is in doubt about; but for rules and triggers, which
+    whatever writes rows may fire.
+    """
     statements = [(raw.stmt, 1) for raw in parse_sql(sql)]
     return [
         " ".join(
@@ -19,6 +22,7 @@ def found(sql: str, *, transaction: bool = True) -> list[str]:
         .replace("  ", " ")
         .rstrip()
         for d in dangers(statements, transaction=transaction)
+        if d.thing.kind != FIRED or not d.doubts
     ]
 
 
@@ -151,6 +155,9 @@ def found(sql: str, *, transaction: bool = True) -> list[str]:
         ("EXPLAIN ANALYZE DELETE FROM t", ["deletes_rows table t every row"]),
         ("EXPLAIN (COSTS off, ANALYZE) CREATE TABLE u AS SELECT f()", ["runs_code function f unless volatile"]),
         ("CREATE TABLE u AS SELECT f()", ["runs_code function f unless volatile"]),
+        ("COPY (DELETE FROM t RETURNING c) TO '/x'", ["deletes_rows table t every row"]),
+        ("COPY (SELECT f()) TO PROGRAM 'x'", ["runs_code COPY … PROGRAM", "runs_code function f unless volatile"]),
+        ("DECLARE c CURSOR FOR SELECT f()", ["runs_code function f unless volatile"]),
         ("CREATE EXTENSION e", ["runs_code extension e"]),
         ("COPY t FROM PROGRAM 'x'", ["runs_code COPY … PROGRAM"]),
         # neither what is made nor what is said of it
@@ -176,6 +183,25 @@ LOCKED = "locks_out_reads table a locked since line 1"
         ("ALTER TABLE a ADD c int; CREATE INDEX ON b (c)", [LOCKED]),
         ("ALTER TABLE a ADD c int; ALTER TABLE b VALIDATE CONSTRAINT k", [LOCKED]),
         ("ALTER TABLE a ADD c int; INSERT INTO b SELECT * FROM c", [LOCKED]),
+        ("ALTER TABLE a ADD c int; SELECT max(c) FROM b", [LOCKED]),
+        ("ALTER TABLE a ADD c int; SELECT c INTO d FROM b", [LOCKED]),
+        ("ALTER TABLE a ADD c int; INSERT INTO b SELECT * FROM c UNION SELECT * FROM d", [LOCKED]),
+        ("ALTER TABLE a ADD c int; INSERT INTO b VALUES ((SELECT max(c) FROM d))", [LOCKED]),
+        ("ALTER TABLE a ADD c int; WITH x AS (INSERT INTO b SELECT * FROM c RETURNING 1) SELECT 1", [LOCKED]),
+        ("ALTER TABLE a ADD c int; MERGE INTO b USING c ON true WHEN NOT MATCHED THEN INSERT VALUES (1)", [LOCKED]),
+        ("ALTER TABLE a ADD c int; CREATE TABLE b AS SELECT 1 UNION SELECT c FROM d", [LOCKED]),
+        ("ALTER TABLE a ADD c int; CREATE TABLE b AS SELECT c FROM d WITH NO DATA", []),
+        ("ALTER TABLE a ADD c int; CREATE VIEW b AS SELECT c FROM d", []),
+        ("ALTER TABLE a ADD c int; REFRESH MATERIALIZED VIEW CONCURRENTLY b", [LOCKED]),
+        ("ALTER TABLE a ADD c int; ANALYZE b", [LOCKED]),
+        ("ALTER TABLE a ADD c int; REINDEX INDEX i", [LOCKED]),
+        ("ALTER TABLE a ADD c int; COPY b FROM '/x'", [LOCKED]),
+        ("ALTER TABLE a ADD c int; COPY (SELECT c FROM b) TO '/x'", [LOCKED]),
+        ("ALTER TABLE a ADD c int; DECLARE d CURSOR FOR SELECT c FROM b; MOVE ALL FROM d", [LOCKED]),
+        ("ALTER SEQUENCE a INCREMENT 5; UPDATE b SET c = 1", ["locks_out_writes sequence a locked since line 1"]),
+        ("REASSIGN OWNED BY r TO s; UPDATE b SET c = 1", ["locks_out_reads all that is owned by r locked since line 1 unless taken along"]),
+        ("ALTER TABLE a RENAME TO b; ALTER TABLE b ADD c int; UPDATE d SET c = 1", [LOCKED]),
+        ("CREATE SEQUENCE a; ALTER SEQUENCE a RESTART 5; UPDATE b SET c = 1", []),
         ("ALTER TABLE a RENAME c TO d; CREATE TABLE b AS SELECT * FROM c", [LOCKED]),
         ("DROP POLICY p ON a; DO $$BEGIN END$$", [LOCKED]),
         ("DROP TRIGGER g ON a; REFRESH MATERIALIZED VIEW v", [LOCKED]),
@@ -212,10 +238,71 @@ def test_what_the_block_has_made_is_no_hazard_to_change() -> None:
         "CREATE TABLE IF NOT EXISTS t (c int); DROP TABLE t",
         "CREATE TABLE s.t (c int); DROP TABLE t",
         "CREATE TABLE t (c int); DROP TABLE s.t",
+        "CREATE TEMP TABLE t (c int) ON COMMIT DROP; ALTER TABLE t RENAME TO u; DROP TABLE t",
     ],
 )
 def test_what_may_have_been_there_before_is_one(sql: str) -> None:
     assert [line.split()[0] for line in found(sql)] == ["drops_table"]
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ("ALTER TABLE t RENAME TO u; DROP TABLE u", ["drops_table table t as u"]),
+        ("ALTER TABLE t RENAME TO u; DELETE FROM u", ["deletes_rows table t every row, as u"]),
+        ("ALTER TABLE s.t RENAME TO u; TRUNCATE s.u", ["truncates table s.t as s.u"]),
+        ("ALTER TABLE t RENAME TO u; ALTER TABLE u RENAME TO v; DROP TABLE v", ["renames table t as u", "drops_table table t as v"]),
+        ("ALTER TABLE t SET SCHEMA s; DROP TABLE s.t", ["drops_table table t as s.t"]),
+        ("CREATE SCHEMA s; ALTER TABLE t SET SCHEMA s; DROP SCHEMA s CASCADE", ["drops_other schema s CASCADE", "drops_table schema s CASCADE unless taken along", "drops_column schema s CASCADE unless taken along", "drops_table table t as s.t"]),
+        ("ALTER TABLE t RENAME c TO d; ALTER TABLE t DROP COLUMN d", ["drops_column column t.c as d"]),
+        ("ALTER TABLE t RENAME c TO d; ALTER TABLE t RENAME TO u; ALTER TABLE u DROP COLUMN d", ["renames table t", "drops_column column t.c as d"]),
+        ("ALTER INDEX i RENAME TO j; DROP INDEX j", ["drops_other index i as j"]),
+        # one of the two may be another one
+        ("ALTER TABLE s.t RENAME TO u; DROP TABLE u", ["drops_table table s.t as u", "drops_table table u"]),
+        # a swap: what was made goes, or stays
+        ("CREATE TABLE u (); ALTER TABLE t RENAME TO v; ALTER TABLE u RENAME TO t; DELETE FROM t", []),
+        ("CREATE TABLE u (); ALTER TABLE t RENAME TO v; ALTER TABLE u RENAME TO t; DROP TABLE v", ["drops_table table t as v"]),
+        ("ALTER TABLE t RENAME TO v; CREATE TABLE t (); DELETE FROM t", []),
+        # a temporary table hides the other one as long as it is there
+        ("CREATE TEMP TABLE t (); DROP TABLE t; DELETE FROM t", ["deletes_rows table t every row"]),
+        ("SELECT 1 AS c INTO t; DELETE FROM t", []),
+        # a view has the rows of others
+        ("CREATE VIEW v AS SELECT * FROM t; DELETE FROM v", ["deletes_rows table t every row, as v"]),
+        ("CREATE VIEW v AS SELECT * FROM t; CREATE VIEW w AS SELECT * FROM v; UPDATE w SET c = 1", ["updates_rows table t every row, as w"]),
+        ("CREATE TABLE t (); CREATE VIEW v AS SELECT * FROM t; DELETE FROM v; DROP VIEW v", []),
+        ("CREATE VIEW v AS SELECT f(); CREATE VIEW w AS SELECT * FROM v; SELECT * FROM w", ["runs_code function f unless volatile"]),
+        # what was made to happen
+        ("CREATE RULE r AS ON INSERT TO t DO ALSO DELETE FROM u; INSERT INTO t VALUES (1)", ["runs_code rules and triggers of t"]),
+        ("CREATE TABLE t (); CREATE RULE r AS ON INSERT TO t DO ALSO DELETE FROM u; INSERT INTO t VALUES (1)", ["runs_code rules and triggers of t"]),
+        ("CREATE RULE r AS ON INSERT TO t DO ALSO DELETE FROM u; DELETE FROM t WHERE c", ["deletes_rows table t"]),
+        ("CREATE TRIGGER g AFTER TRUNCATE ON t EXECUTE FUNCTION f(); TRUNCATE t", ["truncates table t", "runs_code rules and triggers of t"]),
+    ],
+)  # fmt: skip
+def test_a_hazard_is_of_what_was_there_before_the_block(sql: str, expected: list[str]) -> None:
+    told = [each for each in found(sql) if "locked since" not in each]
+    first_rename = "ALTER" in sql and told[:1] and told[0].startswith("renames ")
+    assert told[bool(first_rename) :] == expected
+
+
+@pytest.mark.parametrize(
+    ("sql", "path"),
+    [
+        ("SELECT 1", ""),
+        ('SET LOCAL search_path = app, "$user"', 'app, "$user"'),
+        ("SET LOCAL SCHEMA 'App'", '"App"'),
+        ("SELECT set_config('search_path', 'app, public', true)", "app, public"),
+        ("SELECT set_config('search_path', '', true)", "''"),
+        ("SELECT set_config('search_path', p, true) FROM x", "*"),
+        ("SET LOCAL search_path = DEFAULT", "*"),
+        ("SET LOCAL work_mem = '1MB'; INSERT INTO t VALUES (now()); DELETE FROM t WHERE c", ""),
+        ("DO $$BEGIN END$$", "*"),
+        ("CALL p()", "*"),
+        ("SELECT f()", "*"),
+    ],
+)
+def test_names_are_looked_up_where_the_statements_before_have_it(sql: str, path: str) -> None:
+    statements = [(raw.stmt, 1) for raw in parse_sql(f"{sql}; DROP TABLE t")]
+    assert dangers(statements)[-1].path == path
 
 
 def test_outside_a_transaction_is_a_hazard_of_each_statement_but_comments() -> None:

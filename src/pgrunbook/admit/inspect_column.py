@@ -16,10 +16,9 @@ from pgrunbook.admit.findings import Constraint, Findings, Obstacle, kind_of_rel
 from pgrunbook.admit.try_check import CannotJudge, Cell, Trial, as_it_is
 from pgrunbook.admit.witness import Witness
 from pgrunbook.postgres import trust
+from pgrunbook.sqltext.long_names import LONGEST
 
 Row: TypeAlias = Mapping[str, Any]
-
-_MAX_NAME = 63  # bytes of an identifier or an enum's label: NAMEDATALEN - 1
 
 
 @dataclass(slots=True)
@@ -139,10 +138,10 @@ class Inspection:
         self.found.constraint("enum", enum["name"], f"ENUM ({labels})", accepts=accepts)
         if accepts:
             return
-        if len(self.value.encode()) > _MAX_NAME:  # which PostgreSQL would refuse, not cut
+        if len(self.value.encode()) > LONGEST:  # which PostgreSQL would refuse, not cut
             what = f"{self.value!r} is too long for a label of enum {enum['name']}"
             self.found.problem(
-                what, expected=f"at most {_MAX_NAME} bytes", remedy="choose a shorter value"
+                what, expected=f"at most {LONGEST} bytes", remedy="choose a shorter value"
             )
             return
         variables = {
@@ -347,4 +346,4 @@ def _free_name(name: str, taken: Sequence[str]) -> str:
 
 def _with_suffix(name: str, suffix: str) -> str:
     """Cut the name as PostgreSQL would, at a character, so that the suffix fits."""
-    return name.encode()[: _MAX_NAME - len(suffix)].decode(errors="ignore") + suffix
+    return name.encode()[: LONGEST - len(suffix)].decode(errors="ignore") + suffix

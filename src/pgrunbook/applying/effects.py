@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -120,13 +120,15 @@ def read_effect(
     wanted: Mapping[Object, Definition | None],
 ) -> Effect:
     """Read what the open transaction of `conn` has changed, compared with the ground, in one round
-    trip. `by_block` says which rows of the catalog it has written, and from which catalogs it has
-    deleted; `wanted` are objects that are read, too, to be compared with what they are to be.
+    trip; in a second one everything, if a schema or a role has another name. `by_block` says which
+    rows of the catalog it has written, and from which catalogs it has deleted; `wanted` are objects
+    that are read, too, to be compared with what they are to be.
     """
     known = ground.seen.addresses
-    touched = {*by_block.addresses, *_may_have_lost_parts(ground, by_block.deleted_from)}
+    suspects = _suspects(ground, by_block.deleted_from)
+    touched = {*by_block.addresses, *suspects.altered}
     asked = touched | {known[each] for each in wanted if each in known}
-    after = read_objects(conn, sorted(asked), *_may_be_gone(ground, by_block.deleted_from))
+    after = read_objects(conn, sorted(asked), suspects.gone, suspects.silent)
     after.silent -= asked  # which were read as they are now, if they are there
     _add_without_comments(ground, after)
     if _renames(ground, after):
@@ -156,6 +158,7 @@ _PARTS = {
     "pg_auth_members": "pg_auth_members",
     "pg_ts_config_map": "pg_ts_config",
 }
+_COMMENT = "comment"
 _REMARKS = {
     "pg_depend": {"depends on extensions"},
     "pg_description": {"comment on the index", "not null comment"},
@@ -164,41 +167,32 @@ _REMARKS = {
 }
 
 
-def _may_have_lost_parts(ground: Ground, deleted_from: Sequence[str]) -> set[Address]:
-    """Return the objects that may have lost a part, or a remark."""
-    classes: set[int] = set()
-    properties: set[str] = set()
-    for name in deleted_from:
-        if name in _PARTS:
-            classes.add(OIDS[_PARTS[name]])
-        properties |= _REMARKS.get(name, set())
-    found: set[Address] = set()
-    if not classes and not properties:
-        return found
-    for each, address in ground.seen.addresses.items():
-        if address.classid in classes or properties & ground.seen[each].properties.keys():
-            found.add(address)
-    return found
+class _Suspects(NamedTuple):
+    """What may have lost something, by the catalogs that rows were deleted from."""
+
+    altered: set[Address]  # a part, or a remark
+    gone: dict[int, set[Address]]  # itself; by catalog
+    silent: set[Address]  # its comment: only that is asked, as there may be too many to be read
 
 
-def _may_be_gone(
-    ground: Ground, deleted_from: Sequence[str]
-) -> tuple[Mapping[int, set[Address]], set[Address]]:
-    """Return the objects that may be gone, by catalog; and those that may have lost their comment:
-    of these only that is asked, as there may be too many to be read.
-    """
-    gone = defaultdict[int, set[Address]](set)
-    silent: set[Address] = set()
+def _suspects(ground: Ground, deleted_from: Collection[str]) -> _Suspects:
+    found = _Suspects(set(), defaultdict(set), set())
     classes = {OIDS[name] for name in deleted_from if name in OIDS}
-    comments = not {"pg_description", "pg_shdescription"}.isdisjoint(deleted_from)
-    if not classes and not comments:
-        return gone, silent
+    wholes = {OIDS[_PARTS[name]] for name in deleted_from if name in _PARTS}
+    remarks = set().union(*(_REMARKS.get(name, ()) for name in deleted_from))
+    if not {"pg_description", "pg_shdescription"}.isdisjoint(deleted_from):
+        remarks.add(_COMMENT)
+    if not classes and not wholes and not remarks:
+        return found  # the ground may be large
     for each, address in ground.seen.addresses.items():
+        lost = remarks & ground.seen[each].properties.keys()
         if address.classid in classes:
-            gone[address.classid].add(address)
-        if comments and "comment" in ground.seen[each].properties:
-            silent.add(address)
-    return gone, silent
+            found.gone[address.classid].add(address)
+        if _COMMENT in lost:
+            found.silent.add(address)
+        if address.classid in wholes or lost - {_COMMENT}:
+            found.altered.add(address)
+    return found
 
 
 def _add_without_comments(ground: Ground, after: Inventory) -> None:
@@ -208,7 +202,7 @@ def _add_without_comments(ground: Ground, after: Inventory) -> None:
     for address in after.silent - after.gone - {*after.addresses.values()}:
         each = ground.at[address]
         properties = {**ground.seen[each].properties}
-        del properties["comment"]
+        del properties[_COMMENT]
         after.definitions[each] = Definition(properties)
         after.addresses[each] = address
         if each in ground.seen.owners:

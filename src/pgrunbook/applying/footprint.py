@@ -20,7 +20,8 @@ from pgrunbook.postgres import catalog
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.locks import BLOCKS, STRONGEST
 from pgrunbook.runbooks.scripts import Statement
-from pgrunbook.sqltext.mentions import runs_code
+from pgrunbook.sqltext.created_objects import RELATIONS, created_objects
+from pgrunbook.sqltext.search_paths import may_set_path
 
 _MODES = [*BLOCKS]  # the weakest first, as LOCK TABLE numbers them from 1
 _FOREIGN_KEY = "SHARE ROW EXCLUSIVE"
@@ -66,10 +67,12 @@ def acquired(
         for lock in locks:
             schemas = [lock.schema] if lock.schema else path
             names |= {(schema, lock.table) for schema in schemas}
-        if isinstance(statement.node, ast.CreateStmt):
-            relation = statement.node.relation
-            made.add((relation.schemaname or _BY_ITS_NAME, relation.relname))
-        path_is_known = path_is_known and not _may_set_path(statement)
+        for new in created_objects(statement.node):
+            if new.kind in RELATIONS:
+                # pg_temp comes before every path
+                by_name = new.schema in ("", "pg_temp")
+                made.add((_BY_ITS_NAME if by_name else new.schema, new.name))
+        path_is_known = path_is_known and not may_set_path(statement.node)
     if not names:
         return [[] for _ in statements]
     schemas, tables = zip(*sorted(names), strict=True)
@@ -102,14 +105,6 @@ def _place(
         if (schema, lock.table) in there:
             return lock._replace(schema=schema)
     return None
-
-
-def _may_set_path(statement: Statement) -> bool:
-    """Whether a statement may set the search path for those after it, as far as its text tells."""
-    node = statement.node
-    if isinstance(node, ast.VariableSetStmt):
-        return (node.name or "search_path").lower() == "search_path"  # RESET ALL has no name
-    return runs_code(node) and "search_path" in statement.sql.lower()
 
 
 def _acquire(

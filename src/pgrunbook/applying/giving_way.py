@@ -10,13 +10,13 @@ from datetime import UTC, datetime
 from pgrunbook import durations
 from pgrunbook.applying.pace import Pace
 from pgrunbook.applying.vacuum import Vacuumed, vacuum
-from pgrunbook.errors import Interrupted
+from pgrunbook.errors import Interrupted, Problem
 from pgrunbook.ledger import batches, requests, write
 from pgrunbook.ledger.requests import Request
 from pgrunbook.postgres import pressure
 from pgrunbook.postgres.pressure import Pressure
 from pgrunbook.postgres.run_sessions import Sessions
-from pgrunbook.records.backfill import LAG_UNSEEN, kind
+from pgrunbook.records.backfill import LAG_UNSEEN, NOT_DONE, kind
 
 LOOK_S = 1.0  # how often to look, in a pause
 _OFTEN_S = 0.2  # and without one at most: batches may be shorter
@@ -164,4 +164,5 @@ class GivingWay:
 
 
 def _interrupted(block: str, what: str, far: str) -> Interrupted:
-    return Interrupted.of(what, where=block, found=far, remedy="run again: it goes on from there")
+    problem = Problem(f"{what}; {far}", block, remedy="run again: it goes on from there")
+    return Interrupted(NOT_DONE, problems=[problem])

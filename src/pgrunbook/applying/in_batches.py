@@ -35,7 +35,7 @@ from pgrunbook.planning import batch_keys, resume_backfill
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.keyset import Ahead, Keyset
 from pgrunbook.planning.timeouts import Timeouts
-from pgrunbook.postgres import locks
+from pgrunbook.postgres import blockers, locks
 from pgrunbook.postgres.driver_errors import problem_of
 from pgrunbook.postgres.locks import Lock
 from pgrunbook.postgres.run_sessions import Sessions
@@ -344,7 +344,7 @@ class _Work:
         block = self.decision.block
         remedy = remedy or batch_keys.remedy(exc) or advice(exc, block)
         problem = problem_of(exc, where=block.name, remedy=remedy)
-        seen = self._attempts.made[-1].blockers if self._attempts.made else ()
-        told = [problem.found, found, *map(str, seen), f"done before it: {self.backfill.far}"]
-        problem = replace(problem, found="\n".join(filter(None, told)))
-        return Failed("A batch failed and was rolled back.", problems=[problem])
+        seen = map(str, blockers.last_seen(self._attempts.made))
+        told = [problem.found, found, *seen, f"done before it: {self.backfill.far}"]
+        problems = [replace(problem, found="\n".join(filter(None, told)))]
+        return Failed("A batch failed and was rolled back.", problems=problems)

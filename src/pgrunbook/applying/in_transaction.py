@@ -25,7 +25,7 @@ from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.ground import Ground
 from pgrunbook.planning.timeouts import Timeouts
 from pgrunbook.postgres import catalog, durability
-from pgrunbook.postgres.blockers import Attempt
+from pgrunbook.postgres.blockers import Attempt, last_seen
 from pgrunbook.postgres.driver_errors import problem_of
 from pgrunbook.postgres.lockers import Locked
 from pgrunbook.postgres.pressure import FLUSH
@@ -61,7 +61,8 @@ def apply(
     """
     block, timeouts = decision.block, timeouts.of(decision.block)
     attempts = _Attempts(sessions, decision, run_id, report)
-    transaction = _Transaction(sessions, decision, run_id, timeouts, ground, ask)
+    near = _locks_what_it_changes(sessions.work, decision)
+    transaction = _Transaction(sessions, decision, run_id, timeouts, ground, ask, near)
     wait_ms = milliseconds(timeouts.wait)
 
     def attempt() -> Outcome:
@@ -127,6 +128,14 @@ class _Attempts:
         )
 
 
+def _locks_what_it_changes(conn: Session, decision: Decision) -> bool:
+    """Whether nothing but what hangs on relations that the block locks can be changed by it."""
+    for number in decision.statements:
+        if not locks_what_it_changes(decision.block.statements[number].node):
+            return False
+    return not catalog.rows(conn, "event_triggers")  # whose code may change anything
+
+
 def _require_same(decision: Decision, now: Decision) -> None:
     """Raise Failed if something else is to be done now than was decided."""
     if now.sql != decision.sql:
@@ -190,6 +199,7 @@ class _Transaction:
     timeouts: Timeouts
     ground: Ground
     ask: Ask
+    near: bool  # whether all that it changes hangs on relations that it locks
 
     def attempt(self) -> Outcome:
         """Try once: run the statements, read what they have changed, and commit."""
@@ -200,8 +210,7 @@ class _Transaction:
         # effect, and the commit has the ledger's rows: the locks are held for two round trips.
         write.prepare(conn)
         questions = self.ask(block, conn)
-        near = all(locks_what_it_changes(each.node) for each in message.statements)
-        changed = changes.queries(conn, near=near and not catalog.rows(conn, "event_triggers"))
+        changed = changes.queries(conn, near=self.near)
         rows_written = catalog.statement(conn, "rows_written")
         clock = Clock()
         with conn.undoing():
@@ -294,8 +303,8 @@ def _receive(message: Message, decision: Decision) -> list[list[dict[str, Any]]]
 
 
 def _lock_problem(block: Block, timeouts: Timeouts, attempts: Sequence[Attempt]) -> Problem:
-    """Return who was in the way at the end, when the budget is used up."""
-    seen = attempts[-1].blockers if attempts else ()
+    """Return who was in the way, when the budget is used up."""
+    seen = last_seen(attempts)
     remedies = list(dict.fromkeys(blocker.remedy for blocker in seen if blocker.remedy))
     last = "wait until these sessions have ended their transactions, or end them; then run again"
     if any(blocker.transaction_s is None for blocker in seen):

@@ -125,9 +125,7 @@ class Message:
         held = catalog.statement(self.conn, "held", keeper=pid, key=key)
         locks: list[list[str]] = []
         if self.traced:
-            schemas = [self.schema]
-            if self.path:
-                schemas = search_path.schemas(self.conn, self.path, self.role)
+            schemas = search_path.schemas(self.conn, self.path) if self.path else [self.schema]
             locks = footprint.acquired(self.conn, schemas, self.statements)
         nodes = [statement.node for statement in self.statements]
         named = reliance.named_schemas(self.conn, self.path, nodes, self.role)

@@ -25,7 +25,7 @@ from pgrunbook.postgres.session import CANCEL_S
 # watches for a standby that the role does not wait for, and what is not on the disk is not there.
 COMMIT = (
     "SELECT pg_catalog.set_config('synchronous_commit', "
-    "pg_catalog.current_setting('pgrunbook.block_commit'), true); COMMIT"
+    "pg_catalog.current_setting('pgrunbook.synchronous_commit'), true); COMMIT"
 )
 
 # How long a commit may wait for standbys that holds no lock on anything that existed before.

@@ -7,6 +7,7 @@ wave, gives each to an executor as a `task`, and asks the target's ledger what c
 - Which targets there are, and in which wave: `targets`, `waves`; by `settings`.
 - What has happened is in the `journal`, as `events`; where the run stands, by that: `state`. Its
   `record` is sealed with the journal.
-- `runs` begins and resumes a run; `survey` asks all targets, `plans` compares their plans, and
-  `approval` checks who has approved them.
+- `runs` begins and resumes a run; `signature` vouches for what it was begun with.
+- `survey` asks all targets, `plans` compares their plans, and `approval` checks who has approved
+  them.
 """

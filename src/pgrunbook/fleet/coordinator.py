@@ -70,27 +70,35 @@ class Coordinator:
             waiting = [each for each in self.state.of_wave(number) if not each.passed]
             if waiting or self._to_verify(number):
                 self._run_wave(number, waiting)
-            why = self._why_stopped(number)
+            else:  # an empty one, or all of it has passed in an earlier run
+                self._note(self._of_wave(number, "done"))
+            why = self._why_ended(number)
             if why:
-                verdict = Verdict.INTERRUPTED if self._asked_to_stop else Verdict.FAILED
-                return verdict, f"{why}; {self._counts()}"
-        for each in self.state.targets.values():
-            if each.wave < self.state.until and not each.passed:
-                return Verdict.FAILED, self._counts()
-        return Verdict.PASSED, self._counts()
+                return self._verdict(), f"{why}; {self._counts()}"
+        return self._verdict(), self._counts()
+
+    def _verdict(self) -> Verdict:
+        """Return how the run has ended: a target that failed or was set aside counts for more than
+        one that is not done.
+        """
+        asked = (each for each in self.state.targets.values() if each.wave < self.state.until)
+        left = {each.word for each in asked if not each.passed}
+        if self._asked_to_stop or (left and left <= {"not done", "waiting"}):
+            return Verdict.INTERRUPTED
+        return Verdict.FAILED if left else Verdict.PASSED
 
     def _run_wave(self, number: int, waiting: Sequence[Progress]) -> None:
         """Run the runbook on the targets that wait, let the wave soak, and verify it."""
         self._note(self._of_wave(number, "begun"))
         self._require_same_code()
         self._drive(number, waiting, self.state["mode"])
-        if self._unverified(number) and not self._why_stopped(number):
+        if self._unverified(number) and not self._why_ended(number):
             self._soak(number)
             self._require_same_code()
-        if self._to_verify(number) and not self._why_stopped(number):
+        if self._to_verify(number) and not self._why_ended(number):
             self._note(self._of_wave(number, "verifying"))
             self._drive(number, self._to_verify(number), "verify")
-        self._note(self._of_wave(number, "stopped" if self._why_stopped(number) else "done"))
+        self._note(self._of_wave(number, "stopped" if self._why_ended(number) else "done"))
 
     def _require_same_code(self) -> None:
         """Stop if targets would be run by other files than those before them."""
@@ -212,12 +220,17 @@ class Coordinator:
         """
         event = self.ledgers.settle(self.state, progress, returned, lost)
         again = event["verdict"] in (Verdict.INTERRUPTED, Verdict.LOCKED_OUT)
-        again = again and progress.attempts < ATTEMPTS and not self._asked_to_stop
+        again = (
+            again
+            and not event["not_done"]
+            and progress.attempts < ATTEMPTS
+            and not self._asked_to_stop
+        )
         return {**event, "again": again}
 
     def _tell(self, number: int, state: str) -> None:
         counts = self.state.counts(number)
-        said = ", ".join(f"{many:,} {word}" for word, many in counts.items())
+        said = ", ".join(f"{many:,} {word}" for word, many in counts.items()) or "no targets"
         self.tell(f"wave {number + 1} of {len(self.state.waves)}: {state}; {said}")
         self._told_at = time.monotonic()
 
@@ -244,7 +257,7 @@ class Coordinator:
 
     def _counts(self) -> str:
         counts = self.state.counts()
-        words = ("passed", "failed", "set aside", "waiting")
+        words = ("passed", "not done", "failed", "set aside", "waiting")
         listed = [f"{counts[word]:,} {word}" for word in words if counts[word]]
         text = f"{counted(counts.total(), 'target')}: {', '.join(listed)}"
         if self.state.until == len(self.state.waves):
@@ -272,6 +285,11 @@ class Coordinator:
             self._hurried = True
             self.executor.stop()
         return self._asked_to_stop or self._why_budget_used_up(number)
+
+    def _why_ended(self, number: int) -> str:
+        """Return why nothing behind a wave is to be begun; empty if something may."""
+        not_done = self.state.counts(number)["not done"]
+        return self._why_stopped(number) or (f"wave {number + 1} is not done" if not_done else "")
 
     def _why_budget_used_up(self, number: int) -> str:
         """Return that too many have failed in a wave; empty as long as its budget lasts."""

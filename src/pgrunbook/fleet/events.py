@@ -29,6 +29,7 @@ class Kind(StrEnum):
 
     BEGUN = "begun"
     TARGET = "target"
+    SIGNED = "signed"
     WAVE = "wave"
     STARTED = "started"
     ENDED = "ended"
@@ -113,6 +114,12 @@ class _Target(_Said):
     target: Annotated[dict[str, str], AfterValidator(_listed)]
 
 
+class _Signed(_Said):
+    """Who has signed the events before it: see `signature`."""
+
+    signatures: list[dict[str, str]]
+
+
 class _Wave(_Said):
     wave: Number
     state: str
@@ -135,6 +142,7 @@ class _Ended(_Said):
     sha256: str = ""
     remark: str = ""
     again: bool = False
+    not_done: bool = False
     verified: Verdict | None = None
     started_at: MomentIfAny = ""
     ended_at: MomentIfAny = ""
@@ -165,6 +173,7 @@ class _End(_Said):
 _SAID: dict[str, type[_Said]] = {
     Kind.BEGUN: _Begun,
     Kind.TARGET: _Target,
+    Kind.SIGNED: _Signed,
     Kind.WAVE: _Wave,
     Kind.STARTED: _Started,
     Kind.ENDED: _Ended,

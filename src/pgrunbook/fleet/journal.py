@@ -7,7 +7,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import shlex
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pgrunbook.errors import Failed, Refused
+from pgrunbook.fleet.command import command
 
 Event = Mapping[str, Any]
 
@@ -22,12 +22,15 @@ Event = Mapping[str, Any]
 class Journal:
     """The journal of a run, for the one process that coordinates it. Others may add lines to it:
     `news` returns those, and what `write` has added is nobody else's to say.
+
+    One that is there may be of a process that was killed, maybe in the middle of a line. Raises
+    Refused if that process is at work.
     """
 
-    def __init__(self, path: Path, flags: int) -> None:
+    def __init__(self, path: Path, flags: int = 0) -> None:
         self.path = path
         self._file = os.open(path, flags | os.O_RDWR | os.O_APPEND, 0o644)
-        self._read = 0
+        self._read = os.fstat(self._file).st_size
         self.begun: list[Event] = []  # the first events, as they were written
         # since then: where lines begin and end that were written here
         self._own: list[tuple[int, int]] = []
@@ -61,15 +64,6 @@ class Journal:
             half_made.unlink(missing_ok=True)
             raise
         journal.path = path
-        return journal
-
-    @classmethod
-    def reopen(cls, path: Path) -> Journal:
-        """Go on with the journal of a process that was killed, maybe in the middle of a line.
-        Raises Refused if that process is at work.
-        """
-        journal = cls(path, 0)
-        journal._read = path.stat().st_size
         return journal
 
     def write(self, *events: Event) -> list[Event]:
@@ -127,7 +121,7 @@ class Journal:
 
     def _cut(self) -> Failed:
         runbook, fleet = self.path.parent.name, self.path.parent.parent.name
-        run = shlex.join(["pgrunbook", "fleet", "run", runbook, "--fleet", fleet])
+        run = command("run", runbook, fleet, mode=self.begun[0]["mode"])
         return Failed.of(
             "was cut short by somebody else while its run was at work",
             where=str(self.path),
@@ -142,14 +136,13 @@ class Journal:
 def unwritten(path: Path, found: str) -> Failed:
     """That a file of a fleet's run could not be written, and what to do."""
     runbook, fleet = path.parent.name, path.parent.parent.name
-    again = ["resume", runbook, "--fleet", fleet]
-    if path.name.startswith("."):  # a journal that is not in its place yet
-        again[0] = "run"
+    begun = not path.name.startswith(".")  # as long as a journal is not in its place
+    again = command("resume" if begun else "run", runbook, fleet)
     return Failed.of(
         "could not be written",
         where=str(path),
         found=found,
-        remedy=f"make room on the disk, then: {shlex.join(['pgrunbook', 'fleet', *again])}",
+        remedy=f"make room on the disk, then: {again}",
     )
 
 

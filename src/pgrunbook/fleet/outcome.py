@@ -24,6 +24,7 @@ from pgrunbook.postgres.run_sessions import wait_for_end
 from pgrunbook.postgres.session import Session
 from pgrunbook.records import sealing
 from pgrunbook.records.archive import Archive, sha256_of
+from pgrunbook.records.backfill import NOT_DONE
 from pgrunbook.records.naming import records_of
 from pgrunbook.runbooks import targets
 from pgrunbook.runbooks.project import Project
@@ -36,10 +37,11 @@ _KEPT = 16
 
 
 class Outcome(NamedTuple):
-    """How a run ended, and why."""
+    """How a run ended, and why. `not_done`: it is no failure, and the next run goes on."""
 
     verdict: Verdict
     reason: str
+    not_done: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,12 @@ def judge(
     """What came of a run. `returned` is what its task says, None if that is `lost`, and how."""
     said = Outcome(Verdict(returned["verdict"]), returned["reason"]) if returned else None
     if told.verdict:
-        return Outcome(*told.verdict)
+        verdict, reason = told.verdict
+        not_done = verdict is Verdict.INTERRUPTED and reason.startswith(NOT_DONE)
+        # the task tells what was wrong without its kind, which the ledger has before it
+        if said and said.verdict is verdict:
+            reason = said.reason
+        return Outcome(verdict, reason.removeprefix(f"{NOT_DONE} "), not_done)
     if told.known:
         return Outcome(Verdict.INTERRUPTED, "it has begun and not ended, as the ledger says")
     if told.why:
@@ -123,7 +130,7 @@ class Ledgers:
         not come to that. `returned` and `lost` as in `judge`.
         """
         told = self.ask(progress.target, state["runbook"], progress.run)
-        verdict, reason = judge(told, returned, state["mode"], lost)
+        verdict, reason, not_done = judge(told, returned, state["mode"], lost)
         record, remark = self._record(state, progress), ""
         if told.known and not record:
             remark = "its record is not on this machine"
@@ -135,6 +142,7 @@ class Ledgers:
             "run": progress.run,
             "verdict": verdict,
             "reason": redact(reason),
+            "not_done": not_done,
             "record": record.relative_to(self._project.outputs).as_posix() if record else "",
             "sha256": sha256_of(record) if record else "",
             "remark": redact(remark),

@@ -12,7 +12,7 @@ from pgrunbook.fleet.state import State
 
 _WIDTH, _ROW = 640, 58  # as it is still read at 400 pixels
 # The marks, by the word of the target, and their class.
-_MARKS = {"failed": "failed", "set aside": "aside"}
+_MARKS = {"failed": "failed", "set aside": "aside", "not done": "aside"}
 
 # `&` is the picture: of others on the same page the style says nothing.
 _STYLE = """

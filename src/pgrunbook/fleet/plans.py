@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 from pgrunbook.controls import one_line
 from pgrunbook.errors import Problem, Verdict
 from pgrunbook.fleet import survey
+from pgrunbook.fleet.command import command
 from pgrunbook.fleet.survey import Group
 from pgrunbook.fleet.targets import FleetTarget
 from pgrunbook.records.plan import Plan, Step, differences
@@ -131,10 +131,11 @@ def text(report: dict[str, Any]) -> str:
         if number:
             lines.append(f"  {listed(names)}")
     if report["approve"]:
-        command = ["pgrunbook", "fleet", "run", report["runbook"], "--fleet", report["fleet"]]
-        approve = shlex.join([*command, "--approved-set", report["approve"]])
+        about = report["runbook"], report["fleet"], "--approved-set", report["approve"]
         lines.append(f"set: {report['approve']}")
-        lines.append(f"when somebody else has approved it: {approve} -p approver NAME")
+        lines.append(
+            f"when somebody else has approved it: {command('run', *about)} -p approver NAME"
+        )
     return "\n".join(map(one_line, lines))
 
 

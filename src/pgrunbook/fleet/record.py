@@ -38,7 +38,18 @@ from pgrunbook.records.words import listed
 from pgrunbook.runbooks.project import Project
 
 _SOURCE = "# Written by the fleet's coordinator. This cell was not run."
-_WAVES = ("wave", "of", "budget", "state", "targets", "passed", "failed", "set aside", "waiting")
+_WAVES = (
+    "wave",
+    "of",
+    "budget",
+    "state",
+    "targets",
+    "passed",
+    "failed",
+    "set aside",
+    "not done",
+    "waiting",
+)
 _TARGETS = (
     "name",
     "wave",

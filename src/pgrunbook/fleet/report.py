@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,15 +9,16 @@ from typing import Any
 from pgrunbook.controls import one_line
 from pgrunbook.durations import moment, words
 from pgrunbook.fleet import journal
+from pgrunbook.fleet.command import command
 from pgrunbook.fleet.state import State, WaveProgress
 from pgrunbook.records import fleet_answers
 from pgrunbook.records.words import counted, listed
 
-_WORDS = ("passed", "at work", "waiting", "failed", "set aside")
+_WORDS = ("passed", "at work", "waiting", "not done", "failed", "set aside")
 # What a terminal of 80 columns and 24 lines shows at once; the JSON has all, and the record.
 _REASONS = 6
 _WIDTH = 80
-_OF = 16
+_OF = 10
 
 
 def collect(path: Path) -> dict[str, Any]:
@@ -93,10 +93,10 @@ def text(found: dict[str, Any]) -> str:
         lines.append(f"  {found['stopped_by']} has stopped it: no further target is begun")
     if lines_of_others := [f"{line:,}" for line in found["left_out"]]:
         lines.append(f"  left out, as somebody else has added it: line {listed(lines_of_others)}")
-    columns = "".join(f"  {word:>7}" for word in _WORDS)
+    columns = "".join(f"  {word:>6}" for word in _WORDS)
     lines.append(f"{'wave':<4} {'of':<{_OF}} {'state':<9}{columns}")
     for number, wave in enumerate(found["waves"], 1):
-        counts = "".join(f"  {wave[word]:>{max(7, len(word))},}" for word in _WORDS)
+        counts = "".join(f"  {wave[word]:>{max(6, len(word))},}" for word in _WORDS)
         lines.append(f"{number:<4} {_cut(wave['of'], _OF):<{_OF}} {wave['state']:<9}{counts}")
     if names := [each["name"] for each in found["targets"] if each["state"] == "at work"]:
         lines.append(_cut(f"at work: {listed(names)}", _WIDTH))
@@ -107,13 +107,11 @@ def text(found: dict[str, Any]) -> str:
     if (more := len(reasons) - _REASONS) > 0:
         lines.append(f"and {more} more reasons: --json has all")
     left = any(wave[word] for wave in found["waves"] for word in _WORDS if word != "passed")
-    about = [found["runbook"], "--fleet", found["fleet"]]
+    about = found["runbook"], found["fleet"]
     if at_work and not found["stopped_by"]:
-        stop = shlex.join(["pgrunbook", "fleet", "abort", *about])
-        lines.append(f"begin no further target: {stop}")
+        lines.append(f"begin no further target: {command('abort', *about)}")
     elif left and not at_work:
-        about += ["--mode", "revert"] * (found["mode"] == "revert")
-        resume = shlex.join(["pgrunbook", "fleet", "resume", *about])
+        resume = command("resume", *about, mode=found["mode"])
         lines.append(f"go on with what has not passed: {resume}")
     return "\n".join(map(one_line, lines))
 

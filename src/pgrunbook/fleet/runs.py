@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import shlex
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pgrunbook.errors import Problem, Refused, Verdict
-from pgrunbook.fleet import approval, journal, record, targets, task, waves
+from pgrunbook.fleet import approval, journal, record, signature, targets, task, waves
+from pgrunbook.fleet.command import command
 from pgrunbook.fleet.events import Kind
 from pgrunbook.fleet.journal import Event, Journal
 from pgrunbook.fleet.outcome import ASKING, Ledgers
@@ -22,6 +22,7 @@ from pgrunbook.fleet.state import NoJournal, State, ended
 from pgrunbook.fleet.targets import FleetTarget
 from pgrunbook.fleet.waves import WHOLE, Slice
 from pgrunbook.records import verification
+from pgrunbook.records.archive import Archive
 from pgrunbook.records.naming import JOURNAL
 from pgrunbook.records.untrusted_files import is_regular
 from pgrunbook.runbooks.project import Project
@@ -113,18 +114,20 @@ def _passed(project: Project, path: Path, before: State) -> set[str]:
     """
     found = [each for each in before.targets.values() if each.passed]
     if not record.is_read(project, path):
-        ledgers = Ledgers(project)
-        ask = partial(ledgers.passed, runbook=before["runbook"], mode=before["mode"])
-        with ThreadPoolExecutor(ASKING) as asking:
+        with closing(Ledgers(project)) as ledgers, ThreadPoolExecutor(ASKING) as asking:
+            ask = partial(ledgers.passed, runbook=before["runbook"], mode=before["mode"])
             told = [*asking.map(ask, found)]
         found = [each for each, passed in zip(found, told, strict=True) if passed]
-        ledgers.close()
     return {each.target.name for each in found}
 
 
 def _require_as_sealed(project: Project, path: Path, before: State) -> None:
     """Raise Refused if what a run would go on with, other databases maybe, was never sealed so."""
-    problems = list(verification.of_project(project, only=record.of(path)).problems)
+    keys = verification.trusted_keys(project)
+    archive = Archive(project.outputs)
+    problems = list(verification.verify(archive, keys, only=record.of(path)).problems)
+    if not problems and not record.is_read(project, path):
+        problems += signature.problems(project, path, before["mode"])
     listed = targets.digest(each.target for each in before.targets.values())
     expected = before.begun.get("own") or before["list"]
     if listed != expected:
@@ -140,13 +143,13 @@ def _require_mode(before: State, mode: str) -> None:
     journal of a coordinator that has died is no more than the word of who may write there.
     """
     if before["mode"] != mode:
-        about = [before["runbook"], "--fleet", before["fleet"], "--mode", before["mode"]]
+        about = before["runbook"], before["fleet"], "--mode", before["mode"]
         raise Refused.of(
             "is of another mode",
             where=f"fleet {before['fleet']!r}",
             expected=mode,
             found=before["mode"],
-            remedy=f"where that is meant: {shlex.join(['pgrunbook', 'fleet', 'resume', *about])}",
+            remedy=f"where that is meant: {command('resume', *about)}",
         )
 
 
@@ -154,7 +157,7 @@ def _require_same_code(project: Project, before: State) -> None:
     """Raise Refused if targets of the run would be run by other files than those before them."""
     runbook = before["runbook"]
     if task.is_changed(project, runbook, before.begun.get("code", "")):
-        anew = shlex.join(["pgrunbook", "fleet", "run", runbook, "--fleet", before["fleet"]])
+        anew = command("run", runbook, before["fleet"], mode=before["mode"])
         raise Refused.of(
             task.CHANGED,
             where=runbook,
@@ -181,7 +184,9 @@ def _written(
         "executor": settings.executor,
     }
     check = partial(_require_idle, fleet.name)
-    written = Journal.create(path, first, *members, check=check)
+    written = Journal.create(
+        path, *signature.signed(project, path.name, [first, *members]), check=check
+    )
     return written, State.of(written.begun)
 
 
@@ -214,11 +219,8 @@ def end_dead(project: Project, fleet: str) -> list[Problem]:
         except NoJournal as exc:
             problems += exc.problems
             continue
-        left = Journal.reopen(path)
-        try:
+        with closing(Journal(path)) as left:
             record.seal(project, path, _ended(project, left), found=True)
-        finally:
-            left.close()
     return problems
 
 
@@ -229,12 +231,11 @@ def _ended(project: Project, left: Journal) -> State:
     state = State.read(left.path)
     if state.verdict is not None:
         return state
-    ledgers = Ledgers(project)
-    for progress in state.targets.values():
-        if progress.is_at_work:
-            event = ledgers.settle(state, progress, None, "its coordinator was killed")
-            state.apply(*left.write(event))
-    ledgers.close()
+    with closing(Ledgers(project)) as ledgers:
+        for progress in state.targets.values():
+            if progress.is_at_work:
+                event = ledgers.settle(state, progress, None, "its coordinator was killed")
+                state.apply(*left.write(event))
     why = "its coordinator was killed; a later run goes on"
     state.apply(*left.write({"event": Kind.END, "verdict": Verdict.INTERRUPTED, "reason": why}))
     return state
@@ -246,12 +247,11 @@ def _require_idle(fleet: str, own: Path) -> None:
     """
     for path in own.parent.glob(f"*{JOURNAL}"):
         if path != own and journal.at_work(path):
-            status = ["pgrunbook", "fleet", "status", path.parent.name, "--fleet", fleet]
             raise Refused.of(
                 "is at work with this runbook already",
                 where=f"fleet {fleet!r}",
                 found=path.name,
-                remedy=f"wait until it has ended: {shlex.join(status)}",
+                remedy=f"wait until it has ended: {command('status', path.parent.name, fleet)}",
             )
 
 
@@ -268,7 +268,7 @@ def latest(project: Project, fleet: str, runbook: str = "") -> Path:
         raise Refused.of(
             "has not been run",
             where=f"fleet {fleet!r}",
-            remedy=shlex.join(["pgrunbook", "fleet", "run", runbook or "001", "--fleet", fleet]),
+            remedy=command("run", runbook or "001", fleet),
         )
     at_work = [path for path in last.values() if journal.at_work(path)]
     if len(last) == 1 or len(at_work) == 1:
@@ -276,13 +276,12 @@ def latest(project: Project, fleet: str, runbook: str = "") -> Path:
     left = at_work or [each for each in last.values() if not _is_over(each)]
     if len(left) > 1:
         names = [path.parent.name for path in left]
-        status = shlex.join(["pgrunbook", "fleet", "status", names[0], "--fleet", fleet])
         raise Refused.of(
             "has several runs, of which none is meant more than the others",
             where=f"fleet {fleet!r}",
             expected="the runbook of one that is at work, or has not passed",
             found=", ".join(names),
-            remedy=f"name the runbook: {status}",
+            remedy=f"name the runbook: {command('status', names[0], fleet)}",
         )
     return left[0] if left else max(last.values(), key=lambda path: path.name)
 

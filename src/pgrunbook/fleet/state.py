@@ -38,7 +38,8 @@ _WRONG = (Verdict.FAILED, Verdict.INTERRUPTED)
 @dataclass(slots=True)
 class Progress:
     """A target in the run: its last attempt, by the id of the run, and what came of that. `again`:
-    it is to be tried once more. `remark`: what is to be told besides the verdict.
+    it is to be tried once more. `not_done`: it was ended before its backfill, as it was to.
+    `remark`: what is to be told besides the verdict.
     """
 
     target: FleetTarget
@@ -52,6 +53,7 @@ class Progress:
     record: str = ""
     sha256: str = ""
     again: bool = False
+    not_done: bool = False
     remark: str = ""
     verified: Verdict | None = None
 
@@ -71,20 +73,25 @@ class Progress:
         that is whatever has not verified, a server that does not answer included.
         """
         held = self.verified in (None, Verdict.PASSED)
-        return not self.again and (self.verdict in _WRONG or not held)
+        return not (self.again or self.not_done) and (self.verdict in _WRONG or not held)
 
     @property
     def set_aside(self) -> bool:
         """Whether nothing was changed there, and somebody has to look."""
-        return not self.again and not self.failed and not self.passed and self.verdict is not None
+        left = self.again or self.not_done or self.failed or self.passed
+        return not left and self.verdict is not None
 
     @property
     def word(self) -> str:
-        """What it is in one word: `waiting`, `at work`, `passed`, `failed`, `set aside`."""
+        """What it is in a word or two: `waiting`, `at work`, `passed`, `not done`, `failed` or `set
+        aside`.
+        """
         if self.is_at_work:
             return "at work"
         if self.passed:
             return "passed"
+        if self.not_done:
+            return "not done"
         if self.failed:
             return "failed"
         return "set aside" if self.set_aside else "waiting"
@@ -203,6 +210,7 @@ class State:
     def _ended(progress: Progress, event: Event) -> None:
         progress.run, progress.verdict = event["run"], Verdict(event["verdict"])
         progress.reason, progress.again = event["reason"], event.get("again", False)
+        progress.not_done = event.get("not_done", False)
         progress.record, progress.sha256 = event.get("record", ""), event.get("sha256", "")
         progress.remark = event.get("remark", "")
         verified = event.get("verified")

@@ -156,8 +156,14 @@ def _timed(
 
 
 def _told(ending: Ending) -> Told:
-    """How a run ended. What is wrong is told by the first problem, rather than by its kind."""
-    reason = ending.problems[0].what if ending.problems else ending.reason
+    """How a run ended. What is wrong is told by the first problem, rather than by its kind: which
+    target it is on is known.
+    """
+    reason = ending.reason
+    if ending.problems:
+        first = ending.problems[0]
+        where = "" if first.where.startswith("target ") else first.where
+        reason = ": ".join(filter(None, [where, first.what]))
     return {"verdict": ending.verdict, "reason": reason}
 
 

@@ -97,7 +97,7 @@ class Inventory(Mapping[Object, Definition]):
 
     definitions: dict[Object, Definition] = field(default_factory=dict)
     addresses: dict[Object, Address] = field(default_factory=dict)
-    # what columns, constraints, triggers … are parts of: a table, a domain
+    # what columns, constraints, triggers … are parts of: a table, a domain, a publication
     owners: dict[Object, Address] = field(default_factory=dict)
     # those that were asked for
     schemas: Sequence[str] = ()

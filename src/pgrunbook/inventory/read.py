@@ -33,6 +33,13 @@ _NO_SECRET = re.compile(r"user(name)?", re.IGNORECASE)
 
 _OID = re.compile(r"\{(\w\.\w+)\}")  # a column that holds an OID, in initial_privileges.sql
 
+# The catalog of what the column `part_of` holds, where that is not a table.
+_WHOLES = {
+    "domain_constraints": "pg_type",
+    "publication_schemas": "pg_publication",
+    "publication_tables": "pg_publication",
+}
+
 # What is said of objects of every kind, and kept in one catalog each.
 _SAID = {
     "comment": "comments",
@@ -150,8 +157,7 @@ def _permitted(conn: psycopg.Connection[Any], kind: Kind, question: str) -> str:
 def _take(inventory: Inventory, kind: Kind, answer: Answer, brought: set[tuple[Any, ...]]) -> None:
     """Add the objects of one kind. `brought` are the members of extensions: those are not ours."""
     names = answer.names[5:]
-    # what the column `part_of` holds: a domain for its constraints, else a table
-    whole = OIDS["pg_type"] if kind.name == "domain_constraints" else OIDS["pg_class"]
+    whole = OIDS[_WHOLES.get(kind.name, "pg_class")]
     for row in answer.rows:
         oid, number, part_of, type_, identity = row[:5]
         each = Object(type_, identity)

@@ -19,13 +19,13 @@ class Head(NamedTuple):
     archive: str
 
 
-_WITH_HEADS = 3  # the first version of the ledger that has them
+WITH_HEADS = 3  # the first version of the ledger that has them
 
 
 @lockers.named
 def heads(conn: Connection) -> list[Head]:
     """Return every head of an archive that a run has noted, in order. Reads only."""
-    if installed(conn) < _WITH_HEADS:
+    if installed(conn) < WITH_HEADS:
         return []
     query = "SELECT sequence, seal, sha256, archive FROM pgrunbook.heads ORDER BY id"
     return [Head(*row) for row in conn.execute(query)]

@@ -263,7 +263,7 @@ def rows_of_run(conn: Connection, run_id: str) -> dict[str, list[dict[str, Any]]
     thousands; None if the run has written nothing. Reads only.
     """
     version = installed(conn)
-    if version < 2:
+    if version < WITH_DETAILS:
         return None
     (row,) = catalog.rows(conn, "ledger_record", run_id=run_id)
     found: dict[str, list[dict[str, Any]] | None] = row["record"]

@@ -131,22 +131,26 @@ class Agenda:
         plain = [self.source.block(name, self.variables) for name in self.source.plain_blocks()]
         return sorted([*plain, *self.columns.blocks], key=lambda block: block.name)
 
-    def _lacking(self) -> Iterator[Problem]:
-        """The placeholders without a value, of all files that this run would use, or one that
-        undoes it.
+    def _all_used(self) -> Iterator[tuple[Script, Mapping[str, str]]]:
+        """All files that this run would use, or one that undoes it, each with the values of its
+        placeholders.
         """
         for kind in (self.source.deploy, self.source.verify, self.source.revert):
             for _, script, variables in self._used(kind):
-                yield from script.missing_values(variables)
+                yield script, variables
+
+    def _lacking(self) -> Iterator[Problem]:
+        """The placeholders of these files that have no value."""
+        for script, variables in self._all_used():
+            yield from script.missing_values(variables)
 
     def _secrets(self) -> Iterator[Problem]:
-        """What of those files is secret once the placeholders are filled in; each was searched by
+        """What of these files is secret once the placeholders are filled in; each was searched by
         itself before.
         """
-        for kind in (self.source.deploy, self.source.verify, self.source.revert):
-            for _, script, variables in self._used(kind):
-                if script.variables and not script.exposed:
-                    yield from literals.problems(substitute(script.text, variables), script.name)
+        for script, variables in self._all_used():
+            if script.variables and not script.exposed:
+                yield from literals.problems(substitute(script.text, variables), script.name)
 
     def decide(self, blocks: Sequence[Block], found: Facts) -> list[Decision]:
         """Return what to do with each of these blocks, now."""

@@ -204,19 +204,16 @@ def _doubt(project: Project, notebook: Path) -> str:
     """Return why a record does not vouch for its rehearsal; empty if it does."""
     # No ledger has a rehearsal: the record's seal alone vouches for it. Imported here, because few
     # targets ask for it.
-    from pgrunbook.records import attestation, verification
+    from pgrunbook.records import verification
     from pgrunbook.records.archive import Archive
 
     unsealed = "is not sealed, or was changed"
-    keys = [
-        attestation.public_key(project.root / path) for path in project.settings.archive.public_keys
-    ]
-    if own := project.signing_key:
-        keys.append(attestation.signer(own).public_key)
+    keys = verification.trusted_keys(project)
     try:
-        if verification.verify_alone(notebook, keys).problems:
+        archive = Archive(project.outputs)
+        if verification.verify(archive, keys, only=notebook).problems:
             return unsealed
-        seal = Archive(notebook.parent).read(seal_of(notebook))
+        seal = archive.read(seal_of(notebook))
     except (Unreadable, OSError):
         return unsealed
     if seal.by_hand:

@@ -24,7 +24,8 @@ from pgrunbook.postgres import search_path
 from pgrunbook.postgres.twin_server import Twin
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.runbooks.scripts import Statement
-from pgrunbook.sqltext.created_objects import CreatedObject, created_objects, dropped_objects
+from pgrunbook.sqltext.created_objects import CreatedObject, created_objects
+from pgrunbook.sqltext.things import dropped_objects
 
 _STATEMENT_TIMEOUT = "60s"  # on a twin without rows
 
@@ -105,6 +106,8 @@ class Attempt:
         behind the failed one were not tried.
         """
         state = TwinState(self._conn, self._beside, self._missing)
+        for block in blocks:
+            state.later.update(each for each in block.made if each.replaces)
         trials: list[Trial] = []
         failed = False
         for block in blocks:
@@ -173,6 +176,8 @@ def _in_transaction(
         for index, part in _parts(block, apart=apart):
             for statement in part:
                 _execute(conn, statement, state)
+                made = created_objects(statement.node)
+                state.later.difference_update(replace(each, replaces=True) for each in made)
                 _make_anew_without_duplicates(conn, statement, state)
             changes = state.transaction_changes(_replaced(part))
             state.take(changes)
@@ -222,8 +227,10 @@ def _execute(conn: psycopg.Connection[Any], statement: Statement, state: TwinSta
             if conn.closed:
                 raise _Failed(statement, exc, len(_SAVEPOINT)) from exc
             conn.execute("ROLLBACK TO pgrunbook_attempt")
+            obstacle = state.overload(exc)
             # DO and CALL may make objects that the text does not name: the error names them.
-            obstacle = state.obstacle(exc) if work_of_node(statement.node) is Work.ROWS else None
+            if work_of_node(statement.node) is Work.ROWS:
+                obstacle = obstacle or state.obstacle(exc)
             if obstacle:
                 _drop_leftovers(conn, [obstacle], state)
                 continue

@@ -55,9 +55,7 @@ def _not_utf8(conn: Session, block: Block, there: Mapping[str, Any]) -> Iterator
 def _named(conn: Session, block: Block) -> Mapping[str, Any] | None:
     assert block.batching
     path = block.search_path or search_path.of(conn)
-    schemas = [block.batching.schema]
-    if not block.batching.schema:
-        schemas = search_path.schemas(conn, path, block.role)
+    schemas = [block.batching.schema] if block.batching.schema else search_path.schemas(conn, path)
     about = {"schemas": schemas, "table": block.batching.table, "columns": list(block.batching.key)}
     return next(iter(catalog.rows(conn, "batch_key", **about)), None)
 

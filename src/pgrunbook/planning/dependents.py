@@ -14,7 +14,8 @@ from pgrunbook.errors import Refused
 from pgrunbook.planning.attempt import first_failure
 from pgrunbook.planning.checks import CheckResult
 from pgrunbook.planning.decisions import Decision
-from pgrunbook.planning.hazards import Paths, Risk
+from pgrunbook.planning.hazards import Risk
+from pgrunbook.planning.paths import Paths
 from pgrunbook.planning.twin import Maker
 from pgrunbook.postgres import catalog, search_path
 from pgrunbook.postgres.session import Session

@@ -6,12 +6,13 @@ import enum
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import pglast
 from pglast import ast
 
+from pgrunbook.admit.expressions import parse
 from pgrunbook.postgres import catalog
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.sqltext.hazards import Danger, Doubt, Thing
+from pgrunbook.sqltext.search_paths import ANYWHERE
 
 Row = Mapping[str, Any]
 
@@ -24,7 +25,8 @@ class Likely(enum.IntEnum):
     YES = 2
 
 
-# The schemas in which a block's statements look a name up, in order.
+# The schemas in which a block's statements look a name up, in order; ANYWHERE at the end stands for
+# any other one.
 Path = tuple[str, ...]
 
 # Of a relation: kind, schema, name and part. Of a column: schema, table, column and its new type.
@@ -76,7 +78,7 @@ class Catalog:
             asked["hazard_taken_along"] = _arrays(dropped, names)
         answers = catalog.rows_of_several(conn, asked)
         self._relations: dict[_Place, Row] = {
-            (row["kind"], row["schema"], row["name"], row["part"]): row
+            (row["kind"], row["place"], row["name"], row["part"]): row
             for row in answers["hazard_relations"]
         }
         self._columns: dict[_Place, Row] = {
@@ -99,6 +101,15 @@ class Catalog:
                 return self._relations[place]
         return None
 
+    def ambiguous(self, thing: Thing, path: Path) -> bool:
+        """Return whether several relations are called so, and not even the path tells which one is
+        meant.
+        """
+        if ANYWHERE not in path or thing.schema:
+            return False
+        row = self._relations.get((thing.kind, ANYWHERE, thing.name, thing.part))
+        return row is not None and row["namesakes"] > 1
+
     def _column_of(self, row: Row | None, column: str, new_type: str = "") -> Row | None:
         if row is None:
             return None
@@ -109,6 +120,8 @@ class Catalog:
         # Each doubt may dispel the hazard: the least likely answer counts.
         row = self.relation(danger.thing, path)
         answers = [self._answer(danger.thing, path, row, doubt) for doubt in danger.doubts]
+        if self.ambiguous(danger.thing, path):
+            answers.append(Likely.MAY)
         return min(answers, default=Likely.YES)
 
     def _answer(self, thing: Thing, path: Path, row: Row | None, doubt: Doubt) -> Likely:
@@ -120,9 +133,9 @@ class Catalog:
             case "volatile", functions:
                 return self._are(functions, "code")
             case "taken along", (what,):
-                found = (self._taken_along.get(place) for place in _places(thing, path or ("",)))
-                taken = next(filter(None, found), None)
-                return Likely.YES if taken and taken[what] else Likely.NO
+                return self._takes_along(thing, path, what)
+            case "fires", (event,):
+                return Likely.YES if row and event in row["fires"] else Likely.NO
             case "domain", (type_,):
                 return Likely.YES if type_ in self._domains else Likely.NO
             case "not null", (name,):
@@ -141,6 +154,16 @@ class Catalog:
             case "absent", _:
                 return Likely.NO if row and row["attnum"] else Likely.YES
         return Likely.MAY
+
+    def _takes_along(self, thing: Thing, path: Path, what: str) -> Likely:
+        """Return whether a `table` or a `column` goes with what is dropped."""
+        places = _places(thing, path or ("",))
+        found = [self._taken_along[place] for place in places if place in self._taken_along]
+        if found and found[0][what]:
+            return Likely.YES
+        if ANYWHERE in path and any(row[what] for row in found):
+            return Likely.MAY
+        return Likely.NO
 
     def _are(self, functions: tuple[str, ...], what: str) -> Likely:
         """Return whether one of these functions is `volatile`, or `code`."""
@@ -202,7 +225,7 @@ def _retyped(column: Row | None, new_type: str, using: str) -> Likely:
         return Likely.MAY
     if column["to_domain"]:  # without constraints it may be a name for the same
         return Likely.MAY
-    old, new = _parsed(column["type"]), _parsed(new_type)
+    old, new = (parse(f"NULL::{each}").typeName for each in (column["type"], new_type))
     if column["base"] == column["new_base"]:
         # a domain's own modifier does not show
         return Likely.MAY if column["of_domain"] else _modified(old, new)
@@ -236,12 +259,6 @@ def _modified(old: ast.TypeName, new: ast.TypeName) -> Likely:
 
 def _scale(modifiers: Sequence[int]) -> int:
     return modifiers[1] if len(modifiers) > 1 else 0
-
-
-def _parsed(type_: str) -> ast.TypeName:
-    """Return the tree of a type's name, which the parser reads only as a part of a statement."""
-    (raw,) = pglast.parse_sql(f"SELECT NULL::{type_}")
-    return raw.stmt.targetList[0].val.typeName
 
 
 def _name(node: ast.TypeName) -> str:

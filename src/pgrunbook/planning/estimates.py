@@ -110,7 +110,7 @@ def _can_be_planned(conn: Session, block: Block) -> bool:
     """Whether the statement reads tables alone, no view, and none that calls a function of a role
     that is not trusted.
     """
-    path = search_path.schemas(conn, block.search_path or search_path.of(conn), block.role)
+    path = search_path.schemas(conn, block.search_path or search_path.of(conn))
     qualifiers, names = zip(*block.relations, strict=True)
     about = {"qualifiers": list(qualifiers), "names": list(names), "schemas": path}
     found = catalog.rows(conn, "named_tables", **about)

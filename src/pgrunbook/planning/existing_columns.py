@@ -22,7 +22,7 @@ from pgrunbook.runbooks.blocks import Block
 def judge(look: Session, block: Block, target: Inventory) -> Judgement | None:
     """Return what to do with the block; None if it does anything else."""
     path = block.search_path or search_path.of(look)
-    schemas = search_path.schemas(look, path, block.role)
+    schemas = search_path.schemas(look, path)
     run: list[int] = []
     there: dict[Object, Any] = {}
     for index, statement in enumerate(block.statements):

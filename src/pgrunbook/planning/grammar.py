@@ -10,11 +10,10 @@ from collections.abc import Sequence
 import pglast
 import psycopg
 
-from pgrunbook.errors import Problem
 from pgrunbook.planning.checks import CheckResult
 from pgrunbook.planning.decisions import Decision
+from pgrunbook.planning.statement_errors import Pending
 from pgrunbook.postgres.session import Session
-from pgrunbook.runbooks.scripts import Statement
 
 _CHECK = "has no words that this server lacks"
 
@@ -51,23 +50,25 @@ def check(conn: Session, decisions: Sequence[Decision]) -> list[CheckResult]:
     server = conn.info.server_version // 10_000
     # Where a backslash escapes, texts end elsewhere than our parser thinks.
     plain = conn.info.parameter_status("standard_conforming_strings") == "on"
-    blocks: list[str] = []
-    statements: list[Statement] = []
+    pending: list[Pending] = []
     for decision in decisions:
         for number in decision.statements if decision.pending else ():
-            blocks.append(decision.block.name)
-            statements.append(decision.block.statements[number])
-    if server >= ours or not statements or not plain:
+            pending.append(Pending(decision.block, decision.block.statements[number]))
+    if server >= ours or not pending or not plain:
         return []
     try:
-        complaints = _complaints(conn, [statement.sql for statement in statements])
+        complaints = _complaints(conn, [each.statement.sql for each in pending])
     except psycopg.Error as exc:
         # where plpgsql may not be used, the server cannot be asked
         return [CheckResult("grammar", _CHECK, not_run=str(exc).splitlines()[0])]
     results = []
-    for block, statement, complaint in zip(blocks, statements, complaints, strict=True):
+    for each, complaint in zip(pending, complaints, strict=True):
         if complaint:
-            problem = _problem(block, statement, complaint, server)
+            problem = each.problem(
+                f"cannot be parsed by PostgreSQL {server}: {complaint}",
+                expected=f"the grammar of PostgreSQL {server}, which is the target's",
+                remedy=f"write it as PostgreSQL {server} has it",
+            )
             results.append(CheckResult(problem.where, _CHECK, problem))
     return results or [CheckResult("grammar", _CHECK)]
 
@@ -87,13 +88,3 @@ def _ask(conn: Session, texts: Sequence[str]) -> list[str]:
         conn.execute(_ASK.encode())
         row = conn.execute("SELECT current_setting('pgrunbook.texts')::json").fetchone()
     return [str(complaint) for complaint in row[0][1:]] if row else []
-
-
-def _problem(block: str, statement: Statement, complaint: str, server: int) -> Problem:
-    return Problem(
-        f"cannot be parsed by PostgreSQL {server}: {complaint}",
-        where=statement.place() if statement.file else block,
-        expected=f"the grammar of PostgreSQL {server}, which is the target's",
-        found=statement.sql.splitlines()[0],
-        remedy=f"write it as PostgreSQL {server} has it",
-    )

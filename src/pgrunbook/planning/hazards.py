@@ -14,12 +14,15 @@ from pgrunbook import durations
 from pgrunbook.ledger import ledger
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.planning.doubts import Catalog, Likely, Path
-from pgrunbook.postgres import catalog, search_path
+from pgrunbook.planning.paths import Paths
+from pgrunbook.postgres import catalog
 from pgrunbook.postgres.session import Session
 from pgrunbook.records.words import listed
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.sqltext.dangers import dangers
 from pgrunbook.sqltext.hazards import Danger, Hazard
+from pgrunbook.sqltext.names import Names
+from pgrunbook.sqltext.things import IN_RELATIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +77,12 @@ _LISTED = 6  # dependents, of one thing
 
 
 class Case(NamedTuple):
-    """A danger of a block, and the schemas where the block looks names up."""
+    """A danger of a block, and the schemas where names are looked up; `during`: see `Danger`."""
 
     block: Block
     danger: Danger
     path: Path
+    during: tuple[Case, ...] = ()
 
 
 def assess(conn: Session, schema: str, decisions: Sequence[Decision]) -> list[Risk]:
@@ -115,46 +119,32 @@ def with_sizes_of(risks: Sequence[Risk], there: Sequence[Risk]) -> list[Risk]:
 
 def _cases(conn: Session, decisions: Sequence[Decision]) -> Iterator[Case]:
     paths = Paths(conn)
+    names = Names()
     for decision in decisions:
         if not decision.pending:
             continue
         block = decision.block
         chosen = [block.statements[n] for n in decision.statements]
         texts = [(statement.node, statement.line) for statement in chosen]
-        for danger in dangers(texts, transaction=block.transaction):
-            yield Case(block, danger, paths.of(block))
+        names.path = block.search_path
+        for danger in dangers(texts, transaction=block.transaction, names=names):
+            yield _case(paths, block, danger)
 
 
-class Paths:
-    """Where blocks look names up; each path is asked about once."""
-
-    def __init__(self, conn: Session) -> None:
-        self._conn = conn
-        self._known: dict[tuple[str, str], Path] = {}
-
-    def of(self, block: Block) -> Path:
-        """The schemas of the block's path that are there, in order."""
-        key = block.search_path, block.role
-        if key not in self._known:
-            path = block.search_path or search_path.of(self._conn)
-            self._known[key] = tuple(search_path.schemas(self._conn, path, block.role))
-        return self._known[key]
+def _case(paths: Paths, block: Block, danger: Danger) -> Case:
+    during = tuple(_case(paths, block, each) for each in danger.during)
+    return Case(block, danger, paths.of(block, danger.path), during)
 
 
-# The kinds that lie in pg_class, or belong to something there.
-_IN_RELATIONS = {
-    *("table", "foreign table", "view", "materialized view", "index", "sequence"),
-    *("column", "constraint", "trigger", "policy", "rule"),
-}
 _IN_OTHERS = {"type", "domain", "function", "procedure", "aggregate", "routine", "schema"}
 
 
 def _likely(answers: Catalog, case: Case) -> Likely:
     if not _is_there(answers, case):
         return Likely.NO
-    during = Likely.NO if case.danger.during else Likely.YES
-    for each in case.danger.during:
-        during = max(during, _likely(answers, case._replace(danger=each)))
+    during = Likely.NO if case.during else Likely.YES
+    for each in case.during:
+        during = max(during, _likely(answers, each))
         if during is Likely.YES:
             break
     return min(answers.answer(case.danger, case.path), during)
@@ -165,7 +155,7 @@ def _is_there(answers: Catalog, case: Case) -> bool:
     too. True of what is no relation: PostgreSQL will say so itself.
     """
     thing, hazard = case.danger.thing, case.danger.hazard
-    if thing.kind not in _IN_RELATIONS:
+    if thing.kind not in IN_RELATIONS or answers.ambiguous(thing, case.path):
         return True
     row = answers.relation(thing, case.path)
     if row is None:
@@ -187,7 +177,7 @@ class _Context:
 
     def risk(self, case: Case, *, certain: bool) -> Risk:
         """Return all that is known of one danger."""
-        block, danger, path = case
+        block, danger, path, _ = case
         row = self._answers.relation(danger.thing, path)
         size = Size(row["rows"], row["bytes"]) if row and danger.hazard in _SIZED else None
         # a block of variants consists of several files

@@ -14,7 +14,7 @@ from pgrunbook.planning.batch_keys import SEES_ALL
 from pgrunbook.planning.checks import CheckResult
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.planning.doubts import Path
-from pgrunbook.planning.hazards import Paths
+from pgrunbook.planning.paths import Paths
 from pgrunbook.postgres import catalog
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.scripts import Statement

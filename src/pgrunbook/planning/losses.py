@@ -27,7 +27,6 @@ from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.driver_errors import problem_of
 from pgrunbook.runbooks.facts import Fact
 from pgrunbook.runbooks.scripts import Statement, statements
-from pgrunbook.sqltext import mentions
 
 
 class Loss(NamedTuple):
@@ -284,7 +283,7 @@ def _later_runbooks(
     for row in ledger.later_changes(conn, runbook, schema, sorted(tables)):
         on = {*row["tables"]}
         for statement in statements(row["begun"]):
-            on |= {name for _, name in mentions.relations(statement.node) if name in tables}
+            on |= {name for _, name in statement.relations if name in tables}
         if on:
             works_on[row["runbook"], schema, row["block"]] |= on
     for (later, of, block), on in sorted(works_on.items()):

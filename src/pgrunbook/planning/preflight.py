@@ -131,7 +131,7 @@ def _schema(
             "does not exist",
             expected=expected,
             found="no schema of that name",
-            remedy="correct the parameter `schema`",
+            remedy="name another: -p schema NAME for a run, --schema NAME for any other command",
         )
         return
     yield result(

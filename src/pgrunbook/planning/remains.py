@@ -58,7 +58,9 @@ def find_remains(
     """
     there: list[Row] = [*_rows(look, block)]
     unnamed = _unnamed_rows(block, there, starts or {})
-    broken = [row for row in there if _is_broken(row, block, copies=begun is not None)]
+    own = {each.name for each in block.made}
+    own |= {detached_partition(statement.node) for statement in block.statements}
+    broken = [row for row in there if _is_broken(row, own, copies=begun is not None)]
     broken += [row for rows in unnamed.values() for row in rows if not row["whole"]]
     run: list[int] = []
     indexes: list[tuple[str, str]] = []
@@ -102,24 +104,22 @@ def is_detaching(conn: Session, block: Block, partition: str) -> bool:
 
 def _rows(conn: Session, block: Block) -> list[dict[str, Any]]:
     relations = sorted(block.relations)
-    path = block.search_path or search_path.of(conn)
     return catalog.rows(
         conn,
         "left",
         schemas=[schema for schema, _ in relations],
         names=[name for _, name in relations],
-        searched=search_path.schemas(conn, path, block.role),
+        searched=search_path.schemas(conn, block.search_path or search_path.of(conn)),
     )
 
 
-def _is_broken(row: Row, block: Block, *, copies: bool) -> bool:
-    """Whether it is half done, and by an attempt at the block: an index that is not valid, a
-    partition about to be detached, or one of the `copies` that REINDEX was making.
+def _is_broken(row: Row, own: Collection[str], *, copies: bool) -> bool:
+    """Whether it is half done, and by an attempt at the block, whose `own` names these are: an
+    index that is not valid, a partition about to be detached, or one of the `copies` that REINDEX
+    was making.
     """
     if row["whole"]:
         return False
-    own = {each.name for each in block.made}
-    own |= {detached_partition(statement.node) for statement in block.statements}
     return row["name"] in own or (copies and bool(_COPY.search(row["name"])))
 
 

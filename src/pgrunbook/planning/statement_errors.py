@@ -15,7 +15,7 @@ from pgrunbook.errors import Problem
 from pgrunbook.planning.checks import CheckResult
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.planning.doubts import Path
-from pgrunbook.planning.hazards import Paths
+from pgrunbook.planning.paths import Paths
 from pgrunbook.postgres import catalog
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.blocks import Block
@@ -31,7 +31,7 @@ class Pending(NamedTuple):
 
     block: Block
     statement: Statement
-    path: Path
+    path: Path = ()
 
     @property
     def node(self) -> ast.Node:

@@ -238,19 +238,19 @@ def _key(block: Block) -> tuple[str, str]:
 
 def find_made(look: Session, blocks: Sequence[Block]) -> dict[str, Sequence[CreatedObject]]:
     """Return what the target has, by name, of the objects that blocks make: by block."""
-    by_path: dict[tuple[str, str], list[tuple[str, CreatedObject]]] = defaultdict(list)
+    by_path: dict[str, list[tuple[str, CreatedObject]]] = defaultdict(list)
     for block in blocks:
         path = block.search_path or search_path.of(look)
-        by_path[path, block.role] += [(block.name, each) for each in block.made]
+        by_path[path] += [(block.name, each) for each in block.made]
     found: dict[str, list[CreatedObject]] = defaultdict(list)
-    for (path, role), objects in by_path.items():
+    for path, objects in by_path.items():
         asked = {
             "kinds": [each.kind for _, each in objects],
             "schemas": [each.schema for _, each in objects],
             "parents": [each.parent for _, each in objects],
             "names": [each.name for _, each in objects],
         }
-        schemas = search_path.schemas(look, path, role)
+        schemas = search_path.schemas(look, path)
         for row in catalog.rows(look, "there", **asked, searched=schemas):
             name, each = objects[row["number"]]
             found[name].append(each)

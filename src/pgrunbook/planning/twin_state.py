@@ -10,10 +10,10 @@ import psycopg
 from psycopg import errors
 
 from pgrunbook.inventory import read
-from pgrunbook.inventory.catalogs import SHARED
+from pgrunbook.inventory.catalogs import OIDS, SHARED
 from pgrunbook.inventory.changes import read_changes, read_overwritten
 from pgrunbook.inventory.names import own, parent
-from pgrunbook.inventory.objects import Definition, Object, differences, table_of
+from pgrunbook.inventory.objects import Address, Definition, Object, differences, table_of
 from pgrunbook.planning.timeline import Change
 from pgrunbook.sqltext.created_objects import CreatedObject
 
@@ -51,6 +51,8 @@ class TwinState:
         self._now = read.read(conn)
         self._at = self._now.at()
         self._made: set[Object] = set()
+        # what statements make with OR REPLACE that are still to be run
+        self.later: set[CreatedObject] = set()
 
     def transaction_changes(self, replaced: Sequence[CreatedObject]) -> dict[Object, Change]:
         """Return what the open transaction has changed, and what it has `replaced`, even by the
@@ -111,6 +113,22 @@ class TwinState:
                 continue
             if is_called(each, said["name"]) and said["table"] in (None, parent(each.identity)):
                 return each
+        return None
+
+    def overload(self, exc: psycopg.Error) -> Object | None:
+        """Return a function that only a later statement makes, and that is there already, if the
+        error says that a call may mean it as well as another one.
+        """
+        if not isinstance(exc, errors.AmbiguousFunction):
+            return None
+        for each in self.later:
+            if f"{each.name}(" not in (exc.diag.message_primary or ""):
+                continue
+            asked = "SELECT pg_catalog.to_regprocedure(%s)::oid::bigint"
+            ((oid,),) = self._conn.execute(asked, [each.signature])
+            found = self._at.get(Address(OIDS["pg_proc"], oid)) if oid else None
+            if found in self._now and found not in self._made:
+                return found
         return None
 
     def forget(self, each: Object) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -81,6 +81,11 @@ class Attempt:
     waited_ms: float
     got_locks: bool
     blockers: tuple[Blocker, ...]
+
+
+def last_seen(attempts: Sequence[Attempt]) -> tuple[Blocker, ...]:
+    """Return who was in the way when last somebody was seen: an attempt may end too soon."""
+    return next((attempt.blockers for attempt in reversed(attempts) if attempt.blockers), ())
 
 
 def blockers(conn: Connection, pid: int) -> Iterator[Blocker]:

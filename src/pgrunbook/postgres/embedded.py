@@ -26,7 +26,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from pgrunbook.errors import Failed, Refused
+from pgrunbook.errors import Refused
 from pgrunbook.postgres import os_user, postmaster, programs
 
 SUPERUSER = "postgres"
@@ -170,7 +170,7 @@ def database(server: Server, name: str, sample: Path | None) -> str:
     """Return the connection string of the database `name`; if there is none, it is made, of the SQL
     file `sample`.
 
-    It is loaded once, whoever else asks, and gets its name when it is complete. Raises Failed if
+    It is loaded once, whoever else asks, and gets its name when it is complete. Raises Refused if
     psql fails.
     """
     with psycopg.connect(server.conninfo(), autocommit=True) as conn:
@@ -196,7 +196,7 @@ def _load(conn: psycopg.Connection, server: Server, name: str, sample: Path | No
         given = ("--file", sample, "--dbname", server.conninfo(_LOADING))
         psql = programs.execute(server.bin / "psql", *options, *given)
         if psql.returncode:
-            raise Failed.of(
+            raise Refused.of(
                 "psql cannot load the sample", where=str(sample), found=psql.stderr.strip()
             )
     conn.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(loading, sql.Identifier(name)))

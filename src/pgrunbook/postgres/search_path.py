@@ -31,12 +31,8 @@ def of(conn: Session) -> str:
     return sql.Identifier(conn.schema).as_string()
 
 
-def schemas(conn: Session, path: str, role: str = "") -> list[str]:
-    """Return the schemas that a path leads to, without pg_catalog; `"$user"` is the `role`, or the
-    session's. Outside a transaction.
-    """
-    if role:
-        path = path.replace('"$user"', sql.Identifier(role).as_string())
+def schemas(conn: Session, path: str) -> list[str]:
+    """Return the schemas that a path leads to, without pg_catalog. Outside a transaction."""
     with conn.cursor(row_factory=tuple_row) as cursor:
         # one message, and so one transaction
         cursor.execute(f"{theirs(path)}; SELECT pg_catalog.current_schemas(false)::text[]".encode())

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # Why a limit of the lag did not hold, as a backfill notes it.
 LAG_UNSEEN = "how far replicas are behind is not shown to this role: no limit holds"
+# How the reason of a run begins that a header, or somebody, has ended between two batches.
+NOT_DONE = "The run has ended before its backfill, as it was to: the next one goes on."
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,8 +107,8 @@ def check_noted_heads(
 ) -> Iterator[Finding]:
     """Check that the heads of this archive that a target's ledger has noted are still there."""
     digests = {seal.sha256 for seal in chain}
-    archives = {seal.archive for seal in chain}
-    own = [head for head in heads if head.archive in archives]
+    others = of_other_archives(chain, heads)
+    own = [head for head in heads if head not in others]
     if heads and not own:
         last = heads[-1]
         problem = Problem(
@@ -129,3 +129,9 @@ def check_noted_heads(
                 what, where=head.name, expected=f"number {head.sequence}, SHA-256 {head.sha256}"
             )
             yield problem, [head.name]
+
+
+def of_other_archives(chain: Sequence[Seal], heads: Sequence[Head]) -> list[Head]:
+    """Return the heads that a ledger has noted of archives of which nothing is here."""
+    archives = {seal.archive for seal in chain}
+    return [head for head in heads if head.archive not in archives]

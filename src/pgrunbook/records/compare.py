@@ -23,7 +23,7 @@ _COPY_OWNER = re.compile(rf"\b{copy_place.PREFIX}\w+")
 @dataclass(frozen=True, slots=True)
 class Part:
     """One thing compared: what it is, how it is in each record, and what differs; times and numbers
-    of rows never count as different.
+    of rows never count as different, but tables that rows were written to do.
     """
 
     what: str
@@ -86,7 +86,18 @@ def _changes(name: str, one: Record, other: Record) -> Iterator[Part]:
     rows = _shown(one, Kind.ROWS, name), _shown(other, Kind.ROWS, name)
     if any(rows):
         written, elsewhere = (", ".join(lines) or "none" for lines in rows)
-        yield Part(f"{name}: rows", written, elsewhere, same=True)
+        same = _written(one, name) == _written(other, name)
+        yield Part(f"{name}: rows", written, elsewhere, same)
+
+
+def _written(record: Record, block: str) -> set[tuple[str, str]]:
+    """Return which tables a block has written to, and how: `inserted`, say; not how many rows."""
+    found = set()
+    for row in record.by_block(Kind.ROWS).get(block, ()):
+        for how, number in row.items():
+            if number and how != "table":
+                found.add((str(row.get("table")), how))
+    return found
 
 
 def _shown(record: Record, kind: Kind, block: str) -> list[str]:

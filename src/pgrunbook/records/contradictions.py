@@ -48,13 +48,14 @@ _NO_ROWS = {
 @dataclass(frozen=True)
 class Comparison:
     """A record beside the ledger of its target. `chosen` are its parameters; `ending` is how it
-    ended, by its cells.
+    ended, by its cells. `by_hand`: who seals it has not executed it.
     """
 
     record: Record
     chosen: Parameters
     ending: Ending
     witness: Witness
+    by_hand: bool = False
 
     @property
     def elsewhere(self) -> str:
@@ -93,8 +94,9 @@ class Comparison:
         found += self._check_runs()
         found += self._check_verdicts()
         found += self._check_runs_without_rows()
-        blocks = BlockContradictions(self.record, self.ending, self.witness, self._rehearses)
-        found += blocks.problems()
+        found += self._blocks.problems()
+        if self.by_hand:
+            found += self._blocks.times()
         found += self._check_shown()
         found += self._cells.problems()
         found += self._check_seals()
@@ -102,8 +104,18 @@ class Comparison:
 
     @property
     def remark(self) -> str:
-        """What is to be told of the cells of a record without `problems`; empty if nothing is."""
-        return self._cells.remark
+        """What is to be told of a record without `problems`: of its cells, and of its times if a
+        clock was set while it was run; empty if nothing is.
+        """
+        remarks = [self._cells.remark]
+        if not self.by_hand:
+            for each in self._blocks.times():
+                remarks.append(f"a clock was set meanwhile: {each.expected}, its run {each.found}")
+        return "; ".join(filter(None, remarks))
+
+    @property
+    def _blocks(self) -> BlockContradictions:
+        return BlockContradictions(self.record, self.ending, self.witness, self._rehearses)
 
     @property
     def _cells(self) -> RunbookCells:

@@ -17,7 +17,8 @@ from pgrunbook.records.words import counted
 class Verification:
     """What was found in an archive: how many seals can be read, how many of them a key of ours has
     signed (None if there was no key to check with), the last of the chain, and all that is wrong.
-    `notes`: which seals vouch for less than others, as they say themselves.
+    `notes`: which seals vouch for less than others, as they say themselves; and archives that only
+    ledgers know of.
     """
 
     seals: int
@@ -34,11 +35,12 @@ class Verification:
         head: Head | None,
         problems: Iterable[Problem],
         checked: Iterable[Seal],
+        more: Iterable[str] = (),
     ) -> Self:
         """Make a verification of which no part makes lines of its own: files may have any name."""
         plain = tuple(Problem(*map(printable, astuple(problem))) for problem in problems)
-        notes = tuple(printable(_note(seal)) for seal in checked if seal.caveat)
-        return cls(seals, signed, head, plain, notes)
+        notes = [*(_note(seal) for seal in checked if seal.caveat), *more]
+        return cls(seals, signed, head, plain, tuple(map(printable, notes)))
 
     def text(self) -> str:
         """Return all that is wrong, and a line that sums it up."""

@@ -12,7 +12,7 @@ from pgrunbook import controls, errors
 from pgrunbook.errors import Problem, RunbookError, Verdict, first_line
 from pgrunbook.records.format import bundles
 from pgrunbook.records.format.mime_types import BLOCK_MIME
-from pgrunbook.records.format.parts import Card, Part, Problems
+from pgrunbook.records.format.parts import Card, Done, Part, Problems
 
 P = TypeVar("P", bound=Part)
 
@@ -75,10 +75,10 @@ def final_ending(cells: Sequence[NotebookNode]) -> Ending:
 
 def find_ending(cells: Sequence[NotebookNode]) -> Ending | None:
     """Return how the cells themselves say that the run ended; None if they do not."""
-    for output, index in _outputs(cells):
-        if output.output_type == "error":
-            return _of_error(output, index, cells[index])
     try:
+        for output, index in _outputs(cells):
+            if output.output_type == "error":
+                return _after_blocks(_of_error(output, index, cells[index]), cells[: index + 1])
         for card, index in shown(cells, Card):
             return Ending(card.verdict, card.reason, cell=index)
     except bundles.UNREADABLE as exc:
@@ -143,6 +143,24 @@ def _problems(cell: NotebookNode) -> tuple[Problem, ...]:
     except bundles.UNREADABLE:
         return ()
     return tuple(found)
+
+
+def _after_blocks(ending: Ending, cells: Sequence[NotebookNode]) -> Ending:
+    """Return how a run ended in the last of these cells: one that has committed blocks was not
+    refused, whoever says so.
+    """
+    if ending.verdict not in (Verdict.REFUSED, Verdict.LOCKED_OUT):
+        return ending
+    done = [said for said, _ in shown(cells, Done)]
+    if not done:
+        return ending
+    after = f"after {done[-1].block} was {done[-1].event}: "
+    return replace(
+        ending,
+        verdict=Verdict.FAILED,
+        reason=f"{after}{ending.reason}",
+        error=f"{after}{ending.error}",
+    )
 
 
 def _of_error(output: NotebookNode, index: int, cell: NotebookNode) -> Ending:

@@ -79,7 +79,7 @@ class LedgerCheck:
         try:
             with signals.waiting():
                 witness = Witness.of(conn, self.record, self.chosen.schema_, self.secrets)
-            comparison = Comparison(self.record, self.chosen, self.ending, witness)
+            comparison = Comparison(self.record, self.chosen, self.ending, witness, self.by_hand)
             if comparison.elsewhere:
                 return self._not_compared(comparison.elsewhere)
             problems = comparison.problems()

@@ -45,6 +45,8 @@ def merge(archive: Archive, folder: Path, keys: Sequence[Key] = ()) -> Merged:
             where=folder.name,
             remedy="move it to another place",
         )
+    if archive.root.exists():
+        archive.require_there()
     with archive.alone(shlex.join(["pgrunbook", "archive", "merge", str(folder)])):
         mine, theirs = read_archive(archive), read_archive(other)
         last = {each[-1].archive: each[-1] for each in _chains(mine)}

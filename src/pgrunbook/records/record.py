@@ -134,12 +134,8 @@ class Record:
         """Which runbook was run, as the verdict's card, the list of what was run or papermill names
         it; or empty.
         """
-        names = [
-            self.card.get("runbook"),
-            *list(self.sources)[:1],
-            self._papermill.get("input_path"),
-        ]
-        for name in names:
+        listed = list(self.sources)[:1]
+        for name in (self.card.get("runbook"), *listed, self._papermill.get("input_path")):
             if name:
                 return PurePath(name).stem
         return ""

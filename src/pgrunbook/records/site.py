@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from contextlib import suppress
 from dataclasses import dataclass
@@ -137,9 +138,10 @@ class Site:
         """
         found = {}
         for path in self.archive.files():
-            if path.suffix == ".ipynb" and not path.name.startswith("."):
+            name = path.relative_to(self.archive.root).as_posix()
+            # hidden is what is being written, or an editor's copy
+            if path.suffix == ".ipynb" and not re.search(r"(^|/)\.", name):
                 with suppress(Unreadable):
-                    name = path.relative_to(self.archive.root).as_posix()
                     found[name] = self.archive.file(name)
         return found
 

@@ -54,7 +54,7 @@ class Witness:
         say of a run is masked as it is in a record.
         """
         version, identity = ledger.installed(conn), identify(conn)
-        if version < 2:
+        if version < ledger.WITH_DETAILS:
             return cls(version, identity)
         runs: dict[str, Mapping[str, Sequence[Row]]] = {}
         seals: list[Row] = []
@@ -66,7 +66,7 @@ class Witness:
             for table, rows in tables.items():
                 cleaned[table] = search.clean(rows or [], secrets, sql=True)
             runs[run] = cleaned
-            if version > 2:
+            if version >= heads.WITH_HEADS:
                 seals += heads.seals(conn, run)
         done = set()
         for row in ledger.block_events(conn, record.runbook, schema):

@@ -23,6 +23,7 @@ from pgrunbook.records.reading import Reading, read_archive
 from pgrunbook.records.record import UNENDED, Record
 from pgrunbook.records.seal import Seal
 from pgrunbook.records.untrusted_files import is_regular, name_problem
+from pgrunbook.records.words import counted
 from pgrunbook.runbooks.project import Project
 
 
@@ -53,6 +54,14 @@ def known_keys(project: Project, keys: Sequence[Path]) -> list[Key]:
     """
     paths = keys or [project.root / path for path in project.settings.archive.public_keys]
     return [attestation.public_key(path, project.signing_key) for path in paths]
+
+
+def trusted_keys(project: Project) -> list[Key]:
+    """Return the keys with one of which a record is signed that a run may rely on: those of
+    `pgrunbook.toml`, and the public half of its own. Raises Refused if one cannot be read.
+    """
+    own = project.signing_key
+    return known_keys(project, ()) + ([attestation.signer(own).public_key] if own else [])
 
 
 def _noted_heads(project: Project, name: str) -> list[Head]:
@@ -103,7 +112,22 @@ def verify(
     if reading.chain:
         last = reading.chain[-1]
         head = Head(last.sequence, last.name, last.sha256, last.archive)
-    return Verification.of(len(seals), signed, head, problems, seals)
+    notes = _elsewhere(seals, heads or {})
+    return Verification.of(len(seals), signed, head, problems, seals, notes)
+
+
+def _elsewhere(seals: Sequence[Seal], heads: Mapping[str, Sequence[Head]]) -> Iterator[str]:
+    """Yield what ledgers know of archives of which nothing is here. They may be those of other
+    machines; but nothing else shows that one was merged, and removed as a whole.
+    """
+    for name, noted in heads.items():
+        others = chain.of_other_archives(seals, noted)
+        if others and len(others) < len(noted):  # else it is a problem
+            last = {head.archive: head.name for head in others}
+            yield (
+                f"the ledger of {name} names heads of {counted(len(last), 'other archive')}, of "
+                f"which nothing is here; the last seals: {', '.join(last.values())}"
+            )
 
 
 def problems(reading: Reading, keys: Sequence[Key]) -> list[Problem]:
@@ -242,6 +266,9 @@ def _check_all_sealed(files: Mapping[str, Path], seals: Mapping[str, Seal]) -> I
         remedy = seal_command(files[name]) if name.endswith(".ipynb") else ""
         if name.endswith(JOURNAL):
             yield Problem(f"not sealed yet: {_FLEET_UNENDED}", where=name, remedy=_resume(name))
+        elif _CHECKPOINTS in name:
+            what = "JupyterLab's own copy of a record that was saved there"
+            yield Problem(what, where=name, remedy=shlex.join(["rm", str(files[name])]))
         elif remedy and _unended(files[name]):
             remedy = f"wait until it has ended; if its runner was killed: {remedy}"
             yield Problem(f"not sealed yet: {UNENDED}", where=name, remedy=remedy)
@@ -251,6 +278,7 @@ def _check_all_sealed(files: Mapping[str, Path], seals: Mapping[str, Seal]) -> I
             )
 
 
+_CHECKPOINTS = ".ipynb_checkpoints/"
 _FLEET_UNENDED = "its fleet's run has not ended, or its coordinator was killed"
 
 

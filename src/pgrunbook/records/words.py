@@ -6,6 +6,16 @@ import re
 from collections.abc import Sequence
 
 _SHOWN = 8
+_ALONE = r"(?<!\w)NAME(?!\w)"
+# In quotes, before a dot, and behind `schema` or a colon.
+_WHERE_NAMES_STAND = "|".join(
+    (
+        r"""(?<=['"])NAME(?=['"])""",
+        r"""(?<!\w)NAME(?=\.[\w"])""",
+        r"(?<=schema )NAME(?!\w)",
+        r"(?<=\w:)NAME(?!\w)",
+    )
+)
 _PLURALS = {"batch": "batches", "index": "indexes", "policy": "policies"}
 
 
@@ -31,9 +41,12 @@ def listed(names: Sequence[str], most: int = _SHOWN) -> str:
 
 
 def without(text: str, *names: str) -> str:
-    """The text with a mark for each of these names, wherever one stands by itself."""
+    """The text with a mark for each of these names: wherever one stands by itself; of one that may
+    be a word of the text, only where a name stands.
+    """
     for name in filter(None, names):
-        text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "…", text)
+        places = _WHERE_NAMES_STAND if name.isalpha() else _ALONE
+        text = re.sub(places.replace("NAME", re.escape(name)), "…", text)
     return text
 
 

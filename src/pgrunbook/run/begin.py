@@ -31,6 +31,7 @@ def begin(runbook: str, namespace: Mapping[str, Any]) -> Run:
     started_with.require(chosen, namespace)
     source = Source.read(project.sql(notebook.stem))
     target = targets.resolve(chosen.target, project)
+    started_with.require_reached(target)
     secrets = credentials.of_target(target)
     held = [
         *source.secret_problems(secrets),

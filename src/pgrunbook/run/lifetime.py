@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -69,8 +68,9 @@ class Lifetime:
         self._changes = changes  # of the parameters, since the run began
         self._sources = sources
         self.parameters = chosen
-        # Taken out of the environment, as a second run in this kernel is another one.
-        self.run_id = os.environ.pop(parameters.RUN_ID, "") or str(uuid.uuid4())
+        self.run_id = parameters.run_id()
+        # as a second run in this kernel is another one
+        os.environ.pop(parameters.RUN_ID, None)
         self.operator = chosen.operator or os_user.own_name()
         parameters.require_said(operator=self.operator)
         self.started_at = datetime.now(UTC)

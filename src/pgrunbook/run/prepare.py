@@ -72,6 +72,7 @@ class Preparation:
     risks: Sequence[Risk] = ()
     approved: bool = True
     round_trip_ms: float = 0.0
+    rehearsals: Sequence[str] = ()  # of the plan, that the archive has
     backfills: pd.DataFrame | None = None  # what blocks in batches have to do
     _decided: Sequence[Decision] = field(default=(), init=False)
 
@@ -132,6 +133,8 @@ class Preparation:
         self.plan = make_plan(
             self.agenda.runbook, self.agenda.schema, self.identity, decided, facts, self.sources
         )
+        if self.plan.steps and not self.rehearsal:
+            self.rehearsals = approval.rehearsals(self.project, self.target, self.plan)
         allowed = [*self._hazards(decided), *self._approval()]
         self.approved = not any(result.problem for result in allowed)
         # A rehearsal, and a revert, show by themselves what PostgreSQL refuses.
@@ -226,12 +229,6 @@ class Preparation:
             self.agenda.state.fold,
             again,
         )
-
-    def rehearsals(self) -> list[str]:
-        """Return the rehearsals of the plan that the archive has."""
-        if self.rehearsal or not self.plan:
-            return []
-        return approval.rehearsals(self.project, self.target, self.plan)
 
 
 def _exposed(decided: Sequence[Decision]) -> Iterator[CheckResult]:

@@ -124,7 +124,7 @@ class Run(Views):
         have to do, see `estimates.frame`.
         """
         if self._plan and self._plan.steps:
-            display.digest(self._plan, self._preparation.rehearsals())
+            display.digest(self._plan, self._preparation.rehearsals)
             display.frame(self._hazards)
         backfills = self._preparation.backfills
         if backfills is not None and len(backfills):
@@ -269,7 +269,7 @@ class Run(Views):
         self._preparation.accept()
         self._recorder.plan = self._plan.digest if self._plan else ""
         if self._plan and self._plan.steps:
-            display.plan(self._plan, self._preparation.rehearsals())
+            display.plan(self._plan, self._preparation.rehearsals)
         self._worker.approved = self._preparation.approved_sql
         self._worker.round_trip_ms = self._preparation.round_trip_ms
         if self.parameters.writes and self._recorder.unfinished():
@@ -282,11 +282,9 @@ class Run(Views):
 
     def _check_batches(self) -> list[CheckResult]:
         """Check that the batches of blocks that are done cover their keys."""
-        blocks = [d.block for d in self._decisions if d.block.batching]
-        if not blocks:
-            self._put_aside = ""
-            return []
-        done = self._agenda.decide_now(blocks)
+        names = [d.block.name for d in self._decisions if d.block.batching]
+        entries = self._agenda.entries(names) if names else {}
+        done = [name for name in names if name in entries and entries[name].done]
         results = list(verify.check_batches(self._look, self.runbook, self._schema, done))
         put_aside = [f"{each.where}: {each.not_run}" for each in results if each.not_run]
         self._put_aside = "; ".join(put_aside)

@@ -16,7 +16,7 @@ from pgrunbook.planning import reliance
 from pgrunbook.planning.checks import CheckResult
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.timeouts import Timeouts
-from pgrunbook.postgres import search_path, session_settings
+from pgrunbook.postgres import catalog, search_path, session_settings
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.driver_errors import problem_of
 from pgrunbook.postgres.session import Session
@@ -52,15 +52,12 @@ def check_finished(decisions: Iterable[Decision]) -> Iterator[CheckResult]:
 
 
 def check_batches(
-    conn: Connection, runbook: str, schema: str, decisions: Iterable[Decision]
+    conn: Connection, runbook: str, schema: str, blocks: Iterable[str]
 ) -> Iterator[CheckResult]:
-    """Check that the batches of each block that is done in batches cover its key, one behind the
+    """Check that the batches of each of these blocks, which are done, cover its key, one behind the
     other; and tell how many rows were put aside.
     """
-    for decision in decisions:
-        if not decision.block.batching or decision.action is not Action.SKIP:
-            continue
-        name = decision.block.name
+    for name in blocks:
         problem = None
         gaps = batches.gaps(conn, runbook, schema, name)
         if gaps:
@@ -138,8 +135,9 @@ def verify(
     `-- check:` statement.
 
     A check holds if its statement raises nothing. Each runs in a savepoint, so that one that fails
-    does not hide the next; if a statement without a check fails, the checks after it are not run.
-    Nothing is run if a schema of a path that the script sets holds shadows of pg_catalog.
+    does not hide the next; if a statement without a check fails, or one keeps others out of what
+    was there before, the checks after it are not run. Nothing is run if a schema of
+    a path that the script sets holds shadows of pg_catalog.
     """
     named = reliance.named_schemas(conn, "", [statement.node for statement in statements])
     results = []
@@ -157,13 +155,16 @@ def verify(
         settings = session_settings.theirs(search_path.of(conn))
         conn.execute("; ".join([*settings, _SAVEPOINT]).encode())
         for statement in statements:
-            problem = _try(conn, name, statement, require, timeouts)
+            problem, kept = _try(conn, name, statement, require, timeouts)
             if statement.check:
                 results.append(CheckResult(name, statement.check, problem))
             elif problem:
                 results.append(
                     CheckResult(name, f"set-up: {statement.sql.splitlines()[0]}", problem)
                 )
+                break
+            if kept and statement is not statements[-1]:
+                results.append(CheckResult(name, "keeps nobody waiting", _kept(statement, kept)))
                 break
     return results
 
@@ -194,24 +195,28 @@ _ROLLBACK = b"ROLLBACK TO pgrunbook_check"
 
 def _execute(
     conn: Session, name: str, statement: Statement, require: str, timeouts: Timeouts
-) -> None:
+) -> list[str]:
     """Run it after the savepoint, with what is required behind it, and make the next one, in one
-    round trip.
+    round trip. Returns which relations that were there before the script now keeps others out of.
 
     Others queue behind a lock that it waits for: it waits for lock_timeout at a time, and is tried
     again for as long as a statement may take.
     """
-    message = "\n;".join([statement.sql, require, _RELEASE, _SAVEPOINT]).encode()
+    parts = [statement.sql, require, _RELEASE, _SAVEPOINT, catalog.query("locked_out")]
+    message = "\n;".join(parts).encode()
 
-    def run() -> None:
+    def run() -> list[str]:
         try:
-            conn.execute(message)
+            cursor = conn.execute(message)
         except psycopg.Error:
             if not conn.closed:
                 conn.execute(_ROLLBACK)
             raise
+        while cursor.nextset():
+            pass
+        return [f"{relation} ({mode})" for relation, mode in cursor]
 
-    lock_waits.retry(
+    return lock_waits.retry(
         run,
         block=name,
         budget=timeouts.statement_timeout,
@@ -223,15 +228,25 @@ def _execute(
 
 def _try(
     conn: Session, name: str, statement: Statement, require: str, timeouts: Timeouts
-) -> Problem | None:
-    """Return what is wrong if the statement fails."""
+) -> tuple[Problem | None, list[str]]:
+    """Return what is wrong if the statement fails, and what it keeps others out of."""
     try:
-        _execute(conn, name, statement, require, timeouts)
+        return None, _execute(conn, name, statement, require, timeouts)
     except psycopg.Error as exc:
         problem = problem_of(exc, where=statement.place(conn.index(exc, statement.sql) or 0))
         what = problem.what.removesuffix(" (SQLSTATE P0001)")
         if isinstance(exc, _NOT_TRIED):
             what = f"could not be tried: {what}"
         remedy = problem.remedy or _REMEDY
-        return Problem(what, problem.where, statement.check, problem.found, remedy)
-    return None
+        return Problem(what, problem.where, statement.check, problem.found, remedy), []
+
+
+def _kept(statement: Statement, relations: Sequence[str]) -> Problem:
+    return Problem(
+        "keeps the application out until the script ends: what is behind it was not run",
+        statement.place(),
+        expected="locks on what the script itself has made",
+        found=", ".join(relations),
+        remedy="do it to a temporary copy: CREATE TEMP TABLE … (LIKE … INCLUDING ALL); or make it "
+        "the script's last statement",
+    )

@@ -106,7 +106,7 @@ class Block:
             names[self.admits.table] = None
         referenced = {need.table for need in self.needs if need.use == "reference"}
         for statement in self.statements:
-            for _, name in sorted(mentions.relations(statement.node)):
+            for _, name in sorted(statement.relations):
                 if name not in referenced:
                     names[name] = None
         return list(names)
@@ -126,7 +126,7 @@ class Block:
         if self.admits:
             named.add(("", self.admits.table))
         for statement in self.statements:
-            named |= mentions.relations(statement.node)
+            named |= statement.relations
         return frozenset(named)
 
     @property
@@ -135,7 +135,7 @@ class Block:
         names = set()
         for statement in self.statements:
             if needs.alters(statement.node):
-                names |= {name for _, name in mentions.relations(statement.node)}
+                names |= {name for _, name in statement.relations}
         return names
 
     @property
@@ -157,7 +157,7 @@ class Block:
             if each.kind in ("table", "index") and not each.was:
                 own.add(each.name)
         for statement in self.statements:
-            named = mentions.relations(statement.node)
+            named = statement.relations
             # what names nothing, or does more than it names, may concern anything
             if not named or not mentions.is_plain(statement.node):
                 return True

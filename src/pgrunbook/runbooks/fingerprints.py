@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pgrunbook.runbooks import digests, notebooks, source
+from pgrunbook.runbooks import digests, imports, notebooks, source
 from pgrunbook.runbooks.source import Source
 
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ class Sources:
     first.
 
     `code` is that of the notebook's code, under its path: neither of its text nor its outputs,
-    which JupyterLab saves into it, nor of its parameters. `cells` are its cells but for those, each
+    which JupyterLab saves into it, nor of its parameters; and those of the project's Python files
+    that it imports. `cells` are its cells but for those, each
     by its id, its kind and the SHA-256 of its text.
     """
 
@@ -44,7 +45,7 @@ class Sources:
         code = "\n\n".join(cell.source for cell in cells if cell.kind == "code")
         return cls(
             {path: _sha256(notebook.read_bytes()), **scripts},
-            {path: _sha256(code.encode())},
+            {path: _sha256(code.encode()), **_imported(notebook)},
             [(cell.id, cell.kind, _sha256(cell.source.encode())) for cell in cells],
         )
 
@@ -80,13 +81,23 @@ class Sources:
 
 def of_code(notebook: Path, folder: Path) -> str:
     """Return the SHA-256 of what a runbook runs, as it stands on the disk: of its notebook's code
-    cells, those of the parameters too, and of the SQL files in this folder, each under its name.
+    cells, those of the parameters too, and of the SQL files in this folder, each under its name;
+    and of the Python files that the cells import.
     Raises Refused if the notebook is none.
     """
     parts = [cell.source for cell in notebooks.cells(notebook) if cell.kind == "code"]
     for path in source.script_paths(folder):
         parts += [path.relative_to(folder).as_posix(), _sha256(path.read_bytes())]
-    return _sha256(json.dumps(parts).encode())
+    return _sha256(json.dumps([*parts, *_imported(notebook).items()]).encode())
+
+
+def _imported(notebook: Path) -> dict[str, str]:
+    """Return the digests of the project's Python files that a notebook imports, by their paths."""
+    root = notebook.parent.parent
+    found = {}
+    for path in imports.imported_files(notebook):
+        found[path.relative_to(root).as_posix()] = _sha256(path.read_bytes())
+    return found
 
 
 def _sha256(content: bytes) -> str:

@@ -18,7 +18,15 @@ def require(name: str, where: str) -> None:
     program of one may have gone with its environment.
     """
     known = KernelSpecManager()
-    names = sorted(known.find_kernel_specs())
+    try:
+        names = sorted(known.find_kernel_specs())
+    except RuntimeError as exc:  # Python knows none for a user without a name
+        raise Refused.of(
+            "there is no home directory, where Jupyter looks for kernels",
+            where="HOME",
+            found=str(exc),
+            remedy="export HOME=DIR, a folder that this user may write",
+        ) from exc
     found, spec = name or "none", None
     with suppress(NoSuchKernel, ValueError):  # ValueError: a spec that cannot be read
         spec = known.get_kernel_spec(name)

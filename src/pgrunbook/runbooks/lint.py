@@ -113,6 +113,7 @@ def _of_notebook(notebook: Path, sql: Path) -> Iterator[Finding]:
     """Yield what a run would refuse of the notebook, or could not end without."""
     problems: list[Problem] = []
     try:
+        notebooks.require_valid(notebook)
         problems += cells.problems(notebook, block_paths(sql / notebook.stem / "deploy"))
         problems += cells.missing_calls(notebook)
         problems += cells.secrets(notebook)
@@ -269,6 +270,20 @@ def _without_effect(source: Source) -> Complaints:
             yield script.name, 1, "nothing in it can fail"
 
 
+# What makes others wait until a verify script is rolled back.
+_FELT = {
+    *(Hazard.TRUNCATES, Hazard.DELETES_ROWS, Hazard.UPDATES_ROWS),
+    *(Hazard.LOCKS_OUT_READS, Hazard.LOCKS_OUT_WRITES),
+}
+
+
+def _without_copy(source: Source) -> Complaints:
+    for script in source.scripts("verify"):
+        felt = [each for each in _dangers(script) if each.hazard in _FELT and not each.doubts]
+        for line, thing in dict.fromkeys((each.line, each.thing) for each in felt):
+            yield script.name, line, f"locks {thing}, or rows of it, until the script ends"
+
+
 def _without_reason(source: Source) -> Complaints:
     for script in source.scripts():
         lines = ["", *script.text.splitlines()]
@@ -315,6 +330,12 @@ RULES = (
         "A SELECT that finds nothing, or false, passes.",
         "wrap the check in DO $$ … $$ that does RAISE EXCEPTION or ASSERT",
         _without_effect,
+    ),
+    Rule(
+        "verify-copies",
+        "Others wait for what a verify script locks until all of it is over.",
+        "do it to a temporary copy: CREATE TEMP TABLE … (LIKE … INCLUDING ALL)",
+        _without_copy,
     ),
     Rule(
         "reasons",

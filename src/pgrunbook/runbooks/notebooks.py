@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from pgrunbook.errors import Refused
+from pgrunbook.errors import Refused, first_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,7 @@ class Cell:
 def cells(notebook: Path) -> list[Cell]:
     """Return the cells of a notebook. Raises Refused if the file is none."""
     with _reading(notebook):
-        document = json.loads(notebook.read_text(encoding="utf-8"))
-        return [Cell.of(node) for node in document["cells"]]
+        return [Cell.of(node) for node in _document(notebook)["cells"]]
 
 
 def kernel(notebook: Path) -> str:
@@ -46,19 +46,38 @@ def kernel(notebook: Path) -> str:
     file is none.
     """
     with _reading(notebook):
-        return str(_metadata(notebook).get("kernelspec", {}).get("name", ""))
+        return str(_document(notebook).get("metadata", {}).get("kernelspec", {}).get("name", ""))
 
 
-def given_before(notebook: Path) -> bool:
+def was_executed(notebook: Path) -> bool:
     """Return whether it keeps what papermill was given for an earlier run. Raises Refused if the
     file is none.
     """
     with _reading(notebook):
-        return bool(_metadata(notebook).get("papermill", {}).get("parameters"))
+        document = _document(notebook)
+        given = any("injected-parameters" in Cell.of(node).tags for node in document["cells"])
+        return given or bool(document.get("metadata", {}).get("papermill", {}).get("parameters"))
 
 
-def _metadata(notebook: Path) -> Any:
-    return json.loads(notebook.read_text(encoding="utf-8")).get("metadata", {})
+def require_valid(notebook: Path) -> None:
+    """Raise Refused unless the file is what papermill can read, execute and write again. Keys that
+    the format does not know are no harm.
+    """
+    import nbformat  # takes its time, and a kernel has no need of it
+
+    with _reading(notebook):
+        document = _document(notebook)
+    try:
+        document["metadata"].pop("kernelspec", None)  # `kernel_spec` says what is wrong with it
+        with warnings.catch_warnings(action="ignore"):  # of ids, which are made
+            nbformat.validate(document, version=4, relax_add_props=True)
+        json.dumps(document, ensure_ascii=False).encode()
+    except Exception as exc:  # whatever nbformat stumbles over
+        raise _none(notebook, first_line(exc)) from exc
+
+
+def _document(notebook: Path) -> Any:
+    return json.loads(notebook.read_text(encoding="utf-8"))
 
 
 @contextmanager

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -70,6 +72,25 @@ def require_said(secrets: Sequence[str] = (), /, **texts: str) -> None:
 Mode = Literal["plan", "rehearse", "apply", "verify", "revert"]
 Duration = Annotated[str, AfterValidator(_duration)]
 Said = Annotated[str, AfterValidator(_one_line)]
+
+
+def run_id() -> str:
+    """Return the id of the run that is begun: a new one, unless the environment has one. Raises
+    Refused if that is none.
+    """
+    given = os.environ.get(RUN_ID) or str(uuid.uuid4())
+    try:
+        if str(uuid.UUID(given)) == given:
+            return given
+    except ValueError:
+        pass
+    raise Refused.of(
+        "is no run's id",
+        where=f"environment variable {RUN_ID}",
+        expected=f"a UUID, such as {uuid.uuid4()}",
+        found=ascii(given),
+        remedy=f"unset {RUN_ID}",
+    )
 
 
 class Parameters(BaseModel):
@@ -216,7 +237,7 @@ def validate(declaration: Mapping[str, Any], given: Mapping[str, Any]) -> Parame
     model = _model(repr(own))
     secret = set()
     for name, value in [*declaration.items(), *given.items()]:
-        if looks_secret({name: value}):
+        if name not in unkept and looks_secret({name: value}):
             secret.add(name)
     values = {**declaration, **given}  # what is not given keeps its default
     problems = [_misnamed(name) for name in misnamed]

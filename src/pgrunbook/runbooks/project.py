@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel, Field, ValidationError
 
 from pgrunbook.errors import Problem, Refused, did_you_mean
-from pgrunbook.postgres.target import ClosedModel, Policy, TargetSettings
+from pgrunbook.postgres.target import ClosedModel, Policy, Target, TargetSettings
 from pgrunbook.runbooks import give_way
 from pgrunbook.sqltext.hazards import Hazard
 
@@ -92,11 +92,18 @@ class Project:
 
         Raises Refused if there is none, or if its `pgrunbook.toml` cannot be read.
         """
+        try:
+            here = (start or Path.cwd()).resolve()
+        except FileNotFoundError as exc:
+            raise Refused.of(
+                "is not there any more",
+                where="the working directory",
+                remedy="change to the project's folder",
+            ) from exc
         if given := os.environ.get("PGRUNBOOK_ROOT"):
             # what is above it is another project, if it is one at all
             candidates: Sequence[Path] = [Path(given).resolve()]
         else:
-            here = (start or Path.cwd()).resolve()
             candidates = [here, *here.parents]
         for root in candidates:
             if (root / MARKER).is_file():
@@ -135,7 +142,12 @@ class Project:
         )
 
     def runbooks(self) -> list[Path]:
-        """Return every `runbooks/NNN_name.ipynb`, in order."""
+        """Return every `runbooks/NNN_name.ipynb`, in order. Raises Refused if `runbooks` or `sql`
+        is no folder.
+        """
+        for name in ("runbooks", "sql"):
+            if (self.root / name).exists() and not (self.root / name).is_dir():
+                raise Refused.of("is not a folder", where=name, remedy="move the file elsewhere")
         notebooks = sorted((self.root / "runbooks").glob("*.ipynb"))
         return [path for path in notebooks if re.fullmatch(r"\d+_\w+", path.stem)]
 
@@ -169,18 +181,26 @@ class Project:
 def _read(path: Path) -> Settings:
     try:
         settings = Settings.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as exc:
-        raise Refused.of(str(exc), where=MARKER, expected="TOML, in UTF-8") from exc
     except ValidationError as exc:
         problems = [_problem(error) for error in exc.errors(include_url=False, include_input=False)]
         raise Refused(f"{MARKER} is not valid.", problems=problems) from exc
+    except (ValueError, RecursionError) as exc:  # ValueError: a number of thousands of digits, too
+        raise Refused.of(str(exc), where=MARKER, expected="TOML, in UTF-8") from exc
     problems = []
     for name, target in settings.targets.items():
         problems += give_way.check(target.give_way, f"targets.{name}.give_way")
+    for table, names in (("targets", settings.targets), ("fleets", settings.fleets)):
+        for name in names:
+            if Target(name, "").folder in _OF_THE_ARCHIVE:
+                what = "cannot be its name: the archive has something else that is called so"
+                problems.append(Problem(what, f"{table}.{name}", remedy="call it something else"))
     if problems:
         raise Refused(f"{MARKER} is not valid.", problems=problems)
     return settings
 
+
+# What lies in `outputs/` beside the folders of targets and fleets.
+_OF_THE_ARCHIVE = ("HEAD", "MERGED", "README.md", "site")
 
 _TABLES: dict[str, type[BaseModel]] = {
     "embedded": EmbeddedSettings,

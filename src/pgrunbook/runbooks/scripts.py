@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import pglast
 from pglast import ast
@@ -21,7 +20,8 @@ from pgrunbook.errors import Problem, Refused, did_you_mean
 from pgrunbook.runbooks.encoding import decode
 from pgrunbook.secrets import literals
 from pgrunbook.secrets.patterns import redact
-from pgrunbook.sqltext import placeholders
+from pgrunbook.sqltext import mentions, placeholders
+from pgrunbook.sqltext.mentions import Relation
 from pgrunbook.sqltext.placeholders import substitute
 from pgrunbook.sqltext.session_statements import find_misplaced
 
@@ -50,7 +50,8 @@ HEADER_KEYS = (
 _BOUNDS = frozenset({"from", "to"})
 
 
-@dataclass(frozen=True, slots=True)
+# without slots: cached properties need a `__dict__`
+@dataclass(frozen=True)
 class Statement:
     """One statement as it is sent, and the line of its file that it begins in. `check` is the
     sentence of the `-- check:` line before it, if any.
@@ -61,6 +62,11 @@ class Statement:
     node: ast.Node
     check: str = ""
     file: str = ""
+
+    @cached_property
+    def relations(self) -> frozenset[Relation]:
+        """The relations that it names."""
+        return frozenset(mentions.relations(self.node))
 
     def place(self, index: int = 0) -> str:
         """Return where the character of that index is: `file:line`."""
@@ -139,7 +145,7 @@ class Script:
         """A checksum of the parse tree: comments, white space and the case of keywords do not
         count.
         """
-        tree = json.loads(parse_sql_json(self.parsable), object_hook=_without_places)
+        tree = json.loads(_PLACES.sub("", parse_sql_json(self.parsable)))
         return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()
 
     def render(self, variables: Mapping[str, str]) -> str:
@@ -245,7 +251,7 @@ def statements(sql: str, file: str = "") -> tuple[Statement, ...]:
     ParseError.
     """
     found = []
-    end = 0
+    end, line, counted = 0, 1, 0
     for raw in pglast.parse_sql(sql):
         start = raw.stmt_location
         # 0: it has no semicolon, so that it is the last one
@@ -255,7 +261,8 @@ def statements(sql: str, file: str = "") -> tuple[Statement, ...]:
         check = ""
         for sentence in re.findall(r"^-- check: *(.+)$", sql[end:offset], re.MULTILINE):
             check = sentence.strip()  # the last one counts
-        line = sql.count("\n", 0, offset) + 1
+        line += sql.count("\n", counted, offset)
+        counted = offset
         found.append(Statement(body.strip(), line, raw.stmt, check, file))
         end = stop
     return tuple(found)
@@ -289,9 +296,7 @@ def _header(text: str) -> Iterator[tuple[str, str]]:
         yield match[1], match[2].strip()
 
 
-def _without_places(node: dict[str, Any]) -> dict[str, Any]:
-    """Return the part of a tree without what says where it stands."""
-    return {key: value for key, value in node.items() if key not in _PLACES}
-
-
-_PLACES = {"location", "stmt_location", "stmt_len", "list_start", "list_end", "version"}
+# What of a tree in JSON says where something stands. A name is followed by a colon nowhere else:
+# a quote inside a string is escaped.
+_PLACE = r'"(?:location|stmt_location|stmt_len|list_start|list_end|version)":-?\d+'
+_PLACES = re.compile(rf"{_PLACE},|,?{_PLACE}")

@@ -1,7 +1,10 @@
-"""What a run was started with: its cells run with these parameters, or not at all.
+"""What a run was started with: its cells run with these parameters, on the target that they name
+to the runner, or not at all.
 
 The runner has checked the parameters by the notebook's text. A kernel may have other values by
-those names: a cell below sets them, or one that papermill has left there.
+those names: a cell below sets them, or one that papermill has left there. And in an environment
+that a cell, IPython's startup or the kernel's specification has changed, a target's name may lead
+to another database.
 """
 
 from __future__ import annotations
@@ -10,29 +13,44 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from pgrunbook.errors import Problem, Refused
-from pgrunbook.runbooks import notebooks
+from pgrunbook.postgres.target import Target
+from pgrunbook.runbooks import credentials, notebooks, targets
 from pgrunbook.runbooks.parameters import Parameters, injected
+from pgrunbook.runbooks.project import Project
+from pgrunbook.secrets.patterns import KEYWORDS
 
-# The environment variable by which a kernel is told the digest of each parameter.
-_DIGESTS = "PGRUNBOOK_PARAMETERS"
+# The environment variables by which a kernel is told the digest of each parameter, and of what
+# libpq connects with.
+_DIGESTS, _REACHED = "PGRUNBOOK_PARAMETERS", "PGRUNBOOK_REACHED"
 _REMEDY = "take out of the notebook what sets it below the cell tagged `parameters`"
 
 
 def environment(chosen: Parameters) -> dict[str, str]:
-    """Return the environment variable that tells a kernel what its run is started with."""
-    return {_DIGESTS: json.dumps(_digests(chosen.record()))}
+    """Return the environment variables that tell a kernel what its run is started with."""
+    told = {_DIGESTS: json.dumps(_digests(chosen.record()))}
+    if chosen.target != "embedded":
+        with suppress(Refused):  # the kernel will say why
+            told[_REACHED] = _reached(targets.resolve(chosen.target, Project.find()))
+    return told
 
 
 def _digests(values: Mapping[str, Any]) -> dict[str, str]:
-    found = {}
-    for name, value in values.items():
-        text = json.dumps(value, sort_keys=True)
-        found[name] = hashlib.sha256(text.encode()).hexdigest()
-    return found
+    return {name: _digest(value) for name, value in values.items()}
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def _reached(target: Target) -> str:
+    """Return the digest of what libpq connects with; not of a password, which may be guessed."""
+    settings = credentials.settings_of(target.conninfo)
+    return _digest({name: settings[name] for name in settings.keys() - set(KEYWORDS)})
 
 
 def require(chosen: Parameters, namespace: Mapping[str, Any]) -> None:
@@ -50,12 +68,26 @@ def require(chosen: Parameters, namespace: Mapping[str, Any]) -> None:
         raise Refused("The parameters were changed: nothing was started.", problems=problems)
 
 
+def require_reached(target: Target) -> None:
+    """Raise Refused if the target's name leads a kernel elsewhere than where the run was started.
+    The embedded server is the project's own.
+    """
+    told = os.environ.get(_REACHED)
+    if told and target.name != "embedded" and told != _reached(target):
+        raise Refused.of(
+            "is not reached as where the run was started",
+            where=f"target {target.name!r}",
+            remedy="take out what sets environment variables of libpq, or that of the target: in a "
+            "cell, in IPython's startup files, or in the kernel's kernel.json; set them where the "
+            "run is started",
+        )
+
+
 def require_not_executed(notebook: Path) -> None:
     """Raise Refused for an executed copy in a runbook's place: it has what an earlier run was
     given, and papermill leaves that where it has nothing to give.
     """
-    tagged = any("injected-parameters" in cell.tags for cell in notebooks.cells(notebook))
-    if tagged or notebooks.given_before(notebook):
+    if notebooks.was_executed(notebook):
         raise Refused.of(
             "is an executed copy, with the parameters that an earlier run was given",
             where=notebook.name,

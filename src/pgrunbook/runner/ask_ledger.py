@@ -25,11 +25,12 @@ from pgrunbook.runbooks.project import Project
 @dataclass(frozen=True)
 class Answer:
     """What the target's ledger says of a run: what it has committed, in Markdown, and its verdict
-    with the reason.
+    with the reason. `lacks_verdict`: it has committed something, and has none.
     """
 
     committed: str = ""
     verdict: tuple[Verdict, str] | None = None
+    lacks_verdict: bool = False
 
     @property
     def plain(self) -> str:
@@ -75,7 +76,9 @@ def ask(chosen: Parameters, run_id: str, cells: Sequence[NotebookNode]) -> Answe
             parts.append(_batches(block, batches[block]))
         else:
             parts.append(_event(block, event, below))
-    return Answer(f"Committed, as the target's ledger says: {'; '.join(parts)}.", verdict)
+    return Answer(
+        f"Committed, as the target's ledger says: {'; '.join(parts)}.", verdict, verdict is None
+    )
 
 
 def tell(chosen: Parameters, run_id: str, ending: Ending) -> Ending:
@@ -92,11 +95,9 @@ def tell(chosen: Parameters, run_id: str, ending: Ending) -> Ending:
             wait_for_end(conn, run_id)
             if ledger.exists(conn) and ledger.has_run(conn, run_id):
                 write.finish(conn, run_id, ending.verdict, ending.reason)
-    except (RunbookError, psycopg.Error) as exc:
-        return replace(
-            ending,
-            error=f"{ending.error}\nThe target's ledger could not be told: {first_line(exc)}",
-        )
+    except (RunbookError, psycopg.Error, UnicodeError) as exc:  # UnicodeError: of a cell's error
+        untold = f"The target's ledger could not be told: {first_line(exc)}"
+        return replace(ending, error=f"{ending.error or ending.reason}\n{untold}")
     return ending
 
 

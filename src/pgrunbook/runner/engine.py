@@ -7,8 +7,6 @@ each, puts a banner on top, and ends with an error that has the verdict's exit c
 
 from __future__ import annotations
 
-import os
-import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import astuple, replace
@@ -80,13 +78,14 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
         try:
             _require_no_files(options)
             archive = _archive(output) if seals else None
+            run_id = parameters.run_id()
         except Refused as exc:  # there could be no record, so there is nothing to write
             raise NotPassed(ending_of(exc)) from exc
         _forget_execution(nb)
         _leave_out_the_host(nb)
         manager = ExecutionManager(nb, output_path, **for_manager)
         manager.worker = options.get("warm", False)
-        manager.run_id = os.environ.get(RUN_ID) or str(uuid.uuid4())
+        manager.run_id = run_id
         with signals.as_before() if seals else nullcontext():
             ending, answer = cls._run(manager, kernel_name, options)
             # papermill may have been told not to save it after each cell: its end is written
@@ -141,6 +140,8 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
             answer = ask_ledger.ask(chosen, manager.run_id, nb.cells)
         if manager.cut:
             ending = judge_cut_off(ending, nb.cells, answer.verdict)
+        elif answer.lacks_verdict:  # a cell has ended it that is not the run's
+            ending = ask_ledger.tell(chosen, manager.run_id, ending)
         own = [leak for leak in manager.leaks if leak.known]
         if own:
             ending = ask_ledger.tell(chosen, manager.run_id, _leaked(ending, own))

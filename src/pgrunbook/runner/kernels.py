@@ -26,6 +26,8 @@ from pgrunbook import signals
 _READ = "--IPKernelApp.exec_lines=__import__('pgrunbook.run.kernel_startup');"
 _NO_HISTORY = "--HistoryManager.hist_file=:memory:"  # as nbclient has it
 
+_LONGEST = 95  # bytes of a folder, of the 104 to 108 that a socket's whole name may have
+
 # how often to look whether a kernel has ended; jupyter_client looks ten times a second
 _POLL_S = 0.002
 
@@ -80,7 +82,8 @@ def start_kernel(name: str) -> Iterator[Kernel | None]:
     with TemporaryDirectory(prefix="pgrunbook-") as folder:
         # Local sockets: two runs that start at once may choose the same free TCP port.
         sockets = {}
-        if os.name != "nt":
+        # neither has Windows any, nor may their names be longer than a system takes
+        if os.name != "nt" and len(os.fsencode(folder)) < _LONGEST:
             sockets["KernelManager"] = {"transport": "ipc", "ip": f"{folder}/kernel"}
         kernel = Kernel(kernel_name=name, kernel_id=str(uuid.uuid4()), config=Config(sockets))
         arguments = [_NO_HISTORY]

@@ -50,6 +50,7 @@ def execute(
         # early: while it starts, papermill and the rest are imported here
         kernels.start_kernel(kernel_name) as kernel,
     ):
+        notebooks.require_valid(notebook)
         # This process keeps the embedded server up, if that is the target, until all is done.
         target = targets.resolve(chosen.target, project)
         output = record_path(project, target.records(chosen.schema_), notebook.stem, run_id)

@@ -49,6 +49,7 @@ class WarmWorker:
 
     def __init__(self, project: Project, notebook: Path) -> None:
         self.project, self.notebook = project, notebook
+        notebooks.require_valid(notebook)
         self._kernel = notebooks.kernel(notebook)
         kernel_spec.require(self._kernel, notebook.name)
         started_with.require_not_executed(notebook)

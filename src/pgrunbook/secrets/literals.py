@@ -5,7 +5,7 @@ anything runs.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import pglast
@@ -19,7 +19,7 @@ from pgrunbook.secrets.encodings import holds
 from pgrunbook.secrets.patterns import KEYWORDS, KNOWN, MASK, is_stand_in, shapes
 
 _CONSTANTS, _COMMENTS = ("SCONST", "USCONST"), ("SQL_COMMENT", "C_COMMENT")
-_BEFORE = 12  # tokens that tell what a constant is for
+_BEFORE = 13  # tokens that tell what a constant is for
 _DEPTH = 4  # of SQL in constants of SQL: what a function executes
 
 # In a comment, SQL about a column of that name.
@@ -83,22 +83,24 @@ def search(sql: str, known: Sequence[str] = (), depth: int = _DEPTH) -> Iterator
             yield Found(what, 0)
         yield from _known(sql, known)
         return
-    before: list[str] = []
+    code: list[Token] = []
     nothing = True
     for number, token in enumerate(tokens):
+        secrets: Iterable[Found] = ()
         text = sql[token.start : token.end + 1]
         if token.name in _CONSTANTS:
             value = _decode(sql, tokens, number)
+            before = [sql[each.start : each.end + 1] for each in code[-_BEFORE:]]
             secrets = _of_constant(text, value, before, known, depth)
         elif token.name in _COMMENTS:
             secrets = _of_comment(text, known)
-        else:
+        elif known:
             secrets = _known(text, known)
         for what, at in secrets:
             nothing = False
             yield Found(what, token.start + at)
         if token.name not in _COMMENTS:
-            before = [*before[-_BEFORE:], text]
+            code.append(token)
     if nothing:  # it may stand over several tokens
         yield from _known(sql, known)
 
@@ -170,6 +172,9 @@ def _decode(sql: str, tokens: Sequence[Token], number: int) -> str:
     if [token.name for token in tokens[number + 1 : number + 3]] == ["UESCAPE", "SCONST"]:
         end = number + 2
     text = sql[tokens[number].start : tokens[end].end + 1]
+    # most are plain: a file may hold a million. One that goes on in another line has a quote left.
+    if text.startswith("'") and "'" not in text[1:-1].replace("''", ""):
+        return text[1:-1].replace("''", "'")
     try:
         (raw,) = pglast.parse_sql(f"SELECT {text}")
         return str(raw.stmt.targetList[0].val.val.sval)

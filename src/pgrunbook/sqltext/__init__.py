@@ -3,10 +3,10 @@ no connection.
 
 Uses no other room but the root. Start at `created_objects`. Others use:
 
-- `created_objects` (`CreatedObject`, `created_objects`, `dropped_objects`), `mentions`
+- `created_objects` (`CreatedObject`, `created_objects`), `things` (`dropped_objects`), `mentions`
   (`relations`), `needs` (`Need`, `needs`): which names a statement has, and what for
 - `hazards` (`Hazard`, `Thing`, `Danger`): the words for what is dangerous; `dangers`: which
-  statement has it
+  statement has it; `names` (`Names`): of what, behind the statements before
 - `session_statements` (`find_misplaced`), `long_names` (`collisions`): what a file may not hold
 - `placeholders` (`substitute`): psql's `:name`; `bounds` (`places`): those of a batch
 """

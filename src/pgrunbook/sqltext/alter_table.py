@@ -12,9 +12,9 @@ from typing import Any
 from pglast import ast
 from pglast.enums import AlterTableType, ConstrType, ObjectType
 from pglast.stream import RawStream, maybe_double_quote_name
-from pglast.visitors import Visitor
 
 from pgrunbook.sqltext.hazards import Danger, Doubt, Hazard, Thing
+from pgrunbook.sqltext.parse_tree import nodes
 from pgrunbook.sqltext.things import kind_of, relation
 
 _SERIAL = {"smallserial", "serial2", "serial", "serial4", "bigserial", "serial8"}
@@ -222,19 +222,13 @@ def _is_serial(definition: ast.ColumnDef) -> bool:
     return definition.typeName.names[-1].sval in _SERIAL
 
 
-class _Calls(Visitor):  # type: ignore[misc]
-    """The functions that an expression or a query calls, each quoted as a name of SQL."""
-
-    def __init__(self) -> None:
-        self.found: dict[str, None] = {}
-
-    def visit_FuncCall(self, _: object, node: ast.FuncCall) -> None:
-        name = ".".join(maybe_double_quote_name(part.sval) for part in node.funcname)
-        self.found[name] = None
-
-
 def called_functions(node: ast.Node) -> tuple[str, ...]:
-    """Return the functions that it calls, in order, each once."""
-    calls = _Calls()
-    calls(node)
-    return tuple(calls.found)
+    """Return the functions that an expression or a query calls, each quoted as a name of SQL, in
+    order, each once.
+    """
+    found: dict[str, None] = {}
+    for each in nodes(node):
+        if isinstance(each, ast.FuncCall):
+            name = ".".join(maybe_double_quote_name(part.sval) for part in each.funcname)
+            found[name] = None
+    return tuple(found)

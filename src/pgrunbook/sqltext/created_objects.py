@@ -14,8 +14,6 @@ from pglast import ast
 from pglast.enums import AlterTableType, ConstrType, FunctionParameterMode, ObjectType
 from pglast.stream import RawStream, maybe_double_quote_name
 
-from pgrunbook.sqltext.things import thing_named
-
 # What `DROP` and `ALTER` call a kind, where it is not the kind's own name in capitals. The kinds
 # are pg_identify_object's words.
 _KEYWORDS = {
@@ -27,13 +25,15 @@ _KEYWORDS = {
 }
 _OF_A_TABLE = ("trigger", "policy", "rule")
 _PARTS = {"table column": "TABLE", "table constraint": "TABLE", "domain constraint": "DOMAIN"}
-_WITH_ARGUMENTS = ("function", "procedure", "aggregate")
+_WITH_ARGUMENTS = ("function", "procedure", "aggregate", "operator")
+_OF_A_METHOD = ("operator class", "operator family")
 
 
 @dataclass(frozen=True, slots=True)
 class CreatedObject:
     """An object as a statement names it. Its `schema` is empty where the search path decides, its
-    `name` where PostgreSQL chooses one; `parent` is the table (or the domain) that it is part of.
+    `name` where PostgreSQL chooses one; `parent` is the table (or the domain) that it is part of;
+    `arguments` are its types, or the access method that it is for.
 
     `lenient`: IF NOT EXISTS; `replaces`: OR REPLACE; `was`: what it is called before a RENAME.
     """
@@ -54,6 +54,11 @@ class CreatedObject:
         if self.parent:
             return f"{self.kind} {name} on {self.parent}"
         return f"{self.kind} {name}"
+
+    @property
+    def signature(self) -> str:
+        """What DROP calls it: a function with the types of its arguments."""
+        return self._named(self.name)
 
     @property
     def undo_statement(self) -> str:
@@ -84,10 +89,13 @@ class CreatedObject:
             return f"{_quote(name)} ON {self._qualified(self.parent)}"
         if self.kind in _WITH_ARGUMENTS:
             return f"{self._qualified(name)}({self.arguments})"
+        if self.kind in _OF_A_METHOD:
+            return f"{self._qualified(name)} USING {_quote(self.arguments)}"
         return self._qualified(name)
 
     def _qualified(self, name: str) -> str:
-        return ".".join(_quote(part) for part in (self.schema, name) if part)
+        own = name if self.kind == "operator" else _quote(name)
+        return f"{_quote(self.schema)}.{own}" if self.schema else own
 
 
 def created_objects(*statements: ast.Node) -> list[CreatedObject]:
@@ -100,20 +108,14 @@ def created_objects(*statements: ast.Node) -> list[CreatedObject]:
     return found
 
 
-def dropped_objects(node: ast.Node) -> Iterator[tuple[str, str]]:
-    """Yield the objects that a statement drops: each by its name and that of its table, if it is
-    part of one.
+def created_relations(node: ast.Node) -> Iterator[tuple[str, str]]:
+    """Yield the schemas and names of the relations that a statement makes for certain, but those of
+    indexes.
     """
-    match node:
-        case ast.DropStmt(objects=objects, removeType=kind):
-            for each in objects:
-                thing = thing_named(kind, each)
-                yield (thing.part, thing.name) if thing.part else (thing.name, "")
-        case ast.AlterTableStmt(cmds=commands, relation=relation):
-            losing = (AlterTableType.AT_DropColumn, AlterTableType.AT_DropConstraint)
-            for command in commands:
-                if command.subtype in losing:
-                    yield command.name, relation.relname
+    for each in _of_statement(node):
+        is_new = not (each.lenient or each.replaces or each.was)
+        if is_new and each.kind in RELATIONS and each.kind != "index":
+            yield each.schema, each.name
 
 
 def _of_statement(node: Any) -> Iterator[CreatedObject]:
@@ -170,6 +172,17 @@ def _of_statement(node: Any) -> Iterator[CreatedObject]:
             yield CreatedObject("extension", "", node.extname, lenient=bool(node.if_not_exists))
         case ast.CreatePublicationStmt():
             yield CreatedObject("publication", "", node.pubname)
+        case ast.CreateOpClassStmt():
+            yield replace(_by_names("operator class", node.opclassname), arguments=node.amname)
+        case ast.CreateOpFamilyStmt():
+            yield replace(_by_names("operator family", node.opfamilyname), arguments=node.amname)
+        case ast.CreateConversionStmt():
+            yield _by_names("conversion", node.conversion_name)
+        case ast.CreatePLangStmt():
+            language = CreatedObject("language", "", node.plname)
+            yield replace(language, replaces=bool(node.replace))
+        case ast.CreateAmStmt():
+            yield CreatedObject("access method", "", node.amname)
         case ast.CreateFdwStmt():
             yield CreatedObject("foreign-data wrapper", "", node.fdwname)
         case ast.CreateForeignServerStmt():
@@ -184,6 +197,8 @@ _RELATIONS = {
     ObjectType.OBJECT_INDEX: "index",
     ObjectType.OBJECT_FOREIGN_TABLE: "foreign table",
 }
+
+RELATIONS = {*_RELATIONS.values()}
 
 
 def _relation(kind: str, relation: ast.RangeVar, lenient: Any = False) -> CreatedObject:
@@ -297,6 +312,9 @@ _DEFINED = {
     ObjectType.OBJECT_COLLATION: "collation",
     ObjectType.OBJECT_TSCONFIGURATION: "text search configuration",
     ObjectType.OBJECT_TSDICTIONARY: "text search dictionary",
+    ObjectType.OBJECT_TSPARSER: "text search parser",
+    ObjectType.OBJECT_TSTEMPLATE: "text search template",
+    ObjectType.OBJECT_OPERATOR: "operator",
     ObjectType.OBJECT_AGGREGATE: "aggregate",
 }
 
@@ -304,7 +322,15 @@ _DEFINED = {
 def _by_define(node: ast.DefineStmt) -> Iterator[CreatedObject]:
     if kind := _DEFINED.get(node.kind):
         named = replace(_by_names(kind, node.defnames), lenient=bool(node.if_not_exists))
-        yield replace(named, arguments=_aggregate_arguments(node), replaces=bool(node.replace))
+        yield replace(named, arguments=_defined_arguments(node), replaces=bool(node.replace))
+
+
+def _defined_arguments(node: ast.DefineStmt) -> str:
+    if node.kind is not ObjectType.OBJECT_OPERATOR:
+        return _aggregate_arguments(node)
+    given = {each.defname: each.arg for each in node.definition}
+    types = [given.get("leftarg"), given.get("rightarg")]
+    return ", ".join(RawStream()(each) if each else "NONE" for each in types)
 
 
 def _aggregate_arguments(node: ast.DefineStmt) -> str:

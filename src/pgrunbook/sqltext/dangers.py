@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 
 from pglast import ast
 from pglast.enums import (
-    CmdType,
     DropBehavior,
     ExclusiveLock,
     GrantTargetType,
@@ -20,46 +19,56 @@ from pgrunbook.sqltext import alter_table
 from pgrunbook.sqltext.alter_table import Found
 from pgrunbook.sqltext.explained import executed
 from pgrunbook.sqltext.hazards import Danger, Doubt, Hazard, Thing
-from pgrunbook.sqltext.held_locks import Held
+from pgrunbook.sqltext.held_locks import Held, locked_out
+from pgrunbook.sqltext.names import EVENTS, Names
 from pgrunbook.sqltext.options import is_on
-from pgrunbook.sqltext.things import kind_of, relation, thing_named
+from pgrunbook.sqltext.things import FIRED, kind_of, owned_by, relation, thing_named
 
 
 def dangers(
-    statements: Iterable[tuple[ast.Node, int]], *, transaction: bool = True
+    statements: Iterable[tuple[ast.Node, int]],
+    *,
+    transaction: bool = True,
+    names: Names | None = None,
 ) -> list[Danger]:
     """Return the hazards of a block's statements, each given with its line, in their order.
 
-    What a block has made itself holds no rows that anybody knows: to change it is no hazard.
-    `transaction`: whether the block runs in one.
+    What the statements have made themselves holds no rows that anybody knows: to change it is no
+    hazard. `transaction`: whether the block runs in one. `names` takes account of them, for the
+    blocks behind.
     """
     found: list[Danger] = []
     held = Held()
-    made: set[tuple[str, str]] = set()
+    names = names or Names()
     for node, line in statements:
         if not transaction and not isinstance(node, ast.CommentStmt):
             found.append(Danger(Hazard.NOT_TRANSACTIONAL, Thing("", "", "the block"), line))
-        done = executed(node)
-        new = []
-        for danger in _of(done, line):
-            if (danger.thing.schema, danger.thing.name) not in made:
-                new.append(danger)
+        new: list[Danger] = []
+        for danger in _of_all(node, line, names):
+            new += names.before(danger)
         found += new
+        done = executed(node)
         if transaction:
-            held.take(done, line, new, made)
-        made.update(_created_relations(done))
+            locked: list[Danger] = []
+            for hazard, thing in locked_out(done):
+                locked += names.before(Danger(hazard, thing, line))
+            held.take(done, line, new, locked)
+        names.take(done)
     return list(dict.fromkeys([*found, *held.dangers()]))
 
 
-def _created_relations(node: ast.Node) -> Iterator[tuple[str, str]]:
-    """Yield the schemas and names of the relations that a statement makes for certain."""
-    match node:
-        case ast.CreateStmt(relation=made, if_not_exists=False):
-            yield made.schemaname or "", made.relname
-        case ast.CreateTableAsStmt(into=into, if_not_exists=False):
-            yield into.rel.schemaname or "", into.rel.relname
-        case ast.ViewStmt(view=made, replace=False):
-            yield made.schemaname or "", made.relname
+def _of_all(node: ast.Node, line: int, names: Names) -> Iterator[Danger]:
+    """Yield the hazards of one statement, of what it has executed, and of what it reaches by names
+    that others have given.
+    """
+    yield from _of(node, line)
+    done = executed(node)
+    if done is not node:
+        yield from _of(done, line)
+    yield from _runs(names.code_of_views(done), line)
+    if isinstance(done, ast.DropStmt):
+        for table in names.moved_into(done):
+            yield Danger(Hazard.DROPS_TABLE, table, line)
 
 
 def _of(node: ast.Node, line: int) -> Iterator[Danger]:
@@ -79,6 +88,9 @@ def _of(node: ast.Node, line: int) -> Iterator[Danger]:
             for each in relations:
                 table = relation("table", each)
                 yield Danger(Hazard.TRUNCATES, table, line, (), _cascade(behavior))
+                yield _fired(each, "truncate", line)
+        case ast.CopyStmt(is_from=True, is_program=False, relation=table):
+            yield _fired(table, "insert", line)
         case ast.InsertStmt() | ast.UpdateStmt() | ast.DeleteStmt() | ast.MergeStmt():
             yield from _rows(node, line)
             yield from _calls(node, line)
@@ -114,21 +126,39 @@ def _cascade(behavior: int) -> str:
 def _rows(node: ast.Node, line: int) -> Iterator[Danger]:
     """Yield the hazards of a statement that writes rows, and of those that its WITH holds."""
     yield from _within(node, line)
-    table = relation("table", node.relation)
+    every = ""
+    if isinstance(node, ast.UpdateStmt | ast.DeleteStmt) and not node.whereClause:
+        every = "every row"
+    events = _events(node)
+    for event in events:
+        if event in _CHANGING:
+            table = relation("table", node.relation)
+            yield Danger(_CHANGING[event], table, line, (), every)
+    for event in events:
+        yield _fired(node.relation, event, line)
+
+
+def _events(node: ast.Node) -> list[str]:
+    """Return what a statement does to rows, the worst first."""
     match node:
-        case ast.DeleteStmt(whereClause=where):
-            yield Danger(Hazard.DELETES_ROWS, table, line, (), "" if where else "every row")
-        case ast.UpdateStmt(whereClause=where):
-            yield Danger(Hazard.UPDATES_ROWS, table, line, (), "" if where else "every row")
+        case ast.DeleteStmt():
+            return ["delete"]
+        case ast.UpdateStmt():
+            return ["update"]
         case ast.MergeStmt(mergeWhenClauses=clauses):
             commands = {clause.commandType for clause in clauses}
-            if CmdType.CMD_DELETE in commands:
-                yield Danger(Hazard.DELETES_ROWS, table, line)
-            if CmdType.CMD_UPDATE in commands:
-                yield Danger(Hazard.UPDATES_ROWS, table, line)
+            return [event for command, event in EVENTS.items() if command in commands]
         case ast.InsertStmt(onConflictClause=ast.OnConflictClause(action=action)):
             if action == OnConflictAction.ONCONFLICT_UPDATE:
-                yield Danger(Hazard.UPDATES_ROWS, table, line)
+                return ["update", "insert"]
+    return ["insert"]
+
+
+_CHANGING = {"delete": Hazard.DELETES_ROWS, "update": Hazard.UPDATES_ROWS}
+
+
+def _fired(table: ast.RangeVar, event: str, line: int) -> Danger:
+    return Danger(Hazard.RUNS_CODE, relation(FIRED, table), line, (Doubt("fires", (event,)),))
 
 
 def _within(node: ast.Node, line: int) -> Iterator[Danger]:
@@ -149,7 +179,11 @@ def _query(node: ast.SelectStmt, line: int) -> Iterator[Danger]:
 
 
 def _calls(node: ast.Node, line: int) -> Iterator[Danger]:
-    for name in alter_table.called_functions(node):
+    yield from _runs(alter_table.called_functions(node), line)
+
+
+def _runs(functions: Iterable[str], line: int) -> Iterator[Danger]:
+    for name in functions:
         *schema, function = name.split(".")
         thing = Thing("function", ".".join(schema), function)
         yield Danger(Hazard.RUNS_CODE, thing, line, (Doubt("volatile", (name,)),))
@@ -254,7 +288,7 @@ def _of_privilege(node: ast.Node) -> Found:
         yield Hazard.CHANGES_PRIVILEGES, thing, ()
     if isinstance(node, ast.DropOwnedStmt):
         for role in node.roles:
-            owned = Thing("all that is owned by", "", role.rolename or "current_user")
+            owned = owned_by(role)
             yield Hazard.DROPS_OTHER, owned, ()
             yield Hazard.DROPS_TABLE, owned, (Doubt("taken along", ("table",)),)
             yield Hazard.DROPS_COLUMN, owned, (Doubt("taken along", ("column",)),)
@@ -289,7 +323,7 @@ def _with_other_privileges(node: ast.Node) -> Iterator[Thing]:
             yield Thing("role", "", name or "")
         case ast.ReassignOwnedStmt(roles=roles):
             for each in roles:
-                yield Thing("all that is owned by", "", each.rolename or "")
+                yield owned_by(each)
 
 
 # -- code

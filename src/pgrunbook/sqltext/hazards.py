@@ -64,6 +64,7 @@ class Doubt(NamedTuple):
     | `absent` | a column, or nothing for the whole object | it is there: IF NOT EXISTS |
     | `stored` | a column | it is generated when it is read |
     | `taken along` | `table` or `column` | none goes with what is dropped |
+    | `fires` | an event, as `insert` | the table has no rule or trigger for it |
     """
 
     about: str
@@ -74,7 +75,8 @@ class Danger(NamedTuple):
     """A hazard of one statement, which begins in this line of its file.
 
     `detail` is what else its words say: `every row`, `CASCADE`. `during`: it is there if one of
-    these is, which takes long.
+    these is, which takes long. `path`: where a name without a schema is looked up, as SET takes it;
+    empty for the run's schema, `search_paths.ANYWHERE` where nothing tells.
     """
 
     hazard: Hazard
@@ -83,3 +85,4 @@ class Danger(NamedTuple):
     doubts: tuple[Doubt, ...] = ()
     detail: str = ""
     during: tuple[Danger, ...] = ()
+    path: str = ""

@@ -6,14 +6,15 @@ src/backend/commands/tablecmds.c.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pglast import ast
 from pglast.enums import AlterTableType, ConstrType, ObjectType
 
-from pgrunbook.sqltext.hazards import Danger, Hazard, Thing
-from pgrunbook.sqltext.things import kind_of, relation, thing_named
+from pgrunbook.sqltext.hazards import Danger, Doubt, Hazard, Thing
+from pgrunbook.sqltext.parse_tree import nodes
+from pgrunbook.sqltext.things import FIRED, OWNED, kind_of, owned_by, relation, thing_named
 
 _Locked = Iterator[tuple[Hazard, Thing]]
 
@@ -37,7 +38,8 @@ _OF_TRIGGERS = {
 
 _RELATIONS = (
     *(ObjectType.OBJECT_TABLE, ObjectType.OBJECT_FOREIGN_TABLE),
-    *(ObjectType.OBJECT_VIEW, ObjectType.OBJECT_MATVIEW, ObjectType.OBJECT_INDEX),
+    *(ObjectType.OBJECT_VIEW, ObjectType.OBJECT_MATVIEW, ObjectType.OBJECT_SEQUENCE),
+    ObjectType.OBJECT_INDEX,
 )
 _OF_TABLES = (ObjectType.OBJECT_TRIGGER, ObjectType.OBJECT_POLICY, ObjectType.OBJECT_RULE)
 
@@ -62,6 +64,11 @@ def locked_out(node: ast.Node) -> _Locked:
         case ast.TruncateStmt(relations=relations):
             for each in relations:
                 yield _READS, relation("table", each)
+        case ast.AlterSeqStmt(sequence=sequence):  # nextval() waits, too
+            yield _WRITES, relation("sequence", sequence)
+        case ast.ReassignOwnedStmt(roles=roles) | ast.DropOwnedStmt(roles=roles):
+            for each in roles:
+                yield _READS, owned_by(each)
         case ast.CreateTrigStmt(relation=table):
             yield _WRITES, relation("table", table)
         case ast.CreatePolicyStmt(table=table) | ast.AlterPolicyStmt(table=table):
@@ -106,18 +113,29 @@ def _referred(made: Iterable[ast.Node | None]) -> _Locked:
                 yield _WRITES, relation("table", each.pktable)
 
 
+# What may read or write many rows, whatever it names …
+_LONG_AT_WORK = (
+    *(ast.MergeStmt, ast.CopyStmt, ast.FetchStmt, ast.ReindexStmt, ast.VacuumStmt),
+    ast.ImportForeignSchemaStmt,
+)
+# … and if it reads some from a table. UPDATE and DELETE are hazards by themselves.
+_READING = (ast.SelectStmt, ast.InsertStmt, ast.CreateTableAsStmt)
+
+
 def _works_long(node: ast.Node) -> bool:
     """Tell whether a statement reads, or writes, what may be many rows, though that is no hazard by
     itself.
     """
     match node:
-        case ast.InsertStmt(selectStmt=ast.SelectStmt(fromClause=tables)):
-            return bool(tables)
-        case ast.CreateTableAsStmt(query=ast.SelectStmt(fromClause=tables), into=into):
-            return bool(tables) and not into.skipData
+        case ast.CreateTableAsStmt(into=ast.IntoClause(skipData=True)):
+            return False
+        case ast.RefreshMatViewStmt(skipData=without):
+            return not without
         case ast.AlterTableStmt(cmds=commands):
             return any(c.subtype == AlterTableType.AT_ValidateConstraint for c in commands)
-    return False
+    if isinstance(node, _READING):
+        return any(getattr(each, "fromClause", None) for each in nodes(node))
+    return isinstance(node, _LONG_AT_WORK)
 
 
 # What takes as long as there are rows, or nobody knows how long.
@@ -139,34 +157,29 @@ class _Lock:
 class Held:
     """The locks that the statements of a block hold while later ones work."""
 
-    _locks: dict[tuple[Hazard, Thing], _Lock] = field(default_factory=dict)
+    # by the hazard, the relation, and the path that finds it
+    _locks: dict[tuple[Hazard, Thing, str], _Lock] = field(default_factory=dict)
 
     def take(
-        self,
-        node: ast.Node,
-        line: int,
-        hazards: Sequence[Danger],
-        made: Container[tuple[str, str]],
+        self, node: ast.Node, line: int, hazards: Sequence[Danger], locked: Iterable[Danger]
     ) -> None:
-        """Take account of the next statement, and of its hazards; not of what the block has
-        `made`.
-        """
-        causes = [each for each in hazards if each.hazard in _LONG]
+        """Take account of the next statement, of its hazards, and of what it keeps locked."""
+        causes = [each for each in hazards if each.hazard in _LONG and each.thing.kind != FIRED]
         certain = _works_long(node)
         if causes or certain:
             for lock in self._locks.values():
                 lock.until = lock.until or line
                 lock.certain = lock.certain or certain
                 lock.during += causes
-        for hazard, thing in locked_out(node):
-            known = (_READS, thing) in self._locks
-            if not known and (thing.schema, thing.name) not in made:
-                self._locks.setdefault((hazard, thing), _Lock(line))
+        for hazard, thing, *_, path in locked:
+            if (_READS, thing, path) not in self._locks:
+                self._locks.setdefault((hazard, thing, path), _Lock(line))
 
     def dangers(self) -> Iterator[Danger]:
         """Yield a hazard for each lock that is held while a later statement may work for long."""
-        for (hazard, thing), lock in self._locks.items():
+        for (hazard, thing, path), lock in self._locks.items():
             if lock.until:
                 causes = () if lock.certain else tuple(lock.during)
                 since = f"locked since line {lock.since}"
-                yield Danger(hazard, thing, lock.until, (), since, causes)
+                doubts = (Doubt("taken along", ("table",)),) if thing.kind == OWNED else ()
+                yield Danger(hazard, thing, lock.until, doubts, since, causes, path)

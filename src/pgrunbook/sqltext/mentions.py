@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from pglast import ast
 from pglast.enums import ObjectType
-from pglast.visitors import Visitor
+
+from pgrunbook.sqltext.parse_tree import nodes
 
 # A relation as SQL names it: its schema, or nothing, and its name.
 Relation = tuple[str, str]
@@ -48,9 +49,12 @@ _PLAIN = (
 
 def relations(node: ast.Node) -> set[Relation]:
     """Return the relations that a statement names."""
-    visitor = _Relations()
-    visitor(node)
-    return visitor.found
+    found: set[Relation] = set()
+    for each in nodes(node):
+        named_by = _NAMED_BY.get(type(each))
+        if named_by:
+            found.update(named_by(each))
+    return found
 
 
 # Statements that may make anything.
@@ -86,37 +90,32 @@ def locks_what_it_changes(node: ast.Node) -> bool:
     return isinstance(node, _LOCKING)
 
 
-class _Relations(Visitor):  # type: ignore[misc]  # pglast leaves it without types
-    def __init__(self) -> None:
-        self.found: set[Relation] = set()
+def _by_itself(relation: ast.RangeVar) -> Iterator[Relation]:
+    yield relation.schemaname or "", relation.relname
 
-    def visit_RangeVar(self, _: Any, relation: ast.RangeVar) -> None:
-        """Called by pglast for each relation."""
-        self.found.add((relation.schemaname or "", relation.relname))
 
-    def visit_IndexStmt(self, _: Any, index: ast.IndexStmt) -> None:
-        """Called by pglast for CREATE INDEX."""
-        if index.idxname:
-            self.found.add((index.relation.schemaname or "", index.idxname))
+def _by_index(index: ast.IndexStmt) -> Iterator[Relation]:
+    if index.idxname:
+        yield index.relation.schemaname or "", index.idxname
 
-    def visit_RenameStmt(self, _: Any, rename: ast.RenameStmt) -> None:
-        """Called by pglast for RENAME TO."""
-        if rename.relation and _OWN_NAMES.get(rename.renameType) == 0:
-            self.found.add((rename.relation.schemaname or "", rename.newname))
 
-    def visit_AlterObjectSchemaStmt(self, _: Any, move: ast.AlterObjectSchemaStmt) -> None:
-        """Called by pglast for SET SCHEMA."""
-        if move.relation:
-            self.found.add((move.newschema, move.relation.relname))
+def _by_rename(rename: ast.RenameStmt) -> Iterator[Relation]:
+    if rename.relation and _OWN_NAMES.get(rename.renameType) == 0:
+        yield rename.relation.schemaname or "", rename.newname
 
-    def visit_CommentStmt(self, _: Any, comment: ast.CommentStmt) -> None:
-        """Called by pglast for COMMENT ON."""
-        self.found.update(_relation(comment.objtype, comment.object))
 
-    def visit_DropStmt(self, _: Any, drop: ast.DropStmt) -> None:
-        """Called by pglast for DROP."""
-        for name in drop.objects:
-            self.found.update(_relation(drop.removeType, name))
+def _by_move(move: ast.AlterObjectSchemaStmt) -> Iterator[Relation]:
+    if move.relation:
+        yield move.newschema, move.relation.relname
+
+
+def _by_comment(comment: ast.CommentStmt) -> Iterator[Relation]:
+    yield from _relation(comment.objtype, comment.object)
+
+
+def _by_drop(drop: ast.DropStmt) -> Iterator[Relation]:
+    for name in drop.objects:
+        yield from _relation(drop.removeType, name)
 
 
 def _relation(kind: ObjectType, name: Any) -> Iterator[Relation]:
@@ -127,3 +126,14 @@ def _relation(kind: ObjectType, name: Any) -> Iterator[Relation]:
             yield schema, relation
         case [relation]:
             yield "", relation
+
+
+# By their type, as a statement may consist of millions of nodes.
+_NAMED_BY: dict[type[ast.Node], Callable[[Any], Iterator[Relation]]] = {
+    ast.RangeVar: _by_itself,
+    ast.IndexStmt: _by_index,
+    ast.RenameStmt: _by_rename,
+    ast.AlterObjectSchemaStmt: _by_move,
+    ast.CommentStmt: _by_comment,
+    ast.DropStmt: _by_drop,
+}

@@ -31,9 +31,10 @@ def needs(node: ast.Node) -> list[Need]:
     """Return what a statement needs; nothing of one that names a schema, which may be
     another one.
     """
-    if any(schema for schema, _ in mentions.relations(node)):
+    found = list(_needs(node))
+    if found and any(schema for schema, _ in mentions.relations(node)):
         return []
-    return list(_needs(node))
+    return found
 
 
 # ALTER TABLE with any of the others may be about a view, a sequence, or an index.

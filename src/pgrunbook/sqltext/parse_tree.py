@@ -15,16 +15,22 @@ def replace(node: Any, **changes: Any) -> Any:
 
 
 def nodes(node: Any) -> Iterator[ast.Node]:
-    """Yield the node and all below it, from the left to the right."""
-    # By a stack of our own: a tree may be deeper than Python's.
+    """Yield the node and all below it, from the left to the right; of a constant not what it is."""
+    # By a stack of our own: a tree may be deeper than Python's. It may have millions of nodes, most
+    # of them constants.
     left = [node]
     while left:
         each = left.pop()
         if isinstance(each, tuple):
             left += reversed(each)
+        elif isinstance(each, ast.A_Const):
+            yield each
         elif isinstance(each, ast.Node):
             yield each
-            left += [getattr(each, name) for name in reversed([*each])]
+            for name in reversed(each.__slots__):
+                below = getattr(each, name)
+                if isinstance(below, (ast.Node, tuple)):
+                    left.append(below)
 
 
 def calls_of(node: ast.Node, function: str) -> Iterator[tuple[ast.Node, ...]]:

@@ -10,11 +10,16 @@ import pglast
 from pglast import ast
 from pglast.enums import VariableSetKind
 from pglast.parser import ParseError
+from pglast.stream import maybe_double_quote_name
 
+from pgrunbook.sqltext.mentions import runs_code
 from pgrunbook.sqltext.parse_tree import calls_of, nodes
 
 LATE = "has pg_catalog behind another schema, whose functions would be taken for PostgreSQL's own"
 LEAVE_OUT = "leave pg_catalog out: it comes first by itself"
+
+# In place of a path that no text tells.
+ANYWHERE = "*"
 
 
 def schemas(path: str) -> list[str] | None:
@@ -26,6 +31,16 @@ def schemas(path: str) -> list[str] | None:
     if len(parsed) != 1:  # it would be more than a path
         return None
     return _constants(parsed[0].stmt.args)
+
+
+def of_role(path: str, role: str) -> str:
+    """Return the path with the role in place of `"$user"`: who else looks along it means the
+    same.
+    """
+    names = schemas(path) or []
+    if not role or "$user" not in names:
+        return path
+    return _joined(role if name == "$user" else name for name in names)
 
 
 def hides_pg_catalog(names: Sequence[str]) -> bool:
@@ -51,6 +66,27 @@ def paths_set(node: ast.Node) -> list[list[str]]:
     return found
 
 
+def may_set_path(node: ast.Node) -> bool:
+    """Return whether a statement may set the path for those behind it. A function that it calls may
+    do so.
+    """
+    if isinstance(node, ast.VariableSetStmt):
+        return (node.name or "search_path").lower() == "search_path"  # RESET ALL has no name
+    if isinstance(node, ast.SelectStmt):
+        return any(isinstance(each, ast.FuncCall) for each in nodes(node))
+    return runs_code(node)
+
+
+def path_behind(node: ast.Node, path: str) -> str:
+    """Return the path that holds behind a statement, as SET takes it: the one before it, the one
+    that it sets, or ANYWHERE.
+    """
+    set_here = paths_set(node)
+    if set_here:
+        return _joined(set_here[-1]) or "''"
+    return ANYWHERE if may_set_path(node) else path
+
+
 def named(node: ast.Node) -> set[str]:
     """Return the schemas of each path that a statement sets, for those behind it or for a function
     that it defines.
@@ -71,6 +107,10 @@ def resets(node: ast.Node) -> bool:
         case ast.VariableSetStmt(kind=kind, name=name) if kind in reset:
             return bool(name.lower() == "search_path")
     return False
+
+
+def _joined(names: Iterable[str]) -> str:
+    return ", ".join(map(maybe_double_quote_name, names))
 
 
 def _constants(args: Iterable[Any] | None) -> list[str]:

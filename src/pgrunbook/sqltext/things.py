@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from pglast import ast
-from pglast.enums import ObjectType
+from pglast.enums import AlterTableType, ObjectType
 
 from pgrunbook.sqltext.hazards import Thing
 
@@ -14,6 +15,17 @@ def relation(kind: str, node: ast.RangeVar, part: str = "") -> Thing:
     """Return a table, an index or a view by the node that names it."""
     return Thing(kind, node.schemaname or "", node.relname, part)
 
+
+# The kinds that lie in pg_class, or belong to something there.
+IN_RELATIONS = {
+    *("table", "foreign table", "view", "materialized view", "index", "sequence"),
+    *("column", "constraint", "trigger", "policy", "rule"),
+}
+
+# What may be done besides, where rows are written.
+FIRED = "rules and triggers of"
+
+OWNED = "all that is owned by"
 
 _KINDS = {
     ObjectType.OBJECT_MATVIEW: "materialized view",
@@ -64,6 +76,27 @@ def thing_named(object_type: int, node: Any) -> Thing:
     return Thing(kind, "", "")
 
 
+def owned_by(role: ast.RoleSpec) -> Thing:
+    """Return what a role owns in the database."""
+    return Thing(OWNED, "", role.rolename or "current_user")
+
+
 def _last(kind: str, names: tuple[ast.String, ...]) -> Thing:
     schema = names[-2].sval if len(names) > 1 else ""
     return Thing(kind, schema, names[-1].sval)
+
+
+def dropped_objects(node: ast.Node) -> Iterator[tuple[str, str]]:
+    """Yield the objects that a statement drops: each by its name and that of its table, if it is
+    part of one.
+    """
+    match node:
+        case ast.DropStmt(objects=objects, removeType=kind):
+            for each in objects:
+                thing = thing_named(kind, each)
+                yield (thing.part, thing.name) if thing.part else (thing.name, "")
+        case ast.AlterTableStmt(cmds=commands, relation=relation):
+            losing = (AlterTableType.AT_DropColumn, AlterTableType.AT_DropConstraint)
+            for command in commands:
+                if command.subtype in losing:
+                    yield command.name, relation.relname

@@ -5,7 +5,7 @@ SELECT extract(epoch FROM clock_timestamp())::float8 AS now,
        set_config('statement_timeout', %(statement_timeout)s, true),
        set_config('idle_in_transaction_session_timeout', %(idle_in_transaction_session_timeout)s, true),
        set_config('synchronous_commit', own, true),
-       set_config('pgrunbook.block_commit', own, true),
+       set_config('pgrunbook.synchronous_commit', own, true),
        current_setting('synchronous_standby_names') <> '' AND own NOT IN ('off', 'local') AS awaits,
        set_config('pgrunbook.newest', (SELECT max(oid)::text FROM pg_class), true)
   FROM coalesce(nullif(current_setting('pgrunbook.synchronous_commit', true), ''), current_setting('synchronous_commit')) AS c (own)

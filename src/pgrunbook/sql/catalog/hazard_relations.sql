@@ -1,19 +1,32 @@
--- Which of these relations, and what belongs to them, are there; how large are they, and how are they stored? Partitions
--- count for their table.
+-- Which of these relations, and what belongs to them, are there; how large are they, how are they stored, and which events
+-- fire a rule or a trigger of theirs? Partitions count for their table. In place of a schema, `*` is any but the server's and
+-- the ledger's: one relation of that name stands for all.
 WITH given AS (
     SELECT * FROM unnest(%(schemas)s::text[], %(names)s::text[], %(kinds)s::text[], %(parts)s::text[])
                     AS given (nspname, relname, kind, part)
-), there AS (
-    SELECT DISTINCT g.*, c.*
+), placed AS (
+    SELECT DISTINCT g.*, n.oid AS relnamespace, n.nspname AS found_in, 1 AS namesakes
       FROM given g
       JOIN pg_namespace n ON n.nspname = g.nspname
+     UNION ALL
+    SELECT g.*, (array_agg(n.oid ORDER BY n.nspname))[1], (array_agg(n.nspname ORDER BY n.nspname))[1], count(*)
+      FROM (SELECT DISTINCT * FROM given WHERE nspname = '*') g
+      JOIN pg_class c ON c.relname = g.relname
+      JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE n.nspname <> ALL ('{information_schema,pgrunbook}') AND n.nspname NOT LIKE 'pg\_%%'
+     GROUP BY g.nspname, g.relname, g.kind, g.part
+), there AS (
+    SELECT p.*, c.*
+      FROM placed p
       JOIN LATERAL (SELECT oid, reltuples, relkind, relpersistence, reltablespace, relam
-                      FROM pg_class WHERE relname = g.relname AND relnamespace = n.oid) c ON true
+                      FROM pg_class WHERE relname = p.relname AND relnamespace = p.relnamespace) c ON true
 )
-SELECT t.nspname AS "schema",
+SELECT t.nspname AS place,
+       t.found_in::text AS "schema",
        t.relname AS "name",
        t.kind,
        t.part,
+       t.namesakes,
        t.oid::bigint AS oid,
        coalesce(a.attnum, 0)::int AS attnum,
        CASE t.kind WHEN 'column' THEN a.attnum IS NOT NULL
@@ -32,7 +45,14 @@ SELECT t.nspname AS "schema",
                 (SELECT s.spcname::text FROM pg_database d JOIN pg_tablespace s ON s.oid = d.dattablespace
                   WHERE d.datname = current_database())) AS tablespace,
        EXISTS (SELECT FROM pg_partitioned_table WHERE partrelid = t.oid AND partdefid <> 0) AS has_default_partition,
-       EXISTS (SELECT FROM pg_constraint WHERE conrelid = t.oid AND contype = 'c' AND convalidated) AS checked
+       EXISTS (SELECT FROM pg_constraint WHERE conrelid = t.oid AND contype = 'c' AND convalidated) AS checked,
+       ARRAY(SELECT e.event
+               FROM (VALUES ('update', '2', 16), ('insert', '3', 4), ('delete', '4', 8), ('truncate', NULL, 32)) AS e (event, of_rule, bit)
+              WHERE EXISTS (SELECT FROM pg_rewrite
+                             WHERE ev_class = t.oid AND ev_type::text = e.of_rule AND ev_enabled IN ('O', 'A'))
+                 OR EXISTS (SELECT FROM pg_trigger
+                             WHERE (tgrelid = t.oid OR tgrelid = ANY (leaves.oids)) AND NOT tgisinternal
+                               AND tgenabled IN ('O', 'A') AND tgtype & e.bit <> 0)) AS fires
   FROM there t
   LEFT JOIN pg_attribute a ON a.attrelid = t.oid AND t.part <> '' AND a.attname = t.part AND a.attnum > 0 AND NOT a.attisdropped
  CROSS JOIN LATERAL (SELECT coalesce(array_agg(relid::oid) FILTER (WHERE isleaf), '{}') AS oids

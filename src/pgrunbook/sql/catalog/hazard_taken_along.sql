@@ -1,12 +1,12 @@
 -- Which of these objects, where they are dropped with all that depends on them, take a table along, or a column of one that
--- stays? What is internal to another object takes that along.
+-- stays? What is internal to another object takes that along. In place of a schema, `*` is any.
 WITH RECURSIVE given AS (
     SELECT * FROM unnest(%(kinds)s::text[], %(schemas)s::text[], %(names)s::text[], %(parts)s::text[])
                     AS given (kind, nspname, name, part)
 ), there AS (
     SELECT g.*, c.oid AS classid, o.oid AS objid
       FROM given g
-      JOIN pg_namespace n ON n.nspname = g.nspname
+      JOIN pg_namespace n ON g.nspname IN (n.nspname, '*')
      CROSS JOIN LATERAL (SELECT 'pg_type', oid FROM pg_type
                           WHERE typnamespace = n.oid AND typname = g.name AND g.kind IN ('type', 'domain')
                           UNION ALL

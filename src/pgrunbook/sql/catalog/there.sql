@@ -35,6 +35,24 @@ SELECT DISTINCT number - 1 AS number
     SELECT number FROM asked a JOIN pg_ts_dict t ON t.dictnamespace = a.namespace AND t.dictname = a.name
      WHERE kind = 'text search dictionary'
     UNION ALL
+    SELECT number FROM asked a JOIN pg_ts_parser t ON t.prsnamespace = a.namespace AND t.prsname = a.name
+     WHERE kind = 'text search parser'
+    UNION ALL
+    SELECT number FROM asked a JOIN pg_ts_template t ON t.tmplnamespace = a.namespace AND t.tmplname = a.name
+     WHERE kind = 'text search template'
+    UNION ALL
+    SELECT number FROM asked a JOIN pg_operator o ON o.oprnamespace = a.namespace AND o.oprname = a.name
+     WHERE kind = 'operator'
+    UNION ALL
+    SELECT number FROM asked a JOIN pg_opclass c ON c.opcnamespace = a.namespace AND c.opcname = a.name
+     WHERE kind = 'operator class'
+    UNION ALL
+    SELECT number FROM asked a JOIN pg_opfamily f ON f.opfnamespace = a.namespace AND f.opfname = a.name
+     WHERE kind = 'operator family'
+    UNION ALL
+    SELECT number FROM asked a JOIN pg_conversion c ON c.connamespace = a.namespace AND c.conname = a.name
+     WHERE kind = 'conversion'
+    UNION ALL
     SELECT number FROM of_table a JOIN pg_attribute t ON t.attrelid = a.relation AND t.attname = a.name
      WHERE kind = 'table column' AND NOT t.attisdropped
     UNION ALL
@@ -64,6 +82,10 @@ SELECT DISTINCT number - 1 AS number
     SELECT number FROM asked a JOIN pg_extension e ON e.extname = a.name WHERE kind = 'extension'
     UNION ALL
     SELECT number FROM asked a JOIN pg_event_trigger t ON t.evtname = a.name WHERE kind = 'event trigger'
+    UNION ALL
+    SELECT number FROM asked a JOIN pg_language l ON l.lanname = a.name WHERE kind = 'language'
+    UNION ALL
+    SELECT number FROM asked a JOIN pg_am m ON m.amname = a.name WHERE kind = 'access method'
     UNION ALL
     SELECT number FROM asked a JOIN pg_publication p ON p.pubname = a.name WHERE kind = 'publication'
     UNION ALL

@@ -1,6 +1,6 @@
 -- Which tables do publications name, with which columns and rows?
 -- of pg_publication_rel: r.oid
-SELECT r.oid, 0, NULL, 'publication relation',
+SELECT r.oid, 0, r.prpubid, 'publication relation',
        quote_ident(n.nspname) || '.' || quote_ident(c.relname) || ' in publication ' || quote_ident(p.pubname),
        CASE WHEN r.prattrs IS NOT NULL THEN
             ARRAY(SELECT a.attname::text FROM pg_attribute a

@@ -1,0 +1,30 @@
+"""Where names without a schema are looked up. Reads only."""
+
+from __future__ import annotations
+
+from pgrunbook.planning.doubts import Path
+from pgrunbook.postgres import search_path
+from pgrunbook.postgres.session import Session
+from pgrunbook.runbooks.blocks import Block
+from pgrunbook.sqltext.search_paths import ANYWHERE
+
+
+class Paths:
+    """The schemas of paths; each path is asked about once."""
+
+    def __init__(self, conn: Session) -> None:
+        self._conn = conn
+        self._known: dict[str, Path] = {}
+
+    def of(self, block: Block, path: str | None = None) -> Path:
+        """Return the schemas that are there, in order: of the block's path, or of one that holds
+        behind some of its statements, see `Danger`.
+        """
+        if path == ANYWHERE:
+            return (*self.of(block), ANYWHERE)
+        if path is None:
+            path = block.search_path
+        if path not in self._known:
+            schemas = search_path.schemas(self._conn, path or search_path.of(self._conn))
+            self._known[path] = tuple(schemas)
+        return self._known[path]

@@ -1,0 +1,52 @@
+"""The Python files of a project that a notebook's cells import: what runs may be theirs."""
+
+from __future__ import annotations
+
+import ast
+from contextlib import suppress
+from pathlib import Path
+
+from pgrunbook.runbooks import notebooks
+
+
+def imported_files(notebook: Path) -> list[Path]:
+    """Return the Python files of the project that the cells import, and that these import in turn:
+    a kernel works in the project's root, where Python looks first. Of a package, all of it.
+    """
+    root = notebook.parent.parent
+    found: dict[Path, None] = {}
+    sources: list[str | bytes] = []
+    for cell in notebooks.cells(notebook):
+        if cell.kind == "code":
+            sources.append(_without_magics(cell.source))
+    while sources:
+        for name in _imports(sources.pop()):
+            module = root / f"{name}.py"
+            files = [module] if module.is_file() else sorted((root / name).rglob("*.py"))
+            for path in files:
+                if path not in found:
+                    found[path] = None
+                    sources.append(path.read_bytes())
+    return sorted(found)
+
+
+def _without_magics(source: str) -> str:
+    """Return a cell's text with `pass` for each line that only IPython reads."""
+    lines = source.splitlines()
+    for number, line in enumerate(lines):
+        code = line.lstrip()
+        if code.startswith(("%", "!")):
+            lines[number] = f"{line[: len(line) - len(code)]}pass"
+    return "\n".join(lines)
+
+
+def _imports(source: str | bytes) -> set[str]:
+    """Return the modules and packages that Python imports, but for those inside its own package."""
+    names: set[str] = set()
+    with suppress(SyntaxError, ValueError):
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                names.add(node.module.split(".")[0])
+    return names

@@ -1,0 +1,188 @@
+"""What relations are called while statements run: they make them, rename and move them, and set the
+path that finds them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from pglast import ast
+from pglast.enums import CmdType, DropBehavior, ObjectType
+
+from pgrunbook.sqltext import search_paths
+from pgrunbook.sqltext.alter_table import called_functions
+from pgrunbook.sqltext.created_objects import CreatedObject, created_objects, created_relations
+from pgrunbook.sqltext.hazards import Danger, Hazard, Thing
+from pgrunbook.sqltext.mentions import Relation, relations
+from pgrunbook.sqltext.things import FIRED, IN_RELATIONS, relation, thing_named
+
+# Where a thing was before the first statement: under which name, which path finds it.
+_Was = tuple[Thing, str]
+
+# What a view passes on to the table that it reads.
+_PASSED_ON = (Hazard.DELETES_ROWS, Hazard.UPDATES_ROWS, Hazard.RUNS_CODE)
+
+_SCHEMA = ObjectType.OBJECT_SCHEMA
+
+# The worst first.
+EVENTS = {
+    CmdType.CMD_DELETE: "delete",
+    CmdType.CMD_UPDATE: "update",
+    CmdType.CMD_INSERT: "insert",
+}
+# src/include/catalog/pg_trigger.h
+_TRIGGER_EVENTS = {4: "insert", 8: "delete", 16: "update", 32: "truncate"}
+
+
+@dataclass(slots=True)
+class Names:
+    """What names mean behind some statements of a runbook, by what there was before the first.
+
+    `path`: where those without a schema are looked up now, as SET takes it; empty for the run's.
+    """
+
+    path: str = ""
+    _made: dict[Relation, str] = field(default_factory=dict)  # each with the path that finds it
+    # by what it is called now, and in which schema
+    _was: dict[tuple[str, str], dict[str, _Was]] = field(default_factory=dict)
+    _views: dict[Relation, Thing] = field(default_factory=dict)  # what each reads alone
+    _code: dict[Relation, tuple[str, ...]] = field(default_factory=dict)  # what a view calls
+    _fired: set[tuple[Thing, str]] = field(default_factory=set)  # by rules and triggers
+
+    def before(self, danger: Danger) -> Iterator[Danger]:
+        """Yield the danger, of what it concerned before the first statement: none of what these
+        have made, which holds no rows that anybody knows.
+        """
+        thing = danger.thing
+        if any((thing, *each.values) in self._fired for each in danger.doubts):
+            yield danger._replace(doubts=(), path=self.path)
+            return
+        if danger.hazard in _PASSED_ON:
+            thing = self._read_by(thing)
+        if thing.schema == "pg_temp":
+            return
+        found_by = self._made.get((thing.schema, thing.name))
+        if found_by is not None and (thing.schema or _finds(self.path, found_by)):
+            return
+        for was, path in self._meant(thing):
+            detail = danger.detail
+            if was != danger.thing:
+                now = f"as {_name(danger.thing)}"
+                detail = f"{detail}, {now}" if detail else now
+            yield danger._replace(thing=was, path=path, detail=detail)
+
+    def code_of_views(self, node: ast.Node) -> list[str]:
+        """Return the functions that the views call which a statement names."""
+        if not self._code:
+            return []
+        found: list[str] = []
+        for view in sorted(relations(node) & self._code.keys()):
+            found += self._code[view]
+        return found
+
+    def moved_into(self, node: ast.DropStmt) -> Iterator[Thing]:
+        """Yield the tables that were moved into the schemas which a statement drops with all that
+        is in them.
+        """
+        if (
+            node.removeType != ObjectType.OBJECT_SCHEMA
+            or node.behavior != DropBehavior.DROP_CASCADE
+        ):
+            return
+        dropped = {each.sval for each in node.objects}
+        for (name, part), of_name in self._was.items():
+            for schema in of_name:
+                if schema in dropped and not part:
+                    yield Thing("table", schema, name)
+
+    def take(self, node: ast.Node) -> None:
+        """Take account of the next statement."""
+        for schema, name in created_relations(node):
+            self._made[schema, name] = self.path
+            self._was.get((name, ""), {}).pop(schema, None)
+        match node:
+            case ast.RenameStmt():
+                for each in created_objects(node):
+                    self._rename(each)
+            case ast.AlterObjectSchemaStmt(relation=ast.RangeVar() as moved, newschema=schema):
+                self._note(relation("table", moved), schema, moved.relname)
+            case ast.DropStmt(removeType=kind, objects=objects):
+                for each in objects:
+                    dropped = thing_named(kind, each)
+                    self._made.pop((dropped.schema, dropped.name), None)
+            case ast.ViewStmt():
+                self._take_view(node)
+            case ast.RuleStmt(relation=table, event=event):
+                self._fired.add((relation(FIRED, table), EVENTS.get(event, "")))
+            case ast.CreateTrigStmt(relation=table, events=events):
+                for bit, event in _TRIGGER_EVENTS.items():
+                    if events & bit:
+                        self._fired.add((relation(FIRED, table), event))
+        self.path = search_paths.path_behind(node, self.path)
+
+    def _rename(self, renamed: CreatedObject) -> None:
+        kind = renamed.kind.removeprefix("table ")
+        if kind in IN_RELATIONS:
+            former = Thing(kind, renamed.schema, renamed.was)
+            if renamed.parent:
+                former = Thing(kind, renamed.schema, renamed.parent, renamed.was)
+            self._note(former, renamed.schema, renamed.name)
+
+    def _note(self, former: Thing, schema: str, name: str) -> None:
+        """Note that what was called so until now is called something else behind it."""
+        own = former.schema, former.name
+        if own in self._made:
+            if not former.part:
+                self._made[schema, name] = self._made.pop(own)
+            return
+        (was, path), *_ = self._meant(former)
+        key = (was.name, name) if former.part else (name, "")
+        self._made.pop((schema, name), None)
+        self._was.setdefault(key, {})[was.schema if former.part else schema] = was, path
+
+    def _meant(self, thing: Thing) -> list[_Was]:
+        """Return what a thing may be, by its names before."""
+        if thing.kind not in IN_RELATIONS and thing.kind != FIRED:
+            return [(thing, self.path)]
+        found = []
+        for was, path in self._former(thing._replace(part=""), self.path):
+            whole = was._replace(kind=thing.kind, part=thing.part)
+            found += self._former(whole, path) if thing.part else [(whole, path)]
+        return found
+
+    def _former(self, thing: Thing, path: str) -> list[_Was]:
+        """Return what was renamed to this; where one of them has a schema and the other one has
+        none, or another path finds it, it may be another thing as well.
+        """
+        found = []
+        same = False
+        for schema, (was, found_by) in self._was.get((thing.name, thing.part), {}).items():
+            if not schema or not thing.schema or schema == thing.schema:
+                found.append((was, found_by))
+            if schema == thing.schema and (schema or _finds(path, found_by)):
+                same = True
+        return found if same else [*found, (thing, path)]
+
+    def _take_view(self, node: ast.ViewStmt) -> None:
+        view = node.view.schemaname or "", node.view.relname
+        calls = called_functions(node.query), self.code_of_views(node.query)
+        self._code[view] = tuple(dict.fromkeys([*calls[0], *calls[1]]))
+        # one that reads more than one relation takes no rows
+        match node.query:
+            case ast.SelectStmt(fromClause=(ast.RangeVar() as table,)):
+                self._views[view] = self._read_by(relation("table", table))
+
+    def _read_by(self, view: Thing) -> Thing:
+        read = self._views.get((view.schema, view.name))
+        return read._replace(kind=view.kind) if read else view
+
+
+def _finds(path: str, other: str) -> bool:
+    """Whether a name is taken for what another path has found."""
+    return path in (other, search_paths.ANYWHERE)
+
+
+def _name(thing: Thing) -> str:
+    """Return what a statement calls it."""
+    return ".".join(each for each in (thing.schema, thing.part or thing.name) if each)

@@ -11,7 +11,8 @@ _REMEDIES = {
     "08": "the server's log says why the connection ended; see that it can be reached, then run "
     "again",
     "23": "correct the rows that break the constraint, then run again",
-    "25006": "connect to a primary, as a role that may write",
+    "25006": "connect to a primary, as a role that may write; transaction_read_only is not for a "
+    "block to set",
     "25P": "our side was silent for too long, or a time limit of the server ended the session; "
     "run again",
     "42501": "grant this role the privilege, or run as one that has it",

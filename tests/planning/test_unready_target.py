@@ -167,6 +167,25 @@ def test_what_a_block_may_do_is_asked_of_the_role_that_runs_it(
         empty.load("DROP OWNED BY owns_it; DROP ROLE owns_it")
 
 
+def test_a_role_that_a_block_before_makes_may_what_that_gives_it(
+    empty: Database, project: Project
+) -> None:
+    empty.load("CREATE TABLE things (id int)")
+    assert project.command("new", "things").code == 0
+    folder = project.root / "sql" / "003_things"
+    (folder / "verify" / "010_things.sql").unlink()
+    text = "-- title: T\n-- why: W.\n"
+    (folder / "deploy" / "005_role.sql").write_text(
+        f"{text}\nCREATE ROLE made_here IN ROLE postgres;\n"
+    )
+    (folder / "deploy" / "010_things.sql").write_text(
+        f"{text}-- role: made_here\n\nALTER TABLE things ADD COLUMN name text;\n"
+    )
+    project.apply_all("003_things")
+    done = project.step(empty, "--mode", "plan", runbook="003_things")
+    assert done.code == 0, done.text
+
+
 def test_what_constrains_a_source_must_be_ours_too(
     crm: Database, project: Project, role: Role
 ) -> None:

@@ -48,6 +48,15 @@ def check(
         yield _result(named, place, rows[named.role], role)
 
 
+def there(conn: Connection, blocks: Sequence[Block]) -> list[str]:
+    """Return the roles of the blocks' headers that are there already."""
+    names = {block.role for block in blocks} - {""}
+    if not names:
+        return []
+    found = catalog.rows(conn, "may_become", names=sorted(names))
+    return [row["name"] for row in found if row["there"]]
+
+
 def _result(named: _Named, place: _Place, row: Mapping[str, Any], role: str) -> CheckResult:
     check, expected = "names a role that is there", "a role"
     what, remedy = "is no role of this server", "correct the name, or make it in a block before"

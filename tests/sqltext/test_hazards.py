@@ -183,6 +183,7 @@ LOCKED = "locks_out_reads table a locked since line 1"
         ("ALTER TABLE a ADD c int; CREATE INDEX ON b (c)", [LOCKED]),
         ("ALTER TABLE a ADD c int; ALTER TABLE b VALIDATE CONSTRAINT k", [LOCKED]),
         ("ALTER TABLE a ADD c int; INSERT INTO b SELECT * FROM c", [LOCKED]),
+        ("ALTER TABLE a ADD c int; ALTER TABLE a DISABLE TRIGGER g; UPDATE b SET c = 1", [LOCKED]),
         ("ALTER TABLE a ADD c int; SELECT max(c) FROM b", [LOCKED]),
         ("ALTER TABLE a ADD c int; SELECT c INTO d FROM b", [LOCKED]),
         ("ALTER TABLE a ADD c int; INSERT INTO b SELECT * FROM c UNION SELECT * FROM d", [LOCKED]),

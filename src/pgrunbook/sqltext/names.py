@@ -137,7 +137,6 @@ class Names:
             return
         (was, path), *_ = self._meant(former)
         key = (was.name, name) if former.part else (name, "")
-        self._made.pop((schema, name), None)
         self._was.setdefault(key, {})[was.schema if former.part else schema] = was, path
 
     def _meant(self, thing: Thing) -> list[_Was]:

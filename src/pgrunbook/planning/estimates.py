@@ -17,7 +17,7 @@ from pgrunbook.planning import batch_keys
 from pgrunbook.planning.batch_keys import Keys
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.planning.keyset import Keyset
-from pgrunbook.postgres import catalog, search_path, trust
+from pgrunbook.postgres import catalog, search_path, session_settings, trust
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.blocks import Block
 
@@ -89,9 +89,10 @@ def _share(conn: Session, decision: Decision, keyset: Keyset, upper: batches.Key
         return None
     ahead = keyset.ahead(conn, None, upper, _SAMPLE)
     statement = batching.statement(keyset.bounds(None, ahead.to))
-    path = search_path.theirs(decision.block.search_path or search_path.of(conn))
+    path = decision.block.search_path or search_path.of(conn)
+    settings = [*session_settings.theirs(path), "SET LOCAL row_security = off"]
     with conn.transaction(force_rollback=True), conn.cursor() as cursor:
-        cursor.execute(f"{path}; SET LOCAL row_security = off".encode())
+        cursor.execute("; ".join(settings).encode())
         row = cursor.execute(f"EXPLAIN (FORMAT JSON) {statement.sql}".encode()).fetchone()
     if not row or not ahead.keys:
         return None

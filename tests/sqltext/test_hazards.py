@@ -185,6 +185,8 @@ LOCKED = "locks_out_reads table a locked since line 1"
         ("ALTER TABLE a ADD c int; INSERT INTO b SELECT * FROM c", [LOCKED]),
         ("ALTER TABLE a ADD c int; ALTER TABLE a DISABLE TRIGGER g; UPDATE b SET c = 1", [LOCKED]),
         ("ALTER TABLE a ADD c int; SELECT max(c) FROM b", [LOCKED]),
+        ("ALTER TABLE a ADD c int; SELECT 1 FROM pg_class", []),
+        ("ALTER TABLE a ADD c int; SELECT 1 FROM pg_catalog.pg_class WHERE 1 IN (SELECT c FROM b)", [LOCKED]),
         ("ALTER TABLE a ADD c int; SELECT c INTO d FROM b", [LOCKED]),
         ("ALTER TABLE a ADD c int; INSERT INTO b SELECT * FROM c UNION SELECT * FROM d", [LOCKED]),
         ("ALTER TABLE a ADD c int; INSERT INTO b VALUES ((SELECT max(c) FROM d))", [LOCKED]),

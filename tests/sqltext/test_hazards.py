@@ -268,6 +268,7 @@ def test_what_may_have_been_there_before_is_one(sql: str) -> None:
         ("ALTER TABLE t RENAME TO v; CREATE TABLE t (); DELETE FROM t", []),
         # a temporary table hides the other one as long as it is there
         ("CREATE TEMP TABLE t (); DROP TABLE t; DELETE FROM t", ["deletes_rows table t every row"]),
+        ("CREATE TABLE t (); CREATE TRIGGER g AFTER INSERT ON t EXECUTE FUNCTION f(); DROP TRIGGER g ON t; DELETE FROM t", []),
         ("SELECT 1 AS c INTO t; DELETE FROM t", []),
         # another path finds another one, which a function need not set
         ("CREATE TABLE t (); SET LOCAL search_path = s; DELETE FROM t", ["deletes_rows table t every row"]),

@@ -32,7 +32,9 @@ from pgrunbook.fleet.settings import Fleet
 from pgrunbook.fleet.state import Progress, State
 from pgrunbook.fleet.targets import FleetTarget
 from pgrunbook.fleet.waves import Slice
+from pgrunbook.records.archive import Archive
 from pgrunbook.records.backfill import NOT_DONE
+from pgrunbook.records.naming import seal_of
 from pgrunbook.runbooks.project import Project
 
 PASSED = {"verdict": Verdict.PASSED, "reason": ""}
@@ -279,8 +281,8 @@ def test_where_task_and_ledger_agree_the_task_says_what_was_wrong() -> None:
     told = Told(known=True, verdict=(Verdict.INTERRUPTED, "The run was interrupted."))
     said = returned(Verdict.INTERRUPTED, "the cell ran into its timeout")
     assert judge(told, said, "apply") == (Verdict.INTERRUPTED, said["reason"], False)
-    said = returned(Verdict.PASSED, "all of it")
-    assert judge(told, said, "apply").reason == "The run was interrupted."
+    for other in (returned(Verdict.PASSED, "all of it"), returned(Verdict.INTERRUPTED)):
+        assert judge(told, other, "apply").reason == "The run was interrupted."
 
 
 def test_no_more_at_once_than_there_are_places_on_a_server(stage: Stage) -> None:
@@ -556,6 +558,20 @@ def test_a_run_goes_on_with_what_it_was_begun_with(
     stage.journal.write_text("\n".join([*change(written), ""]))
     with pytest.raises(Refused, match="was not begun with what it says"):
         stage.run(signing(stage), path=stage.journal)
+    seal = Archive(stage.project.outputs).read(seal_of(record.of(stage.journal)))
+    assert "at work; it was not begun with what it says" in seal.says
+
+
+def test_a_journal_that_was_made_a_revert_reverts_nothing(stage: Stage) -> None:
+    stage.run(signing(stage), number=2)
+    lines = stage.journal.read_text().splitlines()
+    stage.journal.write_text("\n".join([*_edited(lines, mode="revert"), ""]))
+    with pytest.raises(Refused, match="is of another mode") as caught:
+        stage.run(signing(stage), path=stage.journal)
+    assert "fleet run" not in str(caught.value)
+    with pytest.raises(Refused, match="was not begun with what it says"):
+        stage.run(signing(stage), path=stage.journal, mode="revert")
+    assert names(stage, "revert") == []
 
 
 def test_what_was_signed_is_gone_on_with_from_its_own_journal_alone(stage: Stage) -> None:

@@ -75,7 +75,7 @@ def test_whatever_a_line_says_it_is_shown_or_named(stage: Stage) -> None:
         path.write_text(changed)
         try:
             report.text(report.collect(path))
-            [*signature.problems(project, path, "apply")]
+            [*signature.problems(project, path)]
         except NoJournal as exc:
             (problem,) = exc.problems
             assert problem.where == f"f/001_x/{path.name}"

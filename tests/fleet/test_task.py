@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from support.projects import ROOT
 
-from pgrunbook.errors import Verdict
+from pgrunbook.errors import Problem, Verdict
 from pgrunbook.fleet import task
+from pgrunbook.records.how_it_ended import Ending
 from pgrunbook.runbooks.project import Project
 
 
@@ -47,6 +48,21 @@ def test_a_target_that_cannot_be_planned_is_what_its_plan_was(
 def test_a_target_is_not_run_by_other_files_than_those_before_it(tmp_path: Path) -> None:
     told = run_one(tmp_path, begun_with="5" * 64)
     assert (told["verdict"], told["reason"]) == (Verdict.REFUSED, task.CHANGED)
+
+
+@pytest.mark.parametrize(
+    ("where", "reason"),
+    [
+        ("schema acme", "schema acme: does not exist"),
+        ("target 'service:acme'", "does not exist"),
+        ("", "does not exist"),
+    ],
+)
+def test_what_is_wrong_on_a_target_is_told_with_its_place_there(where: str, reason: str) -> None:
+    ending = Ending(
+        Verdict.REFUSED, "It is not ready.", problems=(Problem("does not exist", where),)
+    )
+    assert task._told(ending) == {"verdict": Verdict.REFUSED, "reason": reason}
 
 
 def test_only_the_unsealed_beginning_of_the_same_run_is_taken_away(tmp_path: Path) -> None:

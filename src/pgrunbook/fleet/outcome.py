@@ -66,7 +66,7 @@ def judge(
         not_done = verdict is Verdict.INTERRUPTED and reason.startswith(NOT_DONE)
         # the task tells what was wrong without its kind, which the ledger has before it
         if said and said.verdict is verdict:
-            reason = said.reason
+            reason = said.reason or reason
         return Outcome(verdict, reason.removeprefix(f"{NOT_DONE} "), not_done)
     if told.known:
         return Outcome(Verdict.INTERRUPTED, "it has begun and not ended, as the ledger says")

@@ -19,7 +19,7 @@ class Places:
     project: Project
     workers: int
     per_server: int
-    _servers: dict[str, str] = field(default_factory=dict)
+    _servers: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def first(
         self,
@@ -42,7 +42,7 @@ class Places:
 
     def server(self, target: FleetTarget) -> str:
         """Host and port of the target's server."""
-        called = target.called(self.project)
-        if called not in self._servers:
-            self._servers[called] = targets.server(target, self.project)
-        return self._servers[called]
+        reached = target.service, target.env
+        if reached not in self._servers:
+            self._servers[reached] = targets.server(target, self.project)
+        return self._servers[reached]

@@ -15,7 +15,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from pgrunbook import files
-from pgrunbook.fleet import picture
+from pgrunbook.fleet import picture, signature
 from pgrunbook.fleet.journal import unwritten
 from pgrunbook.fleet.state import Progress, State
 from pgrunbook.ledger.heads import Head
@@ -82,11 +82,8 @@ def is_read(project: Project, journal: Path) -> bool:
 
 
 # What the seal of a run has of ledgers: by the one that coordinated it, and by one that found it.
-_READ = {"compared": None, "says": "what came of each target was read from its ledger"}
-_FOUND = {
-    "compared": False,
-    "says": "its coordinator had died: the journal's word, but for targets that were at work",
-}
+_READ = "what came of each target was read from its ledger"
+_FOUND = "its coordinator had died: the journal's word, but for targets that were at work"
 
 
 def seal(
@@ -108,6 +105,10 @@ def _sealed(project: Project, notebook: Path, journal: Path, state: State, *, fo
     files.write(notebook, (nbformat.writes(made) + "\n").encode())
     key = project.signing_key
     signer = attestation.signer(key) if key else None
+    says = _READ
+    if found:
+        doubts = signature.problems(project, journal)
+        says = "; it ".join([_FOUND, *(problem.what for problem in doubts)])
     run = {
         "id": state["id"],
         "fleet": state["fleet"],
@@ -117,7 +118,7 @@ def _sealed(project: Project, notebook: Path, journal: Path, state: State, *, fo
         "reason": state.reason,
         "parameters": state["parameters"],
         "sealed": "after its end" if found else "at its end",
-        "ledger": _FOUND if found else _READ,
+        "ledger": {"compared": False if found else None, "says": says},
     }
     return Archive(project.outputs).seal(notebook, run, {}, signer)
 
@@ -238,13 +239,14 @@ def _fleet(state: State) -> FleetShown:
 
 
 def _not_passed(state: State) -> dict[str, Any]:
+    """Those for which there is something to say: of thousands that wait there is nothing."""
     rows = [
         [each.target.name, each.wave + 1, each.word, each.reason, each.remark]
         for each in state.targets.values()
-        if not each.passed or each.remark
+        if each.word not in ("passed", "waiting") or each.remark
     ]
     if not rows:
-        return {"text/plain": "Every target has passed."}
+        return {"text/plain": state.reason}
     return _of_rows(("name", "wave", "state", "reason", "remark"), rows)
 
 

@@ -85,8 +85,8 @@ def resume(
     has approved the set, if the earlier run is not as it was sealed, or if what it ran was changed.
     """
     before = State.read(path)
+    _require_mode(before, mode)  # before a command with the mode of the journal is proposed
     _require_as_sealed(project, path, before)
-    _require_mode(before, mode)
     _require_same_code(project, before)
     waves.require(until, len(before.waves))
     approval.require_another(before["approved"], operator)
@@ -127,7 +127,7 @@ def _require_as_sealed(project: Project, path: Path, before: State) -> None:
     archive = Archive(project.outputs)
     problems = list(verification.verify(archive, keys, only=record.of(path)).problems)
     if not problems and not record.is_read(project, path):
-        problems += signature.problems(project, path, before["mode"])
+        problems += signature.problems(project, path)
     listed = targets.digest(each.target for each in before.targets.values())
     expected = before.begun.get("own") or before["list"]
     if listed != expected:
@@ -135,7 +135,11 @@ def _require_as_sealed(project: Project, path: Path, before: State) -> None:
             Problem("lists other targets than it began with", path.name, expected, listed)
         )
     if problems:
-        raise Refused("The earlier run is not as it was sealed.", problems=problems)
+        raise Refused(
+            "The earlier run is not as it was sealed. To begin anew, which finds what is done: "
+            f"{_anew(before)}",
+            problems=problems,
+        )
 
 
 def _require_mode(before: State, mode: str) -> None:
@@ -157,12 +161,15 @@ def _require_same_code(project: Project, before: State) -> None:
     """Raise Refused if targets of the run would be run by other files than those before them."""
     runbook = before["runbook"]
     if task.is_changed(project, runbook, before.begun.get("code", "")):
-        anew = command("run", runbook, before["fleet"], mode=before["mode"])
         raise Refused.of(
             task.CHANGED,
             where=runbook,
-            remedy=f"put them back as they were; or begin anew: {anew}",
+            remedy=f"put them back as they were; or begin anew: {_anew(before)}",
         )
+
+
+def _anew(before: State) -> str:
+    return command("run", before["runbook"], before["fleet"], mode=before["mode"])
 
 
 def _written(

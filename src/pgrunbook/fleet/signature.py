@@ -14,7 +14,6 @@ from securesystemslib.signer import Key
 
 from pgrunbook.errors import Problem
 from pgrunbook.fleet import events, journal
-from pgrunbook.fleet.command import command
 from pgrunbook.fleet.events import Kind
 from pgrunbook.fleet.journal import Event
 from pgrunbook.records import attestation, verification
@@ -37,18 +36,16 @@ def signed(project: Project, name: str, begun: Sequence[Event]) -> list[Event]:
     return [*begun, {"event": Kind.SIGNED, "signatures": signatures}]
 
 
-def problems(project: Project, path: Path, mode: str) -> Iterator[Problem]:
+def problems(project: Project, path: Path) -> Iterator[Problem]:
     """Yield what is wrong with how a run was begun, as its journal says; nothing where the project
     has no keys.
     """
     keys = verification.trusted_keys(project)
     if keys and not _is_signed(path, keys):
-        anew = command("run", path.parent.name, path.parent.parent.name, mode=mode)
         yield Problem(
             "was not begun with what it says, for all that is signed",
             path.name,
             "its first lines as they were signed with a key of pgrunbook.toml",
-            remedy=f"begin anew, which finds done what is done: {anew}",
         )
 
 

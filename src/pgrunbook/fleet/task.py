@@ -53,7 +53,8 @@ def run_one(
 
     def work(project: Project, each: FleetTarget) -> Told:
         if once and _knows(project, each, run_id):
-            return {"verdict": Verdict.INTERRUPTED, "reason": "the run was begun before"}
+            # which says how it has ended
+            return {"verdict": Verdict.INTERRUPTED, "reason": ""}
         if is_changed(project, runbook, begun_with):
             raise Refused.of(CHANGED)
         values = {**given, "mode": mode}

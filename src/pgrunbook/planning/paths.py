@@ -6,6 +6,7 @@ from pgrunbook.planning.doubts import Path
 from pgrunbook.postgres import search_path
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.blocks import Block
+from pgrunbook.sqltext import search_paths
 from pgrunbook.sqltext.search_paths import ANYWHERE
 
 
@@ -24,7 +25,7 @@ class Paths:
             return (*self.of(block), ANYWHERE)
         if path is None:
             path = block.search_path
+        path = search_paths.of_role(path, block.role) or search_path.of(self._conn)
         if path not in self._known:
-            schemas = search_path.schemas(self._conn, path or search_path.of(self._conn))
-            self._known[path] = tuple(schemas)
+            self._known[path] = tuple(search_path.schemas(self._conn, path))
         return self._known[path]

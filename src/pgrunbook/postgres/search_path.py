@@ -16,6 +16,7 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
+from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
 
 from pgrunbook.postgres.session import Session
@@ -32,8 +33,10 @@ def of(conn: Session) -> str:
 
 
 def schemas(conn: psycopg.Connection[Any], path: str) -> list[str]:
-    """Return the schemas that a path leads to, without pg_catalog."""
-    with conn.transaction(force_rollback=True), conn.cursor(row_factory=tuple_row) as cursor:
+    """Return the schemas that a path leads to, without pg_catalog. Outside a transaction."""
+    # one message, and so a transaction of its own: in another one the path would stay
+    assert conn.info.transaction_status == TransactionStatus.IDLE
+    with conn.cursor(row_factory=tuple_row) as cursor:
         cursor.execute(f"{theirs(path)}; SELECT pg_catalog.current_schemas(false)::text[]".encode())
         cursor.nextset()
         (found,) = cursor.fetchone() or ([],)

@@ -100,7 +100,6 @@ class Names:
         """Take account of the next statement."""
         for schema, name in created_relations(node):
             self._made[schema, name] = self.path
-            self._was.get((name, ""), {}).pop(schema, None)
         match node:
             case ast.RenameStmt():
                 for each in created_objects(node):
@@ -110,7 +109,8 @@ class Names:
             case ast.DropStmt(removeType=kind, objects=objects):
                 for each in objects:
                     dropped = thing_named(kind, each)
-                    self._made.pop((dropped.schema, dropped.name), None)
+                    if dropped.kind in IN_RELATIONS and not dropped.part:
+                        self._made.pop((dropped.schema, dropped.name), None)
             case ast.ViewStmt():
                 self._take_view(node)
             case ast.RuleStmt(relation=table, event=event):
@@ -138,7 +138,6 @@ class Names:
             return
         (was, path), *_ = self._meant(former)
         key = (was.name, name) if former.part else (name, "")
-        self._made.pop((schema, name), None)
         self._was.setdefault(key, {})[was.schema if former.part else schema] = was, path
 
     def _meant(self, thing: Thing) -> list[_Was]:

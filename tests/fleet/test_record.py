@@ -7,9 +7,10 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree
 
+import nbformat
 import pytest
 from click.testing import CliRunner
-from fleet.test_coordinator import PASSED, Stage, returned
+from fleet.test_coordinator import PASSED, Stage, ended_early, returned
 
 from pgrunbook.cli.main import main
 from pgrunbook.errors import Verdict
@@ -119,6 +120,31 @@ def test_it_answers_what_an_auditor_asks(sealed: tuple[Stage, Path]) -> None:
     assert found["Who ran it, who approved it, under which ticket?"].startswith("ada.")
     assert "no seal says more" in found["What was verified, with what evidence?"]
     assert not any("cannot read" in text or "get that far" in text for text in found.values())
+
+
+def test_what_is_not_done_is_told_before_what_waits(sealed: tuple[Stage, Path]) -> None:
+    stage, _ = sealed
+    stage.ledger = {"t1": [ended_early()]}
+    stage.returns = {"t1": [returned(Verdict.INTERRUPTED, "its time is over")]}
+    state = stage.run('waves = ["2", "100%"]')
+    notebook, _ = record.seal(stage.project, stage.journal, state)
+    found = {each.question: each.text for each in answers(Record.read(notebook), None)}
+    told = found["What failed, was retried or was skipped?"]
+    assert [line.split(".")[0] for line in told.splitlines()][:2] == [
+        "Not done: its time is over; its record is not on this machine",
+        "Waiting",
+    ]
+
+
+def test_thousands_that_wait_are_no_rows(sealed: tuple[Stage, Path]) -> None:
+    stage, _ = sealed
+    stage.returns = {"t1": [returned(Verdict.FAILED, "no")]}
+    state = stage.run('waves = ["2", "100%"]', number=4000)
+    notebook, _ = record.seal(stage.project, stage.journal, state)
+    cells = {cell.id: cell for cell in nbformat.read(notebook, 4).cells}
+    told = cells["not-passed"].outputs[0].data["text/html"]
+    assert told.count("<tr>") == 2
+    assert "t1" in told
 
 
 def test_its_page(sealed: tuple[Stage, Path]) -> None:

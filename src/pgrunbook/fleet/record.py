@@ -239,13 +239,14 @@ def _fleet(state: State) -> FleetShown:
 
 
 def _not_passed(state: State) -> dict[str, Any]:
+    """Those for which there is something to say: of thousands that wait there is nothing."""
     rows = [
         [each.target.name, each.wave + 1, each.word, each.reason, each.remark]
         for each in state.targets.values()
-        if not each.passed or each.remark
+        if each.word not in ("passed", "waiting") or each.remark
     ]
     if not rows:
-        return {"text/plain": "Every target has passed."}
+        return {"text/plain": state.reason}
     return _of_rows(("name", "wave", "state", "reason", "remark"), rows)
 
 

@@ -72,7 +72,7 @@ def _failed(targets: list[dict[str, Any]]) -> str:
 
 
 # What somebody has to look at first.
-_FIRST = ("failed", "set aside")
+_FIRST = ("failed", "set aside", "not done")
 
 
 def reasons(targets: Sequence[Row]) -> list[tuple[str, str, list[str]]]:

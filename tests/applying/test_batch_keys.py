@@ -174,7 +174,7 @@ def test_what_is_no_key_is_refused(
     sessions = Sessions(Target("test", empty.url), "public", "test")
     decision = backfill.decide(backfill.agenda(sessions))
     assert decision.action is Action.APPLY
-    results = batch_keys.check(sessions.look, [decision])
+    results = batch_keys.check(batch_keys.find_keys(sessions.look, [decision]), [decision])
     sessions.close()
     assert said in "; ".join(result.problem.what for result in results if result.problem)
     assert bool(said) == any(result.problem for result in results)
@@ -191,8 +191,9 @@ def test_a_key_that_a_block_before_makes_is_looked_for_when_its_turn_comes(
     with closing(Sessions(Target("test", empty.url), "public", "test")) as sessions:
         agenda = backfill.agenda(sessions)
         first, second = agenda.decide_now(agenda.blocks())
-        (found,) = batch_keys.check(sessions.look, [first, second])
+        keys = batch_keys.find_keys(sessions.look, [first, second])
+        (found,) = batch_keys.check(keys, [first, second])
         assert found.problem is None
         assert "a block before it may change that" in found.not_run
-        (refused,) = batch_keys.check(sessions.look, [second])
+        (refused,) = batch_keys.check(keys, [second])
         assert refused.problem

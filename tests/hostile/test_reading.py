@@ -107,8 +107,9 @@ def test_a_backfill_is_planned_without_asking_the_table(
     text = "-- title: T\n-- why: W\n-- batch: t by id\nUPDATE t SET n = 2 WHERE id > :from AND id <= :to;\n"
     filled = decision(tmp_path, Action.APPLY, text)
     with databases.hearing(database.url, "public") as (conn, told):
-        named(batch_keys.check(conn, [filled]), lesser)
-        estimates.frame(conn, [filled])
+        keys = batch_keys.find_keys(conn, [filled])
+        named(batch_keys.check(keys, [filled]), lesser)
+        estimates.frame(conn, [filled], keys)
     assert told == []
 
 
@@ -130,8 +131,9 @@ def test_a_batch_is_not_planned_on_a_table_or_view_of_theirs(
         (folder := tmp_path / str(place)).mkdir()
         filled = decision(folder, Action.APPLY, text)
         with databases.hearing(database.url, "public") as (conn, told):
-            assert not [each.problem for each in batch_keys.check(conn, [filled]) if each.problem]
-            assert estimates.frame(conn, [filled])["to_change"].isna().all()
+            keys = batch_keys.find_keys(conn, [filled])
+            assert not [each.problem for each in batch_keys.check(keys, [filled]) if each.problem]
+            assert estimates.frame(conn, [filled], keys)["to_change"].isna().all()
         assert told == []
 
 

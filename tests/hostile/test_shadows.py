@@ -509,3 +509,37 @@ def test_no_statement_of_a_block_sees_a_schema_that_nobody_has_looked_at(
         assert crm.execute("SELECT is_called FROM public.called") == [(False,)]
     finally:
         crm.load("DROP OWNED BY owns_words CASCADE; DROP ROLE owns_words")
+
+
+@pytest.mark.parametrize("server", [18], indirect=True)
+def test_our_own_queries_see_what_the_role_of_a_block_sees(crm: Database, project: Project) -> None:
+    """The keys of batches are looked for with the block's operators, and as the run's role."""
+    role = databases.login_role(crm)
+    crm.load(
+        "CREATE SEQUENCE called; CREATE ROLE owns_words; GRANT USAGE ON SEQUENCE called TO PUBLIC;"
+        "CREATE TABLE words (word varchar(9) PRIMARY KEY, n int); INSERT INTO words VALUES ('a');"
+        "ALTER TABLE words OWNER TO owns_words; GRANT USAGE ON SCHEMA public TO owns_words;"
+        f"CREATE SCHEMA postgres; GRANT CREATE, USAGE ON SCHEMA postgres TO {role.name}"
+    )
+    role.load(
+        "CREATE FUNCTION postgres.le(varchar, varchar) RETURNS boolean LANGUAGE plpgsql AS "
+        "$$BEGIN PERFORM nextval('public.called'); RETURN true; END$$;"
+        "CREATE OPERATOR postgres.<= (FUNCTION = postgres.le, LEFTARG = varchar, RIGHTARG = varchar)"
+    )
+    assert project.command("new", "words").code == PASSED
+    folder = project.root / "sql" / "003_words"
+    for path in folder.rglob("*.sql"):
+        path.unlink()
+    (folder / "deploy" / "010_words.sql").write_text(
+        '-- title: T\n-- why: W.\n-- role: owns_words\n-- search_path: "$user", public\n'
+        "-- batch: words by word; 5 rows\n\n"
+        "UPDATE words SET n = 1 WHERE word > :from AND word <= :to;\n"
+    )
+    project.apply_all("003_words")
+    try:
+        done = project.step(crm, runbook="003_words")
+        assert done.code == PASSED, done.text
+        assert crm.execute("SELECT n FROM public.words") == [(1,)]
+        assert crm.execute("SELECT is_called FROM public.called") == [(False,)]
+    finally:
+        crm.load("DROP OWNED BY owns_words CASCADE; DROP ROLE owns_words")

@@ -309,6 +309,17 @@ def test_names_are_looked_up_where_the_block_has_them_looked_up(
     ]
 
 
+def test_the_schema_of_a_user_is_that_of_the_headers_role(
+    database: Database, assess: Assess
+) -> None:
+    database.load(APP)
+    header = '-- search_path: "$user"\n-- role: app'
+    assert told(assess("DROP TABLE q", header=header)) == ["drops_table table q"]
+    change = 'SET LOCAL search_path = "$user";\nDROP TABLE q'
+    assert told(assess(change, header="-- role: app")) == ["drops_table table q"]
+    assert told(assess(change)) == []
+
+
 def test_where_several_are_called_so_and_no_path_tells_one_may_be_meant(
     database: Database, assess: Assess
 ) -> None:
@@ -372,6 +383,25 @@ def test_the_code_that_a_written_table_has_run_is_told(
     )
     found = [risk for risk in told(assess(change)) if risk.startswith("runs_code")]
     assert found == ["runs_code rules and triggers of t" for _ in expected]
+
+
+@pytest.mark.parametrize(
+    "reading",
+    ["SELECT * FROM {}", "INSERT INTO t SELECT * FROM {}", "DECLARE c CURSOR FOR TABLE {}"],
+)
+def test_the_code_that_a_view_has_run_is_told(
+    database: Database, assess: Assess, reading: str
+) -> None:
+    database.load(
+        "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'; CREATE TABLE t (c int);"
+        "CREATE FUNCTION steady() RETURNS int LANGUAGE sql STABLE AS 'SELECT 1';"
+        "CREATE VIEW v AS SELECT f() AS c; CREATE VIEW w AS SELECT c FROM v; CREATE MATERIALIZED VIEW m AS TABLE v;"
+        "CREATE VIEW x AS SELECT c, steady() AS s FROM m"
+    )
+    for view in "vw":
+        assert told(assess(reading.format(view))) == [f"runs_code rules and triggers of {view}"]
+    for plain in "mxt":
+        assert told(assess(reading.format(plain))) == []
 
 
 def test_only_functions_that_may_write_are_code(database: Database, assess: Assess) -> None:

@@ -61,6 +61,19 @@ def test_a_server_that_does_not_say_which_one_it_is_refuses(
     assert crm.execute(f"SELECT FROM pg_stat_activity WHERE usename = '{role.name}'") == []
 
 
+@pytest.mark.parametrize(
+    "revoked", ["EXECUTE ON FUNCTION pg_total_relation_size(regclass)", "SELECT ON pg_settings"]
+)
+@pytest.mark.usefixtures("role")
+def test_a_catalog_that_may_not_be_read_refuses(
+    crm: Database, project: Project, revoked: str
+) -> None:
+    crm.execute(f"REVOKE {revoked} FROM PUBLIC")
+    done = refused(project, crm, target="env:ROLE_URL", step=True)
+    assert "permission denied" in done.text
+    assert "let this role read it" in done.text
+
+
 def test_a_server_that_is_too_old_refuses(
     crm: Database, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,6 +165,25 @@ def test_what_a_block_may_do_is_asked_of_the_role_that_runs_it(
         assert ('TO "owns_it"' in done.text) == (code == 2)
     finally:
         empty.load("DROP OWNED BY owns_it; DROP ROLE owns_it")
+
+
+def test_a_role_that_a_block_before_makes_may_what_that_gives_it(
+    empty: Database, project: Project
+) -> None:
+    empty.load("CREATE TABLE things (id int)")
+    assert project.command("new", "things").code == 0
+    folder = project.root / "sql" / "003_things"
+    (folder / "verify" / "010_things.sql").unlink()
+    text = "-- title: T\n-- why: W.\n"
+    (folder / "deploy" / "005_role.sql").write_text(
+        f"{text}\nCREATE ROLE made_here IN ROLE postgres;\n"
+    )
+    (folder / "deploy" / "010_things.sql").write_text(
+        f"{text}-- role: made_here\n\nALTER TABLE things ADD COLUMN name text;\n"
+    )
+    project.apply_all("003_things")
+    done = project.step(empty, "--mode", "plan", runbook="003_things")
+    assert done.code == 0, done.text
 
 
 def test_what_constrains_a_source_must_be_ours_too(

@@ -106,6 +106,21 @@ def test_what_records_a_block_has_the_settings_of_the_run(crm: Database, project
     assert crm.execute("SELECT said FROM long") == [("7min",)]
 
 
+@pytest.mark.parametrize("closes", ["CLOSE ALL", "DEALLOCATE ALL"])
+def test_what_closes_the_cursors_of_the_run_is_told_what_to_do(
+    crm: Database, project: Project, closes: str
+) -> None:
+    files = project.root / "migrations"
+    files.mkdir()
+    (files / "001_closes.sql").write_text(
+        f"ALTER TABLE accounts ADD COLUMN zz int;\nDO $$ BEGIN EXECUTE '{closes}'; END $$;\n"
+    )
+    assert project.command("import", files, "closes").code == 0
+    done = project.step(crm, runbook="003_closes")
+    assert done.code == 1, done.text
+    assert "have the block's code close cursors" in done.text
+
+
 HELD = """
 CREATE TABLE held AS SELECT objid, objsubid, pid = pg_backend_pid() AS own FROM pg_locks
  WHERE locktype = 'advisory' AND (objid = 42 OR pid = pg_backend_pid());

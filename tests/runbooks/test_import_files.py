@@ -95,6 +95,15 @@ def names(imported: Imported) -> list[str]:
             ["2017-08-31-230457_b/up.sql", "20140924113530_a/up.sql"],
             ["20140924113530_a", "2017-08-31-230457_b"],
         ),
+        (
+            [
+                "2018-01-02_c/up.sql",
+                "20140924113530_a/up.sql",
+                "2015-01-01-1200_b/up.sql",
+                "20190101_d/up.sql",
+            ],
+            ["20140924113530_a", "2015-01-01-1200_b", "2018-01-02_c", "20190101_d"],
+        ),
         (["001_with space, and (more).sql"], ["001_with_space_and_more_"]),
         (["001_sign_up.sql"], ["001_sign_up"]),
         (["008_b.sql", "008_a.sql", "tail.sql"], ["008_a", "008_b", "tail"]),
@@ -159,6 +168,14 @@ def test_a_transaction_around_the_file_is_left_out_and_comments_stay(
         "migrations/001_a.sql:2",
         "migrations/001_a.sql:6",
     }
+
+
+@pytest.mark.parametrize(("other", "told"), [("20190101_b.sql", 1), ("20190101000000_b.sql", 0)])
+def test_dates_with_a_time_and_without_are_told_of(
+    importing: Importer, other: str, told: int
+) -> None:
+    notes = importing({"20140924113530_a.sql": TABLE, other: TABLE}).notes
+    assert sum("dates of 8 and 14 digits" in note.what for note in notes) == told
 
 
 def test_what_must_be_alone_is_cut_out_in_order(project: Project, importing: Importer) -> None:

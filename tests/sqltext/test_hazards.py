@@ -266,6 +266,10 @@ def test_what_may_have_been_there_before_is_one(sql: str) -> None:
         # a temporary table hides the other one as long as it is there
         ("CREATE TEMP TABLE t (); DROP TABLE t; DELETE FROM t", ["deletes_rows table t every row"]),
         ("SELECT 1 AS c INTO t; DELETE FROM t", []),
+        # another path finds another one, which a function need not set
+        ("CREATE TABLE t (); SET LOCAL search_path = s; DELETE FROM t", ["deletes_rows table t every row"]),
+        ("CREATE TABLE s.t (); SET LOCAL search_path = s; DELETE FROM s.t", []),
+        ("CREATE TABLE t (); CALL p(); DELETE FROM t", ["runs_code procedure p"]),
         # a view has the rows of others
         ("CREATE VIEW v AS SELECT * FROM t; DELETE FROM v", ["deletes_rows table t every row, as v"]),
         ("CREATE VIEW v AS SELECT * FROM t; CREATE VIEW w AS SELECT * FROM v; UPDATE w SET c = 1", ["updates_rows table t every row, as w"]),

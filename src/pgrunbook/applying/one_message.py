@@ -125,7 +125,9 @@ class Message:
         held = catalog.statement(self.conn, "held", keeper=pid, key=key)
         locks: list[list[str]] = []
         if self.traced:
-            schemas = search_path.schemas(self.conn, self.path) if self.path else [self.schema]
+            schemas = [self.schema]
+            if self.path:
+                schemas = search_path.schemas(self.conn, self.path, self.role)
             locks = footprint.acquired(self.conn, schemas, self.statements)
         nodes = [statement.node for statement in self.statements]
         named = reliance.named_schemas(self.conn, self.path, nodes, self.role)

@@ -11,7 +11,8 @@ _REMEDIES = {
     "08": "the server's log says why the connection ended; see that it can be reached, then run "
     "again",
     "23": "correct the rows that break the constraint, then run again",
-    "25006": "connect to a primary, as a role that may write",
+    "25006": "connect to a primary, as a role that may write; transaction_read_only is not for a "
+    "block to set",
     "25P": "our side was silent for too long, or a time limit of the server ended the session; "
     "run again",
     "42501": "grant this role the privilege, or run as one that has it",
@@ -21,12 +22,23 @@ _REMEDIES = {
 }
 
 
+# By their names: those of the run begin so, and the transaction cannot go on without them.
+_OURS = "pgrunbook_"
+_CLOSED = (
+    "have the block's code close cursors, and deallocate prepared statements, by their names: the "
+    "run has some there, too"
+)
+
+
 def advice(
     exc: psycopg.Error, block: Block, otherwise: str = "correct the SQL or the data, then run again"
 ) -> str:
     """Return what to do about the server's error; `otherwise`, if nothing is known about it."""
     where = "the header" if "statement_timeout" in block.timeouts else "the parameter"
     code = exc.sqlstate or "08"  # no answer: the connection was lost
+    lost = psycopg.errors.InvalidCursorName, psycopg.errors.InvalidSqlStatementName
+    if isinstance(exc, lost) and _OURS in (exc.diag.message_primary or ""):
+        return _CLOSED
     for start, remedy in _REMEDIES.items():
         if code.startswith(start):
             return remedy.format(statement_timeout=f"{where} statement_timeout")

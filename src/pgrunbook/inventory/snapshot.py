@@ -15,12 +15,11 @@ from psycopg import sql
 from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
 
-from pgrunbook.postgres import session_settings
+from pgrunbook.postgres import search_path, session_settings
 from pgrunbook.postgres.session import Session
 
 # Where names are looked up, and how values are printed, by whatever else the session wants them:
 # what pg_dump sets, and what could make one value look like two.
-_SEARCH_PATH = "pg_catalog, pg_temp"
 _SETTINGS = {
     "quote_all_identifiers": "off",
     "DateStyle": "ISO, YMD",
@@ -31,7 +30,7 @@ _SETTINGS = {
     "lc_monetary": "C",
 }
 # The path is a list of names: quoted as one literal, it would name one schema.
-_SET = [f"SET LOCAL search_path = {_SEARCH_PATH}"]
+_SET = [f"SET LOCAL search_path = {search_path.OURS}"]
 _SET += [f"SET LOCAL {name} = {sql.quote(value)}" for name, value in _SETTINGS.items()]
 _KEPT = "pgrunbook.settings"
 _KEEP = f"SELECT {session_settings.keeping(_KEPT, ['search_path', *_SETTINGS])}"

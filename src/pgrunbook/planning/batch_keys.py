@@ -27,6 +27,16 @@ _ANEW = "write the key anew, in UTF-8; or cut the block by a key of another type
 _CHECK = "can be cut into batches"
 
 
+# What `find_key` says, by the block's name.
+Keys = Mapping[str, Mapping[str, Any] | None]
+
+
+def find_keys(conn: Session, decisions: Sequence[Decision]) -> Keys:
+    """Return the tables and keys of the blocks in batches that are to run."""
+    blocks = [decision.block for decision in decisions if decision.pending]
+    return {block.name: find_key(conn, block) for block in blocks if block.batching}
+
+
 def find_key(conn: Session, block: Block) -> Mapping[str, Any] | None:
     """Return what the catalog says of the block's table and key: a row of the query `batch_key`,
     and as `strange` the problems that speak against reading it; None if there is no such table.
@@ -70,19 +80,17 @@ def remedy(exc: psycopg.Error) -> str:
 def find_table(conn: Session, block: Block) -> Table | None:
     """Return the block's table; None if there is none."""
     there = _named(conn, block)
-    if there is None:
-        return None
-    return Table(sql.Identifier(there["schema"], there["table"]).as_string(), there["oid"])
+    return Keyset.of(there, block).named if there else None
 
 
-def check(conn: Session, decisions: Sequence[Decision]) -> list[CheckResult]:
+def check(keys: Keys, decisions: Sequence[Decision]) -> list[CheckResult]:
     """One result for each block in batches that is to run, or one for each problem."""
     results = []
     earlier: list[Block] = []
     for decision in decisions:
         block = decision.block
         if decision.pending and block.batching:
-            wrong = list(problems(block, find_key(conn, block)))
+            wrong = list(problems(block, keys[block.name]))
             if wrong and any(_may_change(each, block.batching.table) for each in earlier):
                 why = f"{wrong[0].what}: a block before it may change that"
                 results.append(CheckResult(block.name, _CHECK, not_run=why))

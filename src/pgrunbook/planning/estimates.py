@@ -14,9 +14,10 @@ from pglast import ast
 from pgrunbook import durations
 from pgrunbook.ledger import batches
 from pgrunbook.planning import batch_keys
+from pgrunbook.planning.batch_keys import Keys
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.planning.keyset import Keyset
-from pgrunbook.postgres import catalog, search_path, trust
+from pgrunbook.postgres import catalog, search_path, session_settings, trust
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.blocks import Block
 
@@ -27,8 +28,9 @@ _RECORD_BYTES = 60
 _COLUMNS = ["table", "key", "upto", "rows", "bytes", "to_change", "leaves_dead", "wal", "takes"]
 
 
-def frame(conn: Session, decisions: Sequence[Decision]) -> pd.DataFrame:
-    """Return one row a block in batches that is to run: index `block`; columns
+def frame(conn: Session, decisions: Sequence[Decision], keys: Keys) -> pd.DataFrame:
+    """Return one row a block in batches that is to run, whose `keys` are known: index `block`;
+    columns
 
     - `table` and `key` (str), `upto` (the key's greatest value now, str),
     - `rows` (of the table, by the planner's estimate), `bytes` (with indexes), `to_change` (the
@@ -40,19 +42,15 @@ def frame(conn: Session, decisions: Sequence[Decision]) -> pd.DataFrame:
     """
     rows = []
     for decision in decisions:
-        if decision.pending and decision.block.batching:
-            row = _row(conn, decision)
-            if row:
-                rows.append(row)
+        there = keys.get(decision.block.name)
+        # else it cannot be cut into batches as things are
+        if there and not any(batch_keys.problems(decision.block, there)):
+            rows.append(_row(conn, decision, there))
     return pd.DataFrame(rows, columns=["block", *_COLUMNS]).set_index("block")
 
 
-def _row(conn: Session, decision: Decision) -> list[Any] | None:
-    """Return the row of a block; None if it cannot be cut into batches as things are."""
+def _row(conn: Session, decision: Decision, there: Mapping[str, Any]) -> list[Any]:
     block = decision.block
-    there = batch_keys.find_key(conn, block)
-    if there is None or any(batch_keys.problems(block, there)):
-        return None
     keyset = Keyset.of(there, block)
     rows = there["estimated_rows"]
     if rows < 0:  # never analyzed
@@ -91,9 +89,10 @@ def _share(conn: Session, decision: Decision, keyset: Keyset, upper: batches.Key
         return None
     ahead = keyset.ahead(conn, None, upper, _SAMPLE)
     statement = batching.statement(keyset.bounds(None, ahead.to))
-    path = search_path.theirs(decision.block.search_path or search_path.of(conn))
+    path = decision.block.search_path or search_path.of(conn)
+    settings = [*session_settings.theirs(path), "SET LOCAL row_security = off"]
     with conn.transaction(force_rollback=True), conn.cursor() as cursor:
-        cursor.execute(f"{path}; SET LOCAL row_security = off".encode())
+        cursor.execute("; ".join(settings).encode())
         row = cursor.execute(f"EXPLAIN (FORMAT JSON) {statement.sql}".encode()).fetchone()
     if not row or not ahead.keys:
         return None

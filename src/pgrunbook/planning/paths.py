@@ -14,7 +14,7 @@ class Paths:
 
     def __init__(self, conn: Session) -> None:
         self._conn = conn
-        self._known: dict[str, Path] = {}
+        self._known: dict[tuple[str, str], Path] = {}
 
     def of(self, block: Block, path: str | None = None) -> Path:
         """Return the schemas that are there, in order: of the block's path, or of one that holds
@@ -24,7 +24,7 @@ class Paths:
             return (*self.of(block), ANYWHERE)
         if path is None:
             path = block.search_path
-        if path not in self._known:
-            schemas = search_path.schemas(self._conn, path or search_path.of(self._conn))
-            self._known[path] = tuple(schemas)
-        return self._known[path]
+        key = path or search_path.of(self._conn), block.role
+        if key not in self._known:
+            self._known[key] = tuple(search_path.schemas(self._conn, *key))
+        return self._known[key]

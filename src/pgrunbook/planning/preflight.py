@@ -42,7 +42,8 @@ def check(
     results += reliance.report_event_triggers(conn)
     before = "" if shape is conn else "a runbook"
     results += roles.check(conn, pending, identity.role, before)
-    made_by = {block.role for block in pending} - {""} if shape is conn else ()
+    # on a copy everything belongs to its owner
+    made_by = roles.there(conn, pending) if shape is conn else []
     there = There.look(shape, schema, decisions, made_by)
     results += requirements.check(shape, there, decisions, identity.role)
     results += _changed(shape, decisions, identity.role)

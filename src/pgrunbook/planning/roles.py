@@ -4,8 +4,8 @@ becomes. Reads only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from pglast import ast
 from pglast.enums import ObjectType, RoleSpecType
@@ -45,23 +45,34 @@ def check(
     found = catalog.rows(conn, "may_become", names=sorted({named.role for named in places}))
     rows = {row["name"]: row for row in found}
     for named, place in places.items():
-        row = rows[named.role]
-        name, own = Identifier(named.role).as_string(), Identifier(role).as_string()
-        check, what = "names a role that is there", "is no role of this server"
-        expected, remedy = "a role", "correct the name, or make the role in a block before"
-        if named.becomes:
-            check = "names a role that this one may become"
-            expected = f"a role that {role} is a member of"
-        if row["there"]:
-            what = "is a role that this one may not become"
-            remedy = f"GRANT {name} TO {own}"
-        passed = row["may"] if named.becomes else row["there"]
-        if place.behind and not passed:
-            why = f"{named.role} {what}: {place.behind}, which is before it, may change that"
-            yield CheckResult(place.where, check, not_run=why)
-            continue
-        about = {"expected": expected, "found": named.role, "remedy": remedy}
-        yield result(place.where, check, passed, what, **about)
+        yield _result(named, place, rows[named.role], role)
+
+
+def there(conn: Connection, blocks: Sequence[Block]) -> list[str]:
+    """Return the roles of the blocks' headers that are there already."""
+    names = {block.role for block in blocks} - {""}
+    if not names:
+        return []
+    found = catalog.rows(conn, "may_become", names=sorted(names))
+    return [row["name"] for row in found if row["there"]]
+
+
+def _result(named: _Named, place: _Place, row: Mapping[str, Any], role: str) -> CheckResult:
+    check, expected = "names a role that is there", "a role"
+    what, remedy = "is no role of this server", "correct the name, or make it in a block before"
+    if named.becomes:
+        check = "names a role that this one may become"
+        expected = f"a role that {role} is a member of"
+    if row["there"]:
+        what = "is a role that this one may not become"
+        wanted, own = Identifier(named.role).as_string(), Identifier(role).as_string()
+        remedy = f"GRANT {wanted} TO {own}"
+    passed = row["may"] if named.becomes else row["there"]
+    if place.behind and not passed:
+        why = f"{named.role} {what}: {place.behind}, which is before it, may change that"
+        return CheckResult(place.where, check, not_run=why)
+    about = {"expected": expected, "found": named.role, "remedy": remedy}
+    return result(place.where, check, passed, what, **about)
 
 
 def _places(blocks: Sequence[Block], behind: str) -> dict[_Named, _Place]:

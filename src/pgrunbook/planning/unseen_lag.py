@@ -9,9 +9,10 @@ from collections.abc import Iterator, Sequence
 from psycopg import sql
 
 from pgrunbook.errors import Problem
-from pgrunbook.planning import batch_keys
+from pgrunbook.planning.batch_keys import Keys
 from pgrunbook.planning.checks import CheckResult
 from pgrunbook.planning.decisions import Decision
+from pgrunbook.planning.keyset import Keyset
 from pgrunbook.postgres import pressure
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks import give_way
@@ -19,16 +20,18 @@ from pgrunbook.runbooks import give_way
 _CHECK = "can give way to replicas"
 
 
-def check(conn: Session, decisions: Sequence[Decision], of_target: str) -> Iterator[CheckResult]:
+def check(
+    conn: Session, decisions: Sequence[Decision], keys: Keys, of_target: str
+) -> Iterator[CheckResult]:
     """One result for each block in batches that is to run on a primary; `of_target` is the target's
     own `give_way`. Where a limit of the lag is stated and the lag is not shown, that is a problem.
     """
     for decision in decisions:
         block = decision.block
-        if not (decision.pending and block.batching):
+        there = keys.get(block.name)
+        if not there or not block.batching:
             continue
-        table = batch_keys.find_table(conn, block)
-        if not table or pressure.LAG not in pressure.look(conn, table.name).unseen:
+        if pressure.LAG not in pressure.look(conn, Keyset.of(there, block).name).unseen:
             continue
         grant = f"GRANT pg_monitor TO {sql.Identifier(conn.info.user).as_string()}"
         what = "how far replicas are behind is not shown to this role"

@@ -16,6 +16,7 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
+from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
 
 from pgrunbook.postgres.session import Session
@@ -31,9 +32,15 @@ def of(conn: Session) -> str:
     return sql.Identifier(conn.schema).as_string()
 
 
-def schemas(conn: psycopg.Connection[Any], path: str) -> list[str]:
-    """Return the schemas that a path leads to, without pg_catalog."""
-    with conn.transaction(force_rollback=True), conn.cursor(row_factory=tuple_row) as cursor:
+def schemas(conn: psycopg.Connection[Any], path: str, role: str = "") -> list[str]:
+    """Return the schemas that a path leads to, without pg_catalog. `role` is whose it is, if that
+    is not the session's. Outside a transaction.
+    """
+    if role:
+        path = path.replace('"$user"', sql.Identifier(role).as_string())
+    # one message, and so a transaction of its own: in another one the path would stay
+    assert conn.info.transaction_status == TransactionStatus.IDLE
+    with conn.cursor(row_factory=tuple_row) as cursor:
         cursor.execute(f"{theirs(path)}; SELECT pg_catalog.current_schemas(false)::text[]".encode())
         cursor.nextset()
         (found,) = cursor.fetchone() or ([],)

@@ -53,6 +53,11 @@ def error(
             found = Failed(
                 problems=[problem_of(exc, where=f"target {chosen.target!r}", remedy=slow)]
             )
+        case psycopg.errors.InsufficientPrivilege() if not begun:
+            may = "let this role read it, as PUBLIC may where nobody has revoked that"
+            found = Refused(
+                problems=[problem_of(exc, where=f"target {chosen.target!r}", remedy=may)]
+            )
         case psycopg.Error():
             found = Failed(problems=[problem_of(exc, where=f"target {chosen.target!r}")])
         case KeyboardInterrupt():

@@ -113,11 +113,14 @@ class Preparation:
         )
         results += grammar.check(self.look, decided)
         results += statement_errors.check(self.shape, decided)
-        results += batch_keys.check(self.shape, decided)
+        keys = batch_keys.find_keys(self.shape, decided)
+        results += batch_keys.check(keys, decided)
+        if self.shape is not self.look:
+            keys = batch_keys.find_keys(self.look, decided)
         results += hidden_rows.check(self.look, decided, self.identity.role)
         if self.identity.recovery == "primary":
-            results += unseen_lag.check(self.look, decided, self.target.expected.give_way)
-        self.backfills = estimates.frame(self.look, decided)
+            results += unseen_lag.check(self.look, decided, keys, self.target.expected.give_way)
+        self.backfills = estimates.frame(self.look, decided, keys)
         results += self._delays(decided)
         results += reliance.check_characters(self.look, lambda: self._written(decided))
         state = self.agenda.state.concerning(blocks)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from pgrunbook.errors import Problem, Refused
@@ -19,9 +20,10 @@ _BACK = ("down", "undo", "revert", "rollback")
 
 # Flyway's: V1_2__name; U1_2__name undoes it; R__name comes after all others, whenever it changes.
 _FLYWAY = re.compile(r"(?P<kind>[VU])(?P<version>\d+(?:[._]\d+)*)__(?P<rest>.*)", re.DOTALL)
-# Diesel's: a moment, whose dashes do not count, as older versions of it wrote none
-_MOMENT = re.compile(r"(?P<version>\d{4}-\d\d-\d\d-\d{6})(?P<rest>.*)", re.DOTALL)
+# Diesel's: a moment. It compares versions as texts, without their dashes, as older ones have none.
+_MOMENT = re.compile(r"(?P<version>\d{4}-\d\d-\d\d(?:-\d+)*)(?P<rest>.*)", re.DOTALL)
 _NUMBERED = re.compile(r"(?P<version>\d+(?:\.\d+)*)(?P<rest>.*)", re.DOTALL)
+_DATED = re.compile(r"(19|20)\d{6,}")
 _VERSIONED = (_FLYWAY, _MOMENT, _NUMBERED)
 
 
@@ -102,10 +104,13 @@ def read(folder: Path) -> Folder:
     # U1__x undoes V1__y, whatever they are called
     by_identity = {_identity(name): part for name, part in undoing.items()}
     ordered = []
-    for name in sorted(steps, key=_order):
+    of_diesel = any(_MOMENT.fullmatch(name) for name in steps)
+    for name in sorted(steps, key=partial(_order, as_text=of_diesel)):
         ordered.append(Migration(name, steps[name], by_identity.get(_identity(name))))
     others = [path.relative_to(folder).as_posix() for path in visible if path not in files]
-    left = _undoing_nothing(steps, undoing)
+    left = [*_undoing_nothing(steps, undoing)]
+    if not of_diesel:
+        left += _dates(steps, folder)
     return Folder(tuple(ordered), tuple(others), tuple(left), tuple(problems))
 
 
@@ -149,16 +154,17 @@ def _version(name: str) -> str:
     return match["version"] if match else ""
 
 
-def _order(name: str) -> tuple[object, ...]:
+def _order(name: str, *, as_text: bool) -> tuple[object, ...]:
     """By version, then by what follows it, numbers as such; what has no version comes last."""
     version = _version(name)
-    numbers = [int(number) for number in re.findall(r"\d+", version.replace("-", ""))]
+    digits = version.replace("-", "")
+    numbers = [digits] if as_text else [int(number) for number in re.findall(r"\d+", digits)]
     _, _, rest = name.partition(version) if version else ("", "", name)
     # texts and numbers take turns: none is compared with one of the other kind
     natural: list[object] = []
     for part in re.split(r"(\d+)", rest):
         natural.append(int(part) if part.isdecimal() else part)
-    return (not numbers, numbers, natural)
+    return (not version, numbers, natural)
 
 
 def _visible_files(folder: Path) -> list[Path]:
@@ -238,6 +244,15 @@ def _undoing_nothing(steps: dict[str, Part], undoing: dict[str, Part]) -> Iterat
     for name, part in undoing.items():
         if _identity(name) not in there:
             yield Note(f"is left out: it undoes {name!r}, which is not there", part.file)
+
+
+def _dates(names: Iterable[str], folder: Path) -> Iterator[Note]:
+    """Yield that some dates have a time: tools compare them as numbers, or as texts."""
+    widths = {len(_version(name)) for name in names if _DATED.match(_version(name))}
+    if len(widths) > 1:
+        of_digits = " and ".join(map(str, sorted(widths)))
+        what = f"has dates of {of_digits} digits, in the order of the numbers: see that the tool's"
+        yield Note(f"{what} is the same", folder.resolve().name)
 
 
 def _other_order(files: list[Path], folder: Path) -> Iterator[Problem]:

@@ -14,6 +14,7 @@ from pgrunbook.runbooks.facts import Facts
 from pgrunbook.runbooks.header_rules import listed_needs
 from pgrunbook.runbooks.scripts import Script, Statement
 from pgrunbook.secrets import literals
+from pgrunbook.sqltext import search_paths
 from pgrunbook.sqltext.needs import Need, needs
 
 # The folders of a runbook's SQL.
@@ -226,6 +227,7 @@ def _block(
         for key in ("lock_timeout", "statement_timeout"):
             if key in header:
                 timeouts[key] = header[key]
+    role = _first_of(headers, "role")
     return Block(
         name=name,
         title="; ".join(titles),
@@ -235,8 +237,8 @@ def _block(
         needs=tuple(dict.fromkeys(needed)),
         scripts=tuple(scripts),
         transaction=all(header.get("transaction") != "no" for header in headers),
-        search_path=_first_of(headers, "search_path"),
-        role=_first_of(headers, "role"),
+        search_path=search_paths.of_role(_first_of(headers, "search_path"), role),
+        role=role,
         repeatable=any(header.get("repeatable") == "yes" for header in headers),
         timeouts=timeouts,
     )

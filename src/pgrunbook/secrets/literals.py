@@ -58,6 +58,8 @@ def problems(
     The line is shown without its constants.
     """
     lines: dict[int, str] = {}
+    if not forms and not known:
+        return
     for found in search(sql, known):
         if forms or found.what == KNOWN:
             lines.setdefault(sql.count("\n", 0, found.at) + 1, found.what)
@@ -83,6 +85,8 @@ def search(sql: str, known: Sequence[str] = (), depth: int = _DEPTH) -> Iterator
             yield Found(what, 0)
         yield from _known(sql, known)
         return
+    # A token that means what it says holds nothing that does not stand in the whole.
+    standing = known if holds(sql, known) else ()
     code: list[Token] = []
     nothing = True
     for number, token in enumerate(tokens):
@@ -91,18 +95,19 @@ def search(sql: str, known: Sequence[str] = (), depth: int = _DEPTH) -> Iterator
         if token.name in _CONSTANTS:
             value = _decode(sql, tokens, number)
             before = [sql[each.start : each.end + 1] for each in code[-_BEFORE:]]
-            secrets = _of_constant(text, value, before, known, depth)
+            sought = standing if text == f"'{value}'" else known
+            secrets = _of_constant(text, value, before, sought, depth)
         elif token.name in _COMMENTS:
-            secrets = _of_comment(text, known)
-        elif known:
-            secrets = _known(text, known)
+            secrets = _of_comment(text, standing)
+        elif standing:
+            secrets = _known(text, standing)
         for what, at in secrets:
             nothing = False
             yield Found(what, token.start + at)
         if token.name not in _COMMENTS:
             code.append(token)
-    if nothing:  # it may stand over several tokens
-        yield from _known(sql, known)
+    if nothing and standing:  # over several tokens
+        yield Found(KNOWN, 0)
 
 
 def _of_constant(

@@ -20,6 +20,7 @@ from pgrunbook.sqltext.alter_table import Found
 from pgrunbook.sqltext.explained import executed
 from pgrunbook.sqltext.hazards import Danger, Doubt, Hazard, Thing
 from pgrunbook.sqltext.held_locks import Held, locked_out
+from pgrunbook.sqltext.mentions import relations
 from pgrunbook.sqltext.names import EVENTS, Names
 from pgrunbook.sqltext.options import is_on
 from pgrunbook.sqltext.things import FIRED, kind_of, owned_by, relation, thing_named
@@ -180,6 +181,9 @@ def _query(node: ast.SelectStmt, line: int) -> Iterator[Danger]:
 
 def _calls(node: ast.Node, line: int) -> Iterator[Danger]:
     yield from _runs(alter_table.called_functions(node), line)
+    for schema, name in sorted(relations(node)):
+        thing = Thing(FIRED, schema, name)
+        yield Danger(Hazard.RUNS_CODE, thing, line, (Doubt("fires", ("select",)),))
 
 
 def _runs(functions: Iterable[str], line: int) -> Iterator[Danger]:

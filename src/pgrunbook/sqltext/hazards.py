@@ -64,7 +64,7 @@ class Doubt(NamedTuple):
     | `absent` | a column, or nothing for the whole object | it is there: IF NOT EXISTS |
     | `stored` | a column | it is generated when it is read |
     | `taken along` | `table` or `column` | none goes with what is dropped |
-    | `fires` | an event, as `insert` | the table has no rule or trigger for it |
+    | `fires` | an event, as `insert` | no rule or trigger is for it; `select`: no view calls code |
     """
 
     about: str

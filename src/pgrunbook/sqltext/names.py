@@ -100,7 +100,6 @@ class Names:
         """Take account of the next statement."""
         for schema, name in created_relations(node):
             self._made[schema, name] = self.path
-            self._was.get((name, ""), {}).pop(schema, None)
         match node:
             case ast.RenameStmt():
                 for each in created_objects(node):

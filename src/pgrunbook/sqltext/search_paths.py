@@ -33,6 +33,16 @@ def schemas(path: str) -> list[str] | None:
     return _constants(parsed[0].stmt.args)
 
 
+def of_role(path: str, role: str) -> str:
+    """Return the path with the role in place of `"$user"`: who else looks along it means the
+    same.
+    """
+    names = schemas(path) or []
+    if not role or "$user" not in names:
+        return path
+    return _joined(role if name == "$user" else name for name in names)
+
+
 def hides_pg_catalog(names: Sequence[str]) -> bool:
     """Return whether names are looked up in another schema before pg_catalog. Left out, it comes
     first: https://www.postgresql.org/docs/current/ddl-schemas.html#DDL-SCHEMAS-CATALOG
@@ -73,7 +83,7 @@ def path_behind(node: ast.Node, path: str) -> str:
     """
     set_here = paths_set(node)
     if set_here:
-        return ", ".join(map(maybe_double_quote_name, set_here[-1])) or "''"
+        return _joined(set_here[-1]) or "''"
     return ANYWHERE if may_set_path(node) else path
 
 
@@ -97,6 +107,10 @@ def resets(node: ast.Node) -> bool:
         case ast.VariableSetStmt(kind=kind, name=name) if kind in reset:
             return bool(name.lower() == "search_path")
     return False
+
+
+def _joined(names: Iterable[str]) -> str:
+    return ", ".join(map(maybe_double_quote_name, names))
 
 
 def _constants(args: Iterable[Any] | None) -> list[str]:

@@ -22,7 +22,7 @@ IN_RELATIONS = {
     *("column", "constraint", "trigger", "policy", "rule"),
 }
 
-# What may be done besides, where rows are written.
+# What may be done besides, where rows are written; and where a view, which is a rule, is read.
 FIRED = "rules and triggers of"
 
 OWNED = "all that is owned by"

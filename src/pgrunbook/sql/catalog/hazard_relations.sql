@@ -1,5 +1,5 @@
 -- Which of these relations, and what belongs to them, are there; how large are they, how are they stored, and which events
--- fire a rule or a trigger of theirs? Partitions count for their table. In place of a schema, `*` is any but the server's and
+-- fire a rule or a trigger of theirs, or of a view a function that is volatile? Partitions count for their table. In place of a schema, `*` is any but the server's and
 -- the ledger's: one relation of that name stands for all.
 WITH given AS (
     SELECT * FROM unnest(%(schemas)s::text[], %(names)s::text[], %(kinds)s::text[], %(parts)s::text[])
@@ -52,7 +52,22 @@ SELECT t.nspname AS place,
                              WHERE ev_class = t.oid AND ev_type::text = e.of_rule AND ev_enabled IN ('O', 'A'))
                  OR EXISTS (SELECT FROM pg_trigger
                              WHERE (tgrelid = t.oid OR tgrelid = ANY (leaves.oids)) AND NOT tgisinternal
-                               AND tgenabled IN ('O', 'A') AND tgtype & e.bit <> 0)) AS fires
+                               AND tgenabled IN ('O', 'A') AND tgtype & e.bit <> 0)
+              UNION ALL
+             SELECT 'select' WHERE t.relkind = 'v' AND EXISTS (
+                    WITH RECURSIVE read AS (
+                        SELECT t.oid
+                         UNION
+                        SELECT d.refobjid
+                          FROM read r
+                          JOIN pg_rewrite w ON w.ev_class = r.oid AND w.ev_type = '1'
+                          JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_class'::regclass
+                          JOIN pg_class v ON v.oid = d.refobjid AND v.relkind = 'v'
+                    )
+                    SELECT FROM read r
+                      JOIN pg_rewrite w ON w.ev_class = r.oid AND w.ev_type = '1'
+                      JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_proc'::regclass
+                      JOIN pg_proc p ON p.oid = d.refobjid AND p.provolatile = 'v')) AS fires
   FROM there t
   LEFT JOIN pg_attribute a ON a.attrelid = t.oid AND t.part <> '' AND a.attname = t.part AND a.attnum > 0 AND NOT a.attisdropped
  CROSS JOIN LATERAL (SELECT coalesce(array_agg(relid::oid) FILTER (WHERE isleaf), '{}') AS oids

@@ -100,7 +100,9 @@ def test_the_last_query_sees_what_the_statements_made(sessions: tuple[Session, S
     work, _ = sessions
     message = Message(work, "public", statements("CREATE TABLE a (id int)"))
     with work.undoing():
-        message.send(TIMEOUTS, catalog.statement(work, "relations", schema="public", names=["a"]))
+        message.send(
+            TIMEOUTS, catalog.statement(work, "relations", schema="public", names=["a"], role=None)
+        )
         (rows,) = message.receive()
         assert [row["name"] for row in rows] == ["a"]
         work.execute("ROLLBACK")

@@ -91,6 +91,16 @@ def test_a_name_that_leads_elsewhere_is_refused_before_anything_is_reached(
         assert database.execute("SELECT to_regnamespace('pgrunbook')") == [(None,)]
 
 
+def test_a_copy_of_another_runbook_s_notebook_is_refused(crm: Database, project: Project) -> None:
+    runbooks = project.root / "runbooks"
+    (runbooks / "003_copy.ipynb").write_text((runbooks / "001_import_connector.ipynb").read_text())
+    project.env["CRM_URL"] = crm.url
+    done = project.command("run", "003", "--target", "env:CRM_URL")
+    assert done.code == 2, done.text
+    assert "003_copy.ipynb: begins another runbook" in done.text
+    assert crm.execute("SELECT to_regnamespace('pgrunbook')") == [(None,)]
+
+
 def test_papermill_itself_is_told_too(crm: Database, project: Project) -> None:
     path = project.root / "runbooks" / "001_import_connector.ipynb"
     notebook = json.loads(path.read_text())

@@ -337,6 +337,13 @@ def test_where_several_are_called_so_and_no_path_tells_one_may_be_meant(
         "drops_column column app.q.v",
     ]
     assert told(assess(change.format("absent")))[1:] == []
+    database.load(
+        "CREATE TYPE mood AS ENUM (); CREATE TYPE other.mood AS ENUM (); CREATE TABLE m (m other.mood)"
+    )
+    assert told(assess("CALL p();\nDROP TYPE mood CASCADE"))[1:] == [
+        "drops_other type mood (CASCADE)",
+        "may: drops_column type mood (CASCADE)",
+    ]
 
 
 def test_what_an_earlier_block_has_renamed_is_known_by_its_name_of_now(

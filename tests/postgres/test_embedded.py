@@ -18,7 +18,7 @@ import psycopg
 import pytest
 from support.projects import wait_for
 
-from pgrunbook.errors import Failed, Refused
+from pgrunbook.errors import Refused
 from pgrunbook.postgres import embedded
 from pgrunbook.postgres.embedded import Server
 from pgrunbook.postgres.postmaster import is_alive
@@ -387,7 +387,7 @@ def test_a_sample_with_an_error_leaves_no_database(
     data: Path, sample: Callable[[str], Path]
 ) -> None:
     server = embedded.start(data)
-    with pytest.raises(Failed, match=r'sample\.sql:2: ERROR:  relation "nothing" does not exist'):
+    with pytest.raises(Refused, match=r'sample\.sql:2: ERROR:  relation "nothing" does not exist'):
         embedded.database(server, "loaded", sample("CREATE TABLE t ();\nSELECT * FROM nothing;"))
     assert ask(server, "SELECT count(*) FROM pg_database WHERE datname = 'loaded'") == 0
     embedded.database(server, "loaded", sample("CREATE TABLE t ();"))

@@ -199,8 +199,8 @@ ENDINGS = {
     ),
     "refused": (
         "import pgrunbook; raise pgrunbook.Refused('not today')",
-        Verdict.REFUSED,
-        "not today",
+        Verdict.FAILED,
+        "after 010_tenants was applied: not today",
     ),
 }
 

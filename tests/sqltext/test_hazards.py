@@ -183,7 +183,10 @@ LOCKED = "locks_out_reads table a locked since line 1"
         ("ALTER TABLE a ADD c int; CREATE INDEX ON b (c)", [LOCKED]),
         ("ALTER TABLE a ADD c int; ALTER TABLE b VALIDATE CONSTRAINT k", [LOCKED]),
         ("ALTER TABLE a ADD c int; INSERT INTO b SELECT * FROM c", [LOCKED]),
+        ("ALTER TABLE a ADD c int; ALTER TABLE a DISABLE TRIGGER g; UPDATE b SET c = 1", [LOCKED]),
         ("ALTER TABLE a ADD c int; SELECT max(c) FROM b", [LOCKED]),
+        ("ALTER TABLE a ADD c int; SELECT 1 FROM pg_class", []),
+        ("ALTER TABLE a ADD c int; SELECT 1 FROM pg_catalog.pg_class WHERE 1 IN (SELECT c FROM b)", [LOCKED]),
         ("ALTER TABLE a ADD c int; SELECT c INTO d FROM b", [LOCKED]),
         ("ALTER TABLE a ADD c int; INSERT INTO b SELECT * FROM c UNION SELECT * FROM d", [LOCKED]),
         ("ALTER TABLE a ADD c int; INSERT INTO b VALUES ((SELECT max(c) FROM d))", [LOCKED]),
@@ -265,6 +268,7 @@ def test_what_may_have_been_there_before_is_one(sql: str) -> None:
         ("ALTER TABLE t RENAME TO v; CREATE TABLE t (); DELETE FROM t", []),
         # a temporary table hides the other one as long as it is there
         ("CREATE TEMP TABLE t (); DROP TABLE t; DELETE FROM t", ["deletes_rows table t every row"]),
+        ("CREATE TABLE t (); CREATE TRIGGER g AFTER INSERT ON t EXECUTE FUNCTION f(); DROP TRIGGER g ON t; DELETE FROM t", []),
         ("SELECT 1 AS c INTO t; DELETE FROM t", []),
         # another path finds another one, which a function need not set
         ("CREATE TABLE t (); SET LOCAL search_path = s; DELETE FROM t", ["deletes_rows table t every row"]),

@@ -127,7 +127,7 @@ class Message:
         if self.traced:
             schemas = [self.schema]
             if self.path:
-                schemas = search_path.schemas(self.conn, self.path, self.role)
+                schemas = search_path.schemas(self.conn, self.path)
             locks = footprint.acquired(self.conn, schemas, self.statements)
         nodes = [statement.node for statement in self.statements]
         named = reliance.named_schemas(self.conn, self.path, nodes, self.role)

@@ -157,12 +157,10 @@ class Catalog:
 
     def _takes_along(self, thing: Thing, path: Path, what: str) -> Likely:
         """Return whether a `table` or a `column` goes with what is dropped."""
-        places = _places(thing, path or ("",))
-        found = [self._taken_along[place] for place in places if place in self._taken_along]
-        if found and found[0][what]:
-            return Likely.YES
-        if ANYWHERE in path and any(row[what] for row in found):
-            return Likely.MAY
+        for place in _places(thing, path or ("",)):
+            row = self._taken_along.get(place)
+            if row and row[what]:
+                return Likely.MAY if ANYWHERE in place else Likely.YES
         return Likely.NO
 
     def _are(self, functions: tuple[str, ...], what: str) -> Likely:

@@ -6,6 +6,7 @@ from pgrunbook.planning.doubts import Path
 from pgrunbook.postgres import search_path
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.blocks import Block
+from pgrunbook.sqltext import search_paths
 from pgrunbook.sqltext.search_paths import ANYWHERE
 
 
@@ -14,7 +15,7 @@ class Paths:
 
     def __init__(self, conn: Session) -> None:
         self._conn = conn
-        self._known: dict[tuple[str, str], Path] = {}
+        self._known: dict[str, Path] = {}
 
     def of(self, block: Block, path: str | None = None) -> Path:
         """Return the schemas that are there, in order: of the block's path, or of one that holds
@@ -24,7 +25,7 @@ class Paths:
             return (*self.of(block), ANYWHERE)
         if path is None:
             path = block.search_path
-        key = path or search_path.of(self._conn), block.role
-        if key not in self._known:
-            self._known[key] = tuple(search_path.schemas(self._conn, *key))
-        return self._known[key]
+        path = search_paths.of_role(path, block.role) or search_path.of(self._conn)
+        if path not in self._known:
+            self._known[path] = tuple(search_path.schemas(self._conn, path))
+        return self._known[path]

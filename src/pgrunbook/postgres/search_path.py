@@ -32,12 +32,8 @@ def of(conn: Session) -> str:
     return sql.Identifier(conn.schema).as_string()
 
 
-def schemas(conn: psycopg.Connection[Any], path: str, role: str = "") -> list[str]:
-    """Return the schemas that a path leads to, without pg_catalog. `role` is whose it is, if that
-    is not the session's. Outside a transaction.
-    """
-    if role:
-        path = path.replace('"$user"', sql.Identifier(role).as_string())
+def schemas(conn: psycopg.Connection[Any], path: str) -> list[str]:
+    """Return the schemas that a path leads to, without pg_catalog. Outside a transaction."""
     # one message, and so a transaction of its own: in another one the path would stay
     assert conn.info.transaction_status == TransactionStatus.IDLE
     with conn.cursor(row_factory=tuple_row) as cursor:

@@ -24,6 +24,7 @@ def begin(runbook: str, namespace: Mapping[str, Any]) -> Run:
     """
     project = Project.find()
     notebook = project.runbook(runbook)
+    started_with.require_runbook(notebook)
     started_with.require_not_executed(notebook)
     declaration = parameters.read_declaration(notebook)
     given = parameters.values_given(declaration, namespace)

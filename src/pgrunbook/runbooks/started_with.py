@@ -20,14 +20,19 @@ from typing import Any
 from pgrunbook.errors import Problem, Refused
 from pgrunbook.postgres.target import Target
 from pgrunbook.runbooks import credentials, notebooks, targets
-from pgrunbook.runbooks.parameters import Parameters, injected
+from pgrunbook.runbooks.parameters import RUN_ID, Parameters, injected
 from pgrunbook.runbooks.project import Project
 from pgrunbook.secrets.patterns import KEYWORDS
 
-# The environment variables by which a kernel is told the digest of each parameter, and of what
-# libpq connects with.
-_DIGESTS, _REACHED = "PGRUNBOOK_PARAMETERS", "PGRUNBOOK_REACHED"
+# The environment variables by which a kernel is told the runbook, the digest of each parameter, and
+# that of what libpq connects with.
+_RUNBOOK, _DIGESTS, _REACHED = "PGRUNBOOK_RUNBOOK", "PGRUNBOOK_PARAMETERS", "PGRUNBOOK_REACHED"
 _REMEDY = "take out of the notebook what sets it below the cell tagged `parameters`"
+
+
+def identity(project: Project, notebook: Path, run_id: str) -> dict[str, str]:
+    """Return the environment variables that tell a kernel which run of what it executes."""
+    return {RUN_ID: run_id, "PGRUNBOOK_ROOT": str(project.root), _RUNBOOK: notebook.stem}
 
 
 def environment(chosen: Parameters) -> dict[str, str]:
@@ -51,6 +56,21 @@ def _reached(target: Target) -> str:
     """Return the digest of what libpq connects with; not of a password, which may be guessed."""
     settings = credentials.settings_of(target.conninfo)
     return _digest({name: settings[name] for name in settings.keys() - set(KEYWORDS)})
+
+
+def require_runbook(notebook: Path) -> None:
+    """Raise Refused if the run was started with another runbook than a cell begins: its notebook is
+    a copy of that one's.
+    """
+    told = os.environ.get(_RUNBOOK, notebook.stem)
+    if told != notebook.stem:
+        raise Refused.of(
+            "begins another runbook",
+            where=f"{told}.ipynb",
+            expected=f'pgrunbook.begin("{told}", globals())',
+            found=notebook.stem,
+            remedy="correct the cell, and save the notebook",
+        )
 
 
 def require(chosen: Parameters, namespace: Mapping[str, Any]) -> None:

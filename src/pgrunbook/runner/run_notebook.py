@@ -14,7 +14,7 @@ from pgrunbook import signals
 from pgrunbook.errors import Refused, Verdict
 from pgrunbook.records import place
 from pgrunbook.runbooks import kernel_spec, notebooks, started_with, targets
-from pgrunbook.runbooks.parameters import RUN_ID, Parameters
+from pgrunbook.runbooks.parameters import Parameters
 from pgrunbook.runbooks.project import Project
 from pgrunbook.runner import kernels
 from pgrunbook.runner.kernels import Kernel
@@ -43,7 +43,7 @@ def execute(
     kernel_spec.require(kernel_name, notebook.name)
     started_with.require_not_executed(notebook)
     run_id = str(uuid.uuid4())
-    own = {RUN_ID: run_id, "PGRUNBOOK_ROOT": str(project.root)}
+    own = started_with.identity(project, notebook, run_id)
     with (
         contextlib.chdir(project.root),
         kernels.environment(own | started_with.environment(chosen)),

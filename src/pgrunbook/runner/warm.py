@@ -25,7 +25,7 @@ from pgrunbook.errors import Refused, RunbookError, Verdict
 from pgrunbook.records.how_it_ended import Ending
 from pgrunbook.records.record import Record
 from pgrunbook.runbooks import kernel_spec, notebooks, parameters, started_with, targets
-from pgrunbook.runbooks.parameters import RUN_ID, Parameters
+from pgrunbook.runbooks.parameters import Parameters
 from pgrunbook.runbooks.project import Project
 from pgrunbook.runner import engine, kernels, run_notebook
 from pgrunbook.runner.engine import NotPassed, RunbookEngine
@@ -114,7 +114,7 @@ class WarmWorker:
 
     @contextlib.contextmanager
     def _working(self, run_id: str) -> Iterator[None]:
-        own = {RUN_ID: run_id, "PGRUNBOOK_ROOT": str(self.project.root)}
+        own = started_with.identity(self.project, self.notebook, run_id)
         with (
             _alone,
             signals.as_before(),

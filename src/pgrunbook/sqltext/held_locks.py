@@ -134,8 +134,19 @@ def _works_long(node: ast.Node) -> bool:
         case ast.AlterTableStmt(cmds=commands):
             return any(c.subtype == AlterTableType.AT_ValidateConstraint for c in commands)
     if isinstance(node, _READING):
-        return any(getattr(each, "fromClause", None) for each in nodes(node))
+        return any(_reads_rows(each) for each in nodes(node))
     return isinstance(node, _LONG_AT_WORK)
+
+
+def _reads_rows(query: ast.Node) -> bool:
+    """Whether a query reads from more than one of the server's own catalogs, which are small."""
+    match getattr(query, "fromClause", None):
+        case (ast.RangeVar(schemaname="pg_catalog" | "information_schema"),):
+            return False
+        case (ast.RangeVar(schemaname=None, relname=name),):
+            return not name.startswith("pg_")
+        case tables:
+            return bool(tables)
 
 
 # What takes as long as there are rows, or nobody knows how long.

@@ -109,7 +109,8 @@ class Names:
             case ast.DropStmt(removeType=kind, objects=objects):
                 for each in objects:
                     dropped = thing_named(kind, each)
-                    self._made.pop((dropped.schema, dropped.name), None)
+                    if dropped.kind in IN_RELATIONS and not dropped.part:
+                        self._made.pop((dropped.schema, dropped.name), None)
             case ast.ViewStmt():
                 self._take_view(node)
             case ast.RuleStmt(relation=table, event=event):
@@ -137,7 +138,6 @@ class Names:
             return
         (was, path), *_ = self._meant(former)
         key = (was.name, name) if former.part else (name, "")
-        self._made.pop((schema, name), None)
         self._was.setdefault(key, {})[was.schema if former.part else schema] = was, path
 
     def _meant(self, thing: Thing) -> list[_Was]:

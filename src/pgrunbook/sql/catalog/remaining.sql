@@ -3,5 +3,5 @@
 SELECT extract(epoch FROM clock_timestamp())::float8 AS now,
        set_config('lock_timeout', remaining, true),
        set_config('statement_timeout', coalesce(%(statement_timeout)s, remaining), true)
-  FROM greatest(%(least_ms)s, %(wait_ms)s - extract(epoch FROM clock_timestamp() - transaction_timestamp()) * 1000) AS g (ms)
+  FROM greatest(%(least_ms)s, %(wait_ms)s - (extract(epoch FROM clock_timestamp()) - current_setting('pgrunbook.began')::numeric) * 1000) AS g (ms)
  CROSS JOIN LATERAL (SELECT ms::integer::text) AS r (remaining)

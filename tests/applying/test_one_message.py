@@ -225,6 +225,34 @@ def test_locks_are_those_on_what_existed_before(sessions: tuple[Session, Session
     assert all(lock.held_ms > 0 for lock in held)
 
 
+def test_the_time_to_parse_a_large_statement_is_not_taken_from_that_for_its_locks(
+    sessions: tuple[Session, Session],
+) -> None:
+    work, _ = sessions
+    rows = ", ".join(["(1, 'x')"] * 100_000)
+    with ran(work, f"INSERT INTO there VALUES {rows}") as message:
+        asked = "SELECT current_setting('lock_timeout')::interval"
+        ((left,),) = work.execute(asked.encode()).fetchall()
+    ((before, _),) = message._spans
+    assert 1 - left.total_seconds() <= before - message._began + 0.002
+
+
+def test_between_statements_that_insert_into_one_table_nothing_is_asked(
+    sessions: tuple[Session, Session],
+) -> None:
+    work, _ = sessions
+    work.execute("CREATE TABLE public.other (id int)")
+    insert = "INSERT INTO {0} (id) VALUES (1); INSERT INTO {0} (id) SELECT 2;"
+    with ran(work, "".join(map(insert.format, ("there", "other"))) + "DROP TABLE other") as message:
+        assert [sql for sql, _ in message.laps] == [each.sql for each in message.statements]
+        locks = [(lock.number, lock.relation, lock.mode) for lock in message.locks()]
+    assert locks == [
+        (2, "there", "ROW EXCLUSIVE"),
+        (4, "other", "ROW EXCLUSIVE"),
+        (5, "other", "ACCESS EXCLUSIVE"),
+    ]
+
+
 def test_a_lock_that_is_seen_at_the_end_counts_from_the_beginning(
     sessions: tuple[Session, Session],
 ) -> None:

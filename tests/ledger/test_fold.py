@@ -209,6 +209,19 @@ def test_each_edit_by_hand_is_the_drift_and_nothing_else(applying: Applying) -> 
 
 
 @pytest.mark.parametrize("server", [18], indirect=True)
+@pytest.mark.parametrize("columns", ["id int, b int, x int, a int", "x int, id int, a int, b int"])
+def test_a_table_that_was_made_anew_has_its_columns_in_its_own_order(
+    applying: Applying, columns: str
+) -> None:
+    apply_all(
+        applying,
+        "CREATE TABLE t (id int, a int, b int);--\n"
+        f"ALTER TABLE t RENAME TO old; CREATE TABLE t ({columns}); DROP TABLE old;",
+    )
+    assert told(applying.database) == []
+
+
+@pytest.mark.parametrize("server", [18], indirect=True)
 def test_an_index_that_enforces_nothing_is_the_dbas_own(applying: Applying) -> None:
     apply_all(applying, HISTORY)
     applying.database.execute("CREATE INDEX mine ON renamed (c)")

@@ -574,6 +574,20 @@ def test_what_is_dropped_to_be_made_anew_was_there_before(asking: Asking, case: 
     assert asking.actions(anew) == ["adopt"]
 
 
+def test_what_could_not_be_copied_leaves_no_sequence_behind(asking: Asking) -> None:
+    # without a search path, as pg_restore works, the function finds no type of the name
+    asking.database.load(
+        "CREATE TYPE version AS (a int); CREATE FUNCTION of_text(t text) RETURNS version"
+        " LANGUAGE sql IMMUTABLE AS 'SELECT ROW(length(t))::version'"
+    )
+    block = (
+        "CREATE TABLE t (id serial PRIMARY KEY, v text,"
+        " parsed version GENERATED ALWAYS AS (of_text(v)) STORED)"
+    )
+    asking.database.load(block)
+    assert asking.actions(block) == ["adopt"]
+
+
 def test_an_overload_that_comes_later_makes_no_call_before_it_ambiguous(asking: Asking) -> None:
     history = (
         "CREATE OR REPLACE FUNCTION f(a text, b date) RETURNS int LANGUAGE sql AS 'SELECT 1';"

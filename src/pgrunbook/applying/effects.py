@@ -143,7 +143,7 @@ def read_effect(
             each = ground.at[address]
             before[each] = ground.seen[each]
     now = {each: after[each] for each, address in after.addresses.items() if address in touched}
-    changes = differences(before, now)
+    changes = differences(before, now, renumbered=True)
     changed = {each.object for each in changes}
     kept = {each: after[each] for each in wanted if each in after and each not in changed}
     parts = ground.parts_of({*changed, *kept}, after)

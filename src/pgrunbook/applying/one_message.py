@@ -39,7 +39,7 @@ _PLAIN = (ast.CreateStmt, ast.IndexStmt, ast.AlterTableStmt, ast.CommentStmt)
 # the block: what they change is read with its effect, and their time is the block's.
 _NOT_DEFERRED = "SET CONSTRAINTS ALL IMMEDIATE"
 
-_NOW = "SELECT extract(epoch FROM clock_timestamp())::float8 AS now"
+_NOW = "SELECT extract(epoch FROM pg_catalog.clock_timestamp())::pg_catalog.float8 AS now"
 _BETWEEN = "\n;\n"  # a statement may end with a comment
 
 # The advisory lock that must still be held by another session: its process id, and the key.
@@ -138,23 +138,27 @@ class Message:
             yield _Part(session_settings.NOTE_OWN)
         for number, statement in enumerate(self.statements):
             waits: list[_Part] = []
-            if locks:
+            goes_on = self._goes_on(number, locks)
+            ends = not self._goes_on(number + 1, locks)
+            if locks and not goes_on:
                 waits += self._wait(statement, locks[number], timeouts["statement_timeout"])
             # What existed before is noted once the first statement has its locks: what others have
             # made while we waited is part of it. A cursor keeps that moment, and is read later.
             if number == 0 and self.traced:
                 before = catalog.with_literals("before", {"schema": self.schema, "cursor": True})
-                waits.insert(-1, _Part(f"DECLARE pgrunbook_before NO SCROLL CURSOR FOR {before}"))
+                waits.append(_Part(f"DECLARE pgrunbook_before NO SCROLL CURSOR FOR {before}"))
             yield from waits
-            yield from self._enter(number)
+            if not goes_on:
+                yield from self._enter(number)
             yield _Part(statement.sql, None, statement)
             if self._may_set:
                 yield _Part(require, None, statement)
             if statement is self.statements[-1]:
                 yield _Part(_NOT_DEFERRED)
-            yield from self._leave()
+            if ends:
+                yield from self._leave()
             yield _Part(_NOW, self._take_end)
-            if self.traced or statement is self.statements[-1]:
+            if ends and (self.traced or statement is self.statements[-1]):
                 yield _Part(held, self._take_locks)
         if not self.statements:
             yield _Part(held, self._take_kept)
@@ -166,6 +170,19 @@ class Message:
             yield _Part(before, self._there.extend)
         for query in last:
             yield _Part(query, self._answers.append)
+
+    def _goes_on(self, number: int, locks: Sequence[Sequence[str]]) -> bool:
+        """Whether the statement of that number writes rows where the one before it did, and locks
+        nothing more: a dump has thousands of these, between which nothing is asked.
+        """
+        if not 0 < number < len(self.statements) or (locks and locks[number]):
+            return False
+        before, statement = self.statements[number - 1 : number + 1]
+        if not isinstance(before.node, ast.InsertStmt):
+            return False
+        return (
+            isinstance(statement.node, ast.InsertStmt) and before.relations == statement.relations
+        )
 
     @property
     def _may_set(self) -> bool:
@@ -272,10 +289,11 @@ class Message:
                 at = index - starts[place]
             self.failed = part.statement, at
         # LOCK TABLE that statement_timeout cancels has waited for its locks. The server has rounded
-        # what was left to a millisecond.
+        # what was left to a millisecond; where that ends as it has them, it cancels what is next.
         waited_ms = (self._received_at - self._sent_at) * 1000
         timed_out = isinstance(error, psycopg.errors.QueryCanceled)
-        if part.locks and timed_out and waited_ms >= self._wait_ms - 1:
+        waits = part.locks or (place > 0 and self._parts[place - 1].locks)
+        if waits and timed_out and waited_ms >= self._wait_ms - 1:
             return psycopg.errors.LockNotAvailable(str(error))
         return error
 

@@ -219,13 +219,8 @@ class Coordinator:
         own.
         """
         event = self.ledgers.settle(self.state, progress, returned, lost)
-        again = event["verdict"] in (Verdict.INTERRUPTED, Verdict.LOCKED_OUT)
-        again = (
-            again
-            and not event["not_done"]
-            and progress.attempts < ATTEMPTS
-            and not self._asked_to_stop
-        )
+        over = event["not_done"] or progress.attempts >= ATTEMPTS or self._asked_to_stop
+        again = not over and event["verdict"] in (Verdict.INTERRUPTED, Verdict.LOCKED_OUT)
         return {**event, "again": again}
 
     def _tell(self, number: int, state: str) -> None:

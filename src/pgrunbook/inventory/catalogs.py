@@ -104,15 +104,13 @@ class Kind:
     letters: frozenset[str]  # those there, of which none is without one; empty: whichever
 
     def of(self, addresses: Sequence[Address]) -> str:
-        """Return the question about those of the addresses that may be of this kind; empty if none
-        is.
+        """Return the question about those of the addresses, all in its catalog, that may be of this
+        kind; empty if none is.
         """
         whole: set[int] = set()
         parts: set[tuple[int, int]] = set()
         of_table = self.classid == OIDS["pg_class"]
-        for classid, oid, number in addresses:
-            if classid != self.classid:
-                continue
+        for _, oid, number in addresses:
             if number == 0:
                 whole.add(oid)
             # elsewhere than in pg_class it is another OID, which may be 0

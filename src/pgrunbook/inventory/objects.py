@@ -133,17 +133,28 @@ class Difference:
 
 
 def differences(
-    before: Mapping[Object, Definition], after: Mapping[Object, Definition]
+    before: Mapping[Object, Definition],
+    after: Mapping[Object, Definition],
+    *,
+    renumbered: bool = False,
 ) -> list[Difference]:
     """Return what differs between two inventories, in the order of the objects' names. Anything
     that maps objects to definitions will do.
+
+    `renumbered`: columns with another number, too, as those have of a table that was made anew: the
+    number is compared with those of other columns later.
     """
     changed = before.keys() ^ after.keys()
     for each in before.keys() & after.keys():
-        if before[each] != after[each]:
+        one, other = before[each], after[each]
+        if one != other or (renumbered and _place(one) != _place(other)):
             changed.add(each)
     changed.update(_moved(before, after))
     return [Difference(each, before.get(each), after.get(each)) for each in sorted(changed)]
+
+
+def _place(definition: Definition) -> object:
+    return definition.properties.get(PLACE)
 
 
 def _moved(

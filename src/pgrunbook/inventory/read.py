@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -89,7 +90,11 @@ def read_objects(
         lost.append(catalogs.silent(sorted(remarked)))
     if not addresses and not lost:
         return Inventory()
-    asked = {kind: kind.of(addresses) for kind in catalogs.kinds()}
+    # There may be ten thousand: each of the many kinds looks only at those of its catalog.
+    by_catalog = defaultdict[int, list[Address]](list)
+    for address in addresses:
+        by_catalog[address.classid].append(address)
+    asked = {kind: kind.of(by_catalog[kind.classid]) for kind in catalogs.kinds()}
     about = _About(
         said=catalogs.among(addresses, "d.classoid", "d.objoid"),
         member=catalogs.among(addresses, "d.classid", "d.objid"),

@@ -146,7 +146,8 @@ class Ground:
         else:
             self.refresh(conn, relations)
         # the cluster's roles may be changed meanwhile by runs in other databases
-        return [each for each in differences(before, self.seen) if not each.object.shared]
+        found = differences(before, self.seen, renumbered=True)
+        return [each for each in found if not each.object.shared]
 
     def take(self, effect: Iterable[Difference], after: Inventory) -> None:
         """Take account of what a block has changed."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pgrunbook.errors import Failed
-from pgrunbook.postgres import catalog, programs
+from pgrunbook.postgres import catalog, copy_place, programs
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.copy_place import Place
 from pgrunbook.postgres.programs import run_watched
@@ -46,6 +46,8 @@ _NOT_FOR_EVERYBODY = """
 SELECT format('ALTER ROUTINE %s OWNER TO CURRENT_USER', objoid::regprocedure)
   FROM pg_init_privs WHERE classoid = 'pg_proc'::regclass AND privtype = 'e'
 """
+
+_OWNED = re.compile(r"ALTER SEQUENCE (.+?) OWNED BY ")
 
 # Privileges on functions of the server's own: those that read its files are among them.
 _OF_THE_SERVER = "ACL pg_catalog "
@@ -137,9 +139,20 @@ class Restore:
         """Make the rest without a superuser; then say who may do what, which calls nothing."""
         with self._allowed():
             self._complaints += self._as_owner(lambda entry: not _is_last(entry))
+        self._drop_sequences_without_table()
         self._copy.forget_settings()
         superuser = self._copy.server.conninfo(self._copy.name)
         self._complaints += self._run(superuser, _is_last, "--no-owner")
+
+    def _drop_sequences_without_table(self) -> None:
+        """Drop the sequences of columns that could not be made: whoever makes the table then would
+        have another one chosen.
+        """
+        with closing(copy_place.session(self._copy.conninfo)) as conn:
+            for each in self._complaints:
+                if owned := _OWNED.match(each.command):
+                    with suppress(psycopg.Error):  # it could not be made, either
+                        conn.execute(f"DROP SEQUENCE {owned[1]}".encode())
 
     @contextmanager
     def _allowed(self) -> Iterator[None]:

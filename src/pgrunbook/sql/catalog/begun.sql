@@ -7,5 +7,6 @@ SELECT extract(epoch FROM clock_timestamp())::float8 AS now,
        set_config('synchronous_commit', own, true),
        set_config('pgrunbook.synchronous_commit', own, true),
        current_setting('synchronous_standby_names') <> '' AND own NOT IN ('off', 'local') AS awaits,
+       set_config('pgrunbook.began', extract(epoch FROM clock_timestamp())::text, true), -- after the message was parsed
        set_config('pgrunbook.newest', (SELECT max(oid)::text FROM pg_class), true)
   FROM coalesce(nullif(current_setting('pgrunbook.synchronous_commit', true), ''), current_setting('synchronous_commit')) AS c (own)

@@ -470,7 +470,7 @@ PASSED, FAILED, REFUSED = 0, 1, 2
         (f"DO $$ BEGIN SET LOCAL search_path = public, pg_catalog; END $$;\n{ASKS}", FAILED),
         (f"DO $$ BEGIN SET LOCAL search_path = pg_catalog, pg_temp; END $$;\n{ASKS}", PASSED),
         (
-            "SET LOCAL search_path = public;\n"
+            "SET LOCAL search_path = public;\nSET LOCAL quote_all_identifiers = on;\n"
             "DO $$ BEGIN CREATE TEMP TABLE one ON COMMIT DROP AS SELECT 1 AS id;"
             f" SET LOCAL search_path = public, pg_temp; END $$;\n{ASKS}",
             PASSED,

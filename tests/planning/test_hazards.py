@@ -320,6 +320,12 @@ def test_the_schema_of_a_user_is_that_of_the_headers_role(
     assert told(assess(change)) == []
 
 
+def test_no_name_is_found_along_a_path_without_schemas(database: Database, assess: Assess) -> None:
+    database.load(APP)
+    change = "SET LOCAL search_path = '';\nDROP TABLE u;\nDROP TABLE app.q"
+    assert told(assess(change)) == ["drops_table table app.q"]
+
+
 def test_where_several_are_called_so_and_no_path_tells_one_may_be_meant(
     database: Database, assess: Assess
 ) -> None:

@@ -21,7 +21,7 @@ from pgrunbook.runbooks.source import Source
 
 pytestmark = pytest.mark.parametrize("server", [18], indirect=True)
 
-HIDDEN = "row security hides rows of t"
+HIDDEN = "row security may hide rows of t"
 
 
 @pytest.fixture
@@ -50,6 +50,8 @@ def role(empty: Database) -> Iterator[Role]:
         (["ALTER TABLE t NO FORCE ROW LEVEL SECURITY", "UPDATE t SET v = 1"], []),
         (["CREATE FUNCTION f() RETURNS void BEGIN ATOMIC UPDATE t SET v = 1; END"], []),
         (["-- title: x\n-- why: x\n-- role: postgres\n\nUPDATE t SET v = 1"], []),
+        (["SET LOCAL ROLE postgres; UPDATE t SET v = 1", "DELETE FROM t"], [HIDDEN]),
+        (["SET LOCAL ROLE postgres; SET LOCAL ROLE none; UPDATE t SET v = 1"], [HIDDEN]),
         (["-- title: x\n-- why: x\n-- search_path: elsewhere, public\n\nUPDATE t SET v = 1"], []),
     ],
 )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from support import databases
 from support.databases import Database
 
 from pgrunbook.planning import roles
@@ -62,3 +63,26 @@ def test_what_is_said_of_a_role(
         elif each.not_run:
             said.append(each.not_run)
     assert [one[: len(start)] for one, start in zip(said, expected, strict=True)] == [*expected]
+
+
+@pytest.mark.parametrize("header", ["-- role: pg_monitor\n\n", "SET LOCAL ROLE pg_monitor;\n"])
+@pytest.mark.parametrize(
+    ("before", "refused"),
+    [
+        ("ANALYZE", True),
+        ("GRANT pg_monitor TO CURRENT_USER", False),
+        ("REVOKE pg_monitor FROM CURRENT_USER", True),
+    ],
+)
+def test_a_block_before_may_let_the_run_become_a_role(
+    empty: Database, tmp_path: Path, header: str, before: str, refused: bool
+) -> None:
+    (tmp_path / "deploy").mkdir()
+    (tmp_path / "deploy" / "000_x.sql").write_text(f"{before};\n")
+    (tmp_path / "deploy" / "001_x.sql").write_text(f"{header}SELECT 1;\n")
+    source = Source.read(tmp_path)
+    blocks = [source.block(name, {}) for name in source.plain_blocks()]
+    role = databases.login_role(empty)
+    with connect(Target("test", role.url), schema="public", read_only=True) as conn:
+        results = [*roles.check(conn, blocks, role.name)]
+    assert any(each.result != "ok" for each in results) is refused

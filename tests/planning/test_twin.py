@@ -597,6 +597,11 @@ def test_an_overload_that_comes_later_makes_no_call_before_it_ambiguous(asking: 
     )
     asking.database.load("; ".join(history))
     assert asking.actions(*history, adopt="none") == ["adopt", "adopt"]
+    later = "CREATE TYPE made AS (a int)"  # which is not there yet
+    for number in range(1, 9):
+        later += f"; CREATE OR REPLACE FUNCTION f({', '.join(['made'] * number)}) RETURNS int"
+        later += " LANGUAGE sql AS 'SELECT 3'"
+    assert asking.actions(*history, later, adopt="none") == ["adopt", "adopt", "apply"]
     asking.database.load("DROP FUNCTION f(text, date, int)")
     assert asking.actions(*history, adopt="none") == ["adopt", "apply"]
 

@@ -54,6 +54,7 @@ def test_others_pass_while_it_waits_for_a_lock(empty: Database, limit: str) -> N
         ("ALTER SEQUENCE s RESTART", "public.s (ShareRowExclusiveLock)"),
         ("ALTER TABLE a ADD c int, DROP COLUMN id", "public.a (AccessExclusiveLock)"),
         ("ALTER VIEW v RENAME id TO x", "public.v (AccessExclusiveLock)"),
+        ("ALTER FOREIGN TABLE f ADD c int", "public.f (AccessExclusiveLock)"),
         ("CREATE TABLE b (id int REFERENCES k)", "public.k (ShareRowExclusiveLock)"),
         ("INSERT INTO a VALUES (1)", ""),
         ("CREATE TABLE b (id int PRIMARY KEY); ALTER TABLE b ADD c int; TRUNCATE b", ""),
@@ -66,7 +67,8 @@ def test_a_script_ends_before_it_works_on_while_others_wait(
 ) -> None:
     empty.load(
         "CREATE TABLE a (id int); CREATE SEQUENCE s; CREATE VIEW v AS SELECT 1 AS id;"
-        "CREATE TABLE k (id int PRIMARY KEY)"
+        "CREATE TABLE k (id int PRIMARY KEY); CREATE FOREIGN DATA WRAPPER w;"
+        "CREATE SERVER s FOREIGN DATA WRAPPER w; CREATE FOREIGN TABLE f (id int) SERVER s"
     )
     script = f"{statement};\n-- check: it goes on\nSELECT 1;\n"
     with connect(Target("test", empty.url), schema="public") as conn:

@@ -300,6 +300,7 @@ def test_a_hazard_is_of_what_was_there_before_the_block(sql: str, expected: list
         ("SET LOCAL SCHEMA 'App'", '"App"'),
         ("SELECT set_config('search_path', 'app, public', true)", "app, public"),
         ("SELECT set_config('search_path', '', true)", "''"),
+        ("SET LOCAL search_path = ''", "''"),
         ("SELECT set_config('search_path', p, true) FROM x", "*"),
         ("SET LOCAL search_path = DEFAULT", "*"),
         ("SET LOCAL work_mem = '1MB'; INSERT INTO t VALUES (now()); DELETE FROM t WHERE c", ""),

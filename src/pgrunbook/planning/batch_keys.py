@@ -125,7 +125,7 @@ def problems(block: Block, there: Mapping[str, Any] | None) -> Iterator[Problem]
         )
     if there["hides"]:
         yield Problem(
-            f"row security hides rows of {name} from this role",
+            f"row security may hide rows of {name} from this role",
             where,
             expected="every row to be seen: one that is hidden would not be changed",
             remedy=SEES_ALL,

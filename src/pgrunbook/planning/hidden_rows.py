@@ -15,6 +15,7 @@ from pgrunbook.planning.checks import CheckResult
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.planning.doubts import Path
 from pgrunbook.planning.paths import Paths
+from pgrunbook.planning.roles import role_set
 from pgrunbook.postgres import catalog
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.scripts import Statement
@@ -52,7 +53,7 @@ def check(conn: Session, decisions: Sequence[Decision], role: str) -> Iterator[C
         found = [hides.get((schema, each.table, each.role)) for schema in each.schemas]
         if next((hidden for hidden in found if hidden is not None), False):
             problem = Problem(
-                f"row security hides rows of {each.table} from {each.role}",
+                f"row security may hide rows of {each.table} from {each.role}",
                 where=each.statement.place(),
                 expected="every row to be seen: one that is hidden would not be changed",
                 remedy=f"{SEES_ALL}; {_MEANT}",
@@ -68,7 +69,9 @@ def _changes(conn: Session, decisions: Sequence[Decision], role: str) -> Iterato
         if not decision.pending or block.batching:
             continue
         meant = False
+        as_whom = block.role or "none"
         for statement in [block.statements[n] for n in decision.statements]:
+            as_whom = role_set(statement.node) or as_whom
             match statement.node:
                 case ast.VariableSetStmt(name="row_security"):
                     meant = True
@@ -78,7 +81,8 @@ def _changes(conn: Session, decisions: Sequence[Decision], role: str) -> Iterato
                 if meant or changed.relname in altered:
                     continue
                 schemas = (changed.schemaname,) if changed.schemaname else paths.of(block)
-                yield _Change(statement, schemas, changed.relname, block.role or role)
+                own = role if as_whom == "none" else as_whom
+                yield _Change(statement, schemas, changed.relname, own)
 
 
 def _changed(node: ast.Node) -> Iterator[ast.RangeVar]:

@@ -94,12 +94,11 @@ def _places(blocks: Sequence[Block], behind: str) -> dict[_Named, _Place]:
 
 def _roles(node: ast.Node) -> Iterator[_Named]:
     """Yield the roles that a statement names, and that have to be there for it."""
+    if role_set(node) not in ("", "none"):
+        yield _Named(role_set(node), True)
     match node:
         case ast.DropRoleStmt(missing_ok=True) | ast.DropUserMappingStmt(missing_ok=True):
             return
-        case ast.VariableSetStmt(name="role", args=(ast.A_Const(val=ast.String(sval=role)),)):
-            if role != "none":
-                yield _Named(role, True)
         case ast.GrantRoleStmt(granted_roles=granted):
             for each in granted:
                 yield _Named(each.priv_name, False)
@@ -109,9 +108,23 @@ def _roles(node: ast.Node) -> Iterator[_Named]:
                 yield _Named(role, False)
 
 
+def role_set(node: ast.Node) -> str:
+    """Return the role that a statement sets for those behind it, or `none` for the session's own;
+    empty if it sets none.
+    """
+    match node:
+        case ast.VariableSetStmt(name="role", args=(ast.A_Const(val=ast.String(sval=role)),)):
+            return str(role)
+    return ""
+
+
 def _made(node: ast.Node) -> Iterator[str]:
+    """Yield the roles that a statement makes, or that it lets others become."""
     match node:
         case ast.CreateRoleStmt(role=role):
             yield role
         case ast.RenameStmt(renameType=ObjectType.OBJECT_ROLE, newname=role):
             yield role
+        case ast.GrantRoleStmt(is_grant=True, granted_roles=granted):
+            for each in granted:
+                yield each.priv_name

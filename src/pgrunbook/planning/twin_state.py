@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import psycopg
@@ -122,10 +123,13 @@ class TwinState:
         if not isinstance(exc, errors.AmbiguousFunction):
             return None
         for each in self.later:
-            if f"{each.name}(" not in (exc.diag.message_primary or ""):
+            if not re.search(rf"[ .]{re.escape(each.name)}\(", exc.diag.message_primary or ""):
                 continue
             asked = "SELECT pg_catalog.to_regprocedure(%s)::oid::bigint"
-            ((oid,),) = self._conn.execute(asked, [each.signature])
+            oid = None
+            # before 16, a type that is not there is an error
+            with suppress(psycopg.Error), self._conn.transaction():
+                ((oid,),) = self._conn.execute(asked, [each.signature])
             found = self._at.get(Address(OIDS["pg_proc"], oid)) if oid else None
             if found in self._now and found not in self._made:
                 return found

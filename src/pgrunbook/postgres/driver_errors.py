@@ -37,8 +37,8 @@ def problem_of(exc: psycopg.Error, *, where: str, remedy: str = "") -> Problem:
             expected="schemas that the header search_path, or a SET LOCAL search_path of the file, "
             "names; pg_catalog before them",
             found=path,
-            remedy="write the path as SET LOCAL search_path = … before it, without pg_catalog; or "
-            "name its schemas in the header",
+            remedy="write the path as SET LOCAL search_path = … before it, without pg_catalog; a "
+            "block may name its schemas in the header instead",
         )
     diag = exc.diag
     what = diag.message_primary or first_line(exc).strip() or type(exc).__name__

@@ -50,7 +50,8 @@ SELECT pg_catalog.concat({}, path)::pg_catalog.int4
   FROM pg_catalog.current_schemas(false) AS s (path)
  WHERE pg_catalog.array_position(path, 'pg_catalog'::pg_catalog.name) OPERATOR(pg_catalog.>) 1
     OR NOT path OPERATOR(pg_catalog.<@) pg_catalog.array_append({}::pg_catalog.name[],
-           pg_catalog.pg_my_temp_schema()::pg_catalog.regnamespace::pg_catalog.text::pg_catalog.name)"""
+           (SELECT nspname FROM pg_catalog.pg_namespace
+             WHERE oid OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()))"""
 
 
 def require(schemas: Iterable[str]) -> str:

@@ -23,7 +23,7 @@ _Was = tuple[Thing, str]
 # What a view passes on to the table that it reads.
 _PASSED_ON = (Hazard.DELETES_ROWS, Hazard.UPDATES_ROWS, Hazard.RUNS_CODE)
 
-_SCHEMA = ObjectType.OBJECT_SCHEMA
+_SCHEMA_WITH_ALL = ObjectType.OBJECT_SCHEMA, DropBehavior.DROP_CASCADE
 
 # The worst first.
 EVENTS = {
@@ -85,10 +85,7 @@ class Names:
         """Yield the tables that were moved into the schemas which a statement drops with all that
         is in them.
         """
-        if (
-            node.removeType != ObjectType.OBJECT_SCHEMA
-            or node.behavior != DropBehavior.DROP_CASCADE
-        ):
+        if (node.removeType, node.behavior) != _SCHEMA_WITH_ALL:
             return
         dropped = {each.sval for each in node.objects}
         for (name, part), of_name in self._was.items():

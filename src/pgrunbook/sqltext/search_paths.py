@@ -110,7 +110,8 @@ def resets(node: ast.Node) -> bool:
 
 
 def _joined(names: Iterable[str]) -> str:
-    return ", ".join(map(maybe_double_quote_name, names))
+    # SET takes an empty name, which finds nothing, in no other quotes
+    return ", ".join(maybe_double_quote_name(name) if name else "''" for name in names)
 
 
 def _constants(args: Iterable[Any] | None) -> list[str]:

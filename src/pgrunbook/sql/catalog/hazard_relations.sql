@@ -1,6 +1,6 @@
 -- Which of these relations, and what belongs to them, are there; how large are they, how are they stored, and which events
--- fire a rule or a trigger of theirs, or of a view a function that is volatile? Partitions count for their table. In place of a schema, `*` is any but the server's and
--- the ledger's: one relation of that name stands for all.
+-- fire a rule or a trigger of theirs? `select`: it is a view that calls a volatile function. Partitions count for their table.
+-- In place of a schema, `*` is any but the server's and the ledger's: one relation of that name stands for all.
 WITH given AS (
     SELECT * FROM unnest(%(schemas)s::text[], %(names)s::text[], %(kinds)s::text[], %(parts)s::text[])
                     AS given (nspname, relname, kind, part)

@@ -9,7 +9,7 @@ SELECT pg_catalog.concat(pg_catalog.quote_ident(n.nspname), '.', pg_catalog.quot
  WHERE l.pid = pg_catalog.pg_backend_pid() AND l.granted AND l.locktype = 'relation' AND c.relpersistence <> 't'
    AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())
    AND l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
-   AND c.relkind IN ('r', 'p', 'm', 'S', 'v') AND n.nspname <> 'pg_catalog'
+   AND c.relkind IN ('r', 'p', 'm', 'f', 'S', 'v') AND n.nspname <> 'pg_catalog'
    AND (pg_catalog.age(c.xmin) > 0
         OR EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND pg_catalog.age(a.xmin) > 0))
  GROUP BY n.nspname, c.relname

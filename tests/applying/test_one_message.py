@@ -7,20 +7,22 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import psycopg
 import pytest
 from psycopg.pq import TransactionStatus
-from support.databases import Database
+from support.databases import Database, Role
 
 from pgrunbook.applying.one_message import Message
+from pgrunbook.applying.remedies import advice
 from pgrunbook.errors import Failed
 from pgrunbook.postgres import catalog
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.session import Session
 from pgrunbook.postgres.target import Target
+from pgrunbook.runbooks.blocks import Block
 from pgrunbook.runbooks.scripts import statements
 
 TIMEOUTS = {
@@ -94,6 +96,35 @@ def test_a_statement_may_end_with_a_comment(sessions: tuple[Session, Session]) -
     assert look.execute(
         "SELECT to_regclass('public.a') IS NOT NULL, to_regclass('public.b') IS NOT NULL"
     ).fetchone() == (True, True)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "CREATE TABLE copied AS SELECT * FROM t",
+        "DO $$ BEGIN UPDATE t SET v = 1; END $$",
+        "UPDATE other SET v = t.v FROM t WHERE t.id = other.id",
+    ],
+)
+def test_rows_are_not_hidden_without_a_word(
+    sessions: tuple[Session, Session], empty: Database, login_role: Callable[..., Role], sql: str
+) -> None:
+    """Of what the text does not tell, only the server knows that row security hides rows of it."""
+    work, _ = sessions
+    role = login_role(empty).name
+    empty.load(
+        f"CREATE TABLE t AS SELECT id, 0 AS v FROM generate_series(1, 4) AS g (id);"
+        f"CREATE TABLE other AS SELECT * FROM t; ALTER TABLE other OWNER TO {role};"
+        f"ALTER TABLE t ENABLE ROW LEVEL SECURITY; ALTER TABLE t FORCE ROW LEVEL SECURITY;"
+        f"CREATE POLICY half ON t USING (id <= 2); ALTER TABLE t OWNER TO {role};"
+        f"GRANT CREATE ON SCHEMA public TO {role}"
+    )
+    as_owner = f"SET LOCAL ROLE {role}; "
+    _, error = failed(work, as_owner + sql)
+    assert error.sqlstate == "42501"
+    assert "BYPASSRLS" in advice(error, Block("010_x", "", "", sql, (), ()))
+    with ran(work, f"{as_owner}SET LOCAL row_security = on; {sql}"):
+        pass
 
 
 def test_the_last_query_sees_what_the_statements_made(sessions: tuple[Session, Session]) -> None:

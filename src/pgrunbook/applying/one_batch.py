@@ -26,7 +26,7 @@ from pgrunbook.postgres.pressure import FLUSH
 from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.runbooks.batches import Batching
 from pgrunbook.runbooks.blocks import Block
-from pgrunbook.runbooks.scripts import Statement, statements
+from pgrunbook.runbooks.scripts import Statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +51,6 @@ class Sent:
 # What gives the statements that write into the ledger what was sent, for the same transaction.
 Recording = Callable[[Sent], Sequence[str]]
 
-# Where row security would hide rows, PostgreSQL is to raise an error: else they would be left as
-# they are, without a word.
-(_UNHIDDEN,) = statements("SET LOCAL row_security = off")
-
 
 @dataclass(frozen=True, slots=True)
 class Sender:
@@ -74,7 +70,7 @@ class Sender:
         would have waited for it.
         """
         conn = self.sessions.work
-        message = self._message([_UNHIDDEN, self._statement(ahead)])
+        message = self._message([self._statement(ahead)])
         asked = catalog.statement(conn, "rows_written"), rows_alone.asking(conn)
         try:
             with conn.undoing():
@@ -83,7 +79,7 @@ class Sender:
                     written, catalogs = message.receive()
                     rows = _total(written) if self.batching.calls else message.affected
                     elapsed_ms = message.laps[-1][1]
-                    held = [replace(lock, number=1) for lock in message.locks()]
+                    held = message.locks()
                     if catalogs[0]["catalogs"]:
                         rows_alone.require(conn, self.sessions.look, self.block.name)
                 sent = Sent(
@@ -105,7 +101,7 @@ class Sender:
 
     def put_aside(self, recording: Recording) -> tuple[Sent, bool]:
         """Commit what is recorded, and run no statement."""
-        message = self._message([_UNHIDDEN])
+        message = self._message([])
         with self.sessions.work.undoing():
             message.send(self.timeouts.settings)
             message.receive()
@@ -118,7 +114,7 @@ class Sender:
         """
         conn = self.sessions.work
         part = self.keyset.ahead(conn, ahead.after, ahead.to, rows)
-        message = self._message([_UNHIDDEN, self._statement(part)])
+        message = self._message([self._statement(part)])
         try:
             with conn.undoing():
                 with self._watch_waiters():

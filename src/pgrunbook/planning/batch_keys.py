@@ -23,6 +23,7 @@ SEES_ALL = (
     "run as a role that has BYPASSRLS; or, if its owner does not see all of it, ALTER TABLE … NO "
     "FORCE ROW LEVEL SECURITY in a block before this one, and FORCE it again in one behind it"
 )
+MEANT = "if what is hidden is to stay as it is: SET LOCAL row_security = on before the statement"
 _ANEW = "write the key anew, in UTF-8; or cut the block by a key of another type"
 _CHECK = "can be cut into batches"
 

@@ -1,5 +1,5 @@
-"""Whether row security hides rows from statements that change them: those stay as they are, and
-nobody is told. Reads only.
+"""Whether row security hides rows from statements that change them, as far as their text tells.
+Reads only. The server raises an error for each statement of a block from which it hides some.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import NamedTuple
 from pglast import ast
 
 from pgrunbook.errors import Problem
-from pgrunbook.planning.batch_keys import SEES_ALL
+from pgrunbook.planning.batch_keys import MEANT, SEES_ALL
 from pgrunbook.planning.checks import CheckResult
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.planning.doubts import Path
@@ -19,11 +19,11 @@ from pgrunbook.planning.roles import role_set
 from pgrunbook.postgres import catalog
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.scripts import Statement
+from pgrunbook.sqltext import search_paths
+from pgrunbook.sqltext.created_objects import created_objects
 from pgrunbook.sqltext.parse_tree import nodes
 
 _CHECK = "sees every row that it is to change"
-_MEANT = "if what is hidden is to stay as it is: SET LOCAL row_security = on before the statement"
-
 # What only defines the statements that are in it.
 _DEFINING = (ast.CreateFunctionStmt, ast.RuleStmt, ast.ViewStmt)
 _CHANGING = (ast.UpdateStmt, ast.DeleteStmt, ast.MergeStmt)
@@ -56,33 +56,35 @@ def check(conn: Session, decisions: Sequence[Decision], role: str) -> Iterator[C
                 f"row security may hide rows of {each.table} from {each.role}",
                 where=each.statement.place(),
                 expected="every row to be seen: one that is hidden would not be changed",
-                remedy=f"{SEES_ALL}; {_MEANT}",
+                remedy=f"{SEES_ALL}; {MEANT}",
             )
             yield CheckResult(problem.where, _CHECK, problem)
 
 
 def _changes(conn: Session, decisions: Sequence[Decision], role: str) -> Iterator[_Change]:
     paths = Paths(conn)
-    altered: set[str] = set()  # of these the catalog does not know yet
+    unknown: set[str] = set()  # what these are then, the catalog does not know yet
     for decision in decisions:
         block = decision.block
         if not decision.pending or block.batching:
             continue
         meant = False
-        as_whom = block.role or "none"
+        as_whom, path = block.role or "none", block.search_path
         for statement in [block.statements[n] for n in decision.statements]:
             as_whom = role_set(statement.node) or as_whom
             match statement.node:
                 case ast.VariableSetStmt(name="row_security"):
                     meant = True
                 case ast.AlterTableStmt(relation=relation):
-                    altered.add(relation.relname)
+                    unknown.add(relation.relname)
+            unknown |= {each.name for each in created_objects(statement.node)}
             for changed in _changed(statement.node):
-                if meant or changed.relname in altered:
+                if meant or changed.relname in unknown:
                     continue
-                schemas = (changed.schemaname,) if changed.schemaname else paths.of(block)
+                schemas = (changed.schemaname,) if changed.schemaname else paths.of(block, path)
                 own = role if as_whom == "none" else as_whom
                 yield _Change(statement, schemas, changed.relname, own)
+            path = search_paths.path_behind(statement.node, path)
 
 
 def _changed(node: ast.Node) -> Iterator[ast.RangeVar]:

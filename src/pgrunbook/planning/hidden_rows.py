@@ -20,6 +20,7 @@ from pgrunbook.postgres import catalog
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.scripts import Statement
 from pgrunbook.sqltext.parse_tree import nodes
+from pgrunbook.sqltext.search_paths import path_behind
 
 _CHECK = "sees every row that it is to change"
 _MEANT = "if what is hidden is to stay as it is: SET LOCAL row_security = on before the statement"
@@ -69,7 +70,7 @@ def _changes(conn: Session, decisions: Sequence[Decision], role: str) -> Iterato
         if not decision.pending or block.batching:
             continue
         meant = False
-        as_whom = block.role or "none"
+        as_whom, path = block.role or "none", block.search_path
         for statement in [block.statements[n] for n in decision.statements]:
             as_whom = role_set(statement.node) or as_whom
             match statement.node:
@@ -80,9 +81,10 @@ def _changes(conn: Session, decisions: Sequence[Decision], role: str) -> Iterato
             for changed in _changed(statement.node):
                 if meant or changed.relname in altered:
                     continue
-                schemas = (changed.schemaname,) if changed.schemaname else paths.of(block)
+                schemas = (changed.schemaname,) if changed.schemaname else paths.of(block, path)
                 own = role if as_whom == "none" else as_whom
                 yield _Change(statement, schemas, changed.relname, own)
+            path = path_behind(statement.node, path)
 
 
 def _changed(node: ast.Node) -> Iterator[ast.RangeVar]:

@@ -136,12 +136,19 @@ def test_a_block_that_another_role_makes(
     assert (told in done.text) if what else ("header role" not in done.text), done.text
 
 
-@pytest.mark.parametrize(("owner", "code"), [("owns_it", 0), ("postgres", 2)])
+ADD = "\nALTER TABLE things ADD COLUMN name text;\n"
+INDEX = "-- transaction: no\n\nCREATE INDEX CONCURRENTLY things_id ON things (id);\n"
+
+
+@pytest.mark.parametrize(
+    ("owner", "sql", "code"), [("owns_it", ADD, 0), ("owns_it", INDEX, 0), ("postgres", ADD, 2)]
+)
 def test_what_a_block_may_do_is_asked_of_the_role_that_runs_it(
     empty: Database,
     project: Project,
     login_role: Callable[[Database], Role],
     owner: str,
+    sql: str,
     code: int,
 ) -> None:
     """A role that may become another one has its privileges only as that one, since version 16."""
@@ -149,6 +156,7 @@ def test_what_a_block_may_do_is_asked_of_the_role_that_runs_it(
     empty.load(
         f"CREATE ROLE owns_it; CREATE TABLE things (id int); ALTER TABLE things OWNER TO {owner};"
         f"GRANT CREATE ON DATABASE {empty.name} TO {role.name};"
+        f"GRANT CREATE ON SCHEMA public TO owns_it;"
         f"GRANT owns_it TO {role.name} WITH INHERIT FALSE, SET TRUE"
     )
     project.env["ROLE_URL"] = role.url
@@ -156,7 +164,7 @@ def test_what_a_block_may_do_is_asked_of_the_role_that_runs_it(
     folder = project.root / "sql" / "003_things"
     (folder / "verify" / "010_things.sql").unlink()
     (folder / "deploy" / "010_things.sql").write_text(
-        "-- title: T\n-- why: W.\n-- role: owns_it\n\nALTER TABLE things ADD COLUMN name text;\n"
+        f"-- title: T\n-- why: W.\n-- role: owns_it\n{sql}"
     )
     try:
         done = project.step("env:ROLE_URL", runbook="003_things")

@@ -109,16 +109,22 @@ def ours(scope: str = "LOCAL") -> list[str]:
 
 
 @contextmanager
-def seeing(conn: Session, path: str = "") -> Iterator[None]:
-    """Let the session read names and values as a block does, names by the path or in its schema, as
-    long as the `with` block lasts: for what cannot be in a transaction of ours.
+def seeing(conn: Session, path: str = "", role: str = "") -> Iterator[None]:
+    """Let the session read names and values as a block does, names by the path or in its schema,
+    and be the block's role, as long as the `with` block lasts: for what cannot be in a transaction
+    of ours.
     """
-    conn.execute("; ".join(theirs(path or search_path.of(conn), "SESSION")).encode())
+    enter = theirs(path or search_path.of(conn), "SESSION")
+    leave = ours("SESSION")
+    if role:
+        enter.append(f"SET ROLE {sql.Identifier(role).as_string()}")
+        leave.insert(0, "RESET ROLE")
+    conn.execute("; ".join(enter).encode())
     try:
         yield
     finally:
         with suppress(psycopg.Error):  # a lost session has none
-            conn.execute("; ".join(ours("SESSION")).encode())
+            conn.execute("; ".join(leave).encode())
 
 
 def as_options(values: Mapping[str, str]) -> str:

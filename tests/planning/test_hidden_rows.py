@@ -55,6 +55,8 @@ def role(empty: Database) -> Iterator[Role]:
         (["-- title: x\n-- why: x\n-- role: postgres\n\nUPDATE t SET v = 1"], []),
         (["SET LOCAL ROLE postgres; UPDATE t SET v = 1", "DELETE FROM t"], [HIDDEN]),
         (["SET LOCAL ROLE postgres; SET LOCAL ROLE none; UPDATE t SET v = 1"], [HIDDEN]),
+        (["SET LOCAL search_path = elsewhere; UPDATE t SET v = 1", "DELETE FROM t"], [HIDDEN]),
+        (["SET LOCAL search_path = public; UPDATE t SET v = 1"], [HIDDEN]),
         (["-- title: x\n-- why: x\n-- search_path: elsewhere, public\n\nUPDATE t SET v = 1"], []),
     ],
 )

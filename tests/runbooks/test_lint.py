@@ -178,7 +178,6 @@ def test_an_empty_folder_is_no_partner(sql):
         ("verify/more.sql", "-- title: x\nSELECT 'RAISE "
                             "EXCEPTION';", "verify-raises", 1, "can fail"),
         ("verify/010_notes.sql", f"{ASSERTS}\nDELETE FROM notes;", "verify-copies", 3, "locks table notes"),
-        ("verify/010_notes.sql", f"{ASSERTS}\nDROP TABLE notes;", "verify-copies", 3, "locks table notes"),
         ("deploy/010_notes.sql", f"{NOTES}\n{IGNORE}", "reasons", 12, "without a reason"),
     ],
 )  # fmt: skip

@@ -19,9 +19,9 @@ from pgrunbook.planning.roles import role_set
 from pgrunbook.postgres import catalog
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.scripts import Statement
-from pgrunbook.sqltext import search_paths
 from pgrunbook.sqltext.created_objects import created_objects
 from pgrunbook.sqltext.parse_tree import nodes
+from pgrunbook.sqltext.search_paths import path_behind
 
 _CHECK = "sees every row that it is to change"
 # What only defines the statements that are in it.
@@ -84,7 +84,7 @@ def _changes(conn: Session, decisions: Sequence[Decision], role: str) -> Iterato
                 schemas = (changed.schemaname,) if changed.schemaname else paths.of(block, path)
                 own = role if as_whom == "none" else as_whom
                 yield _Change(statement, schemas, changed.relname, own)
-            path = search_paths.path_behind(statement.node, path)
+            path = path_behind(statement.node, path)
 
 
 def _changed(node: ast.Node) -> Iterator[ast.RangeVar]:

@@ -54,7 +54,7 @@ def error(
                 problems=[problem_of(exc, where=f"target {chosen.target!r}", remedy=slow)]
             )
         case psycopg.errors.InsufficientPrivilege() if not begun:
-            may = "let this role read it, as PUBLIC may where nobody has revoked that"
+            may = "let this role read it: PUBLIC may, unless somebody has revoked that"
             found = Refused(
                 problems=[problem_of(exc, where=f"target {chosen.target!r}", remedy=may)]
             )

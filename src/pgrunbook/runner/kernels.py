@@ -82,7 +82,7 @@ def start_kernel(name: str) -> Iterator[Kernel | None]:
     with TemporaryDirectory(prefix="pgrunbook-") as folder:
         # Local sockets: two runs that start at once may choose the same free TCP port.
         sockets = {}
-        # neither has Windows any, nor may their names be longer than a system takes
+        # Windows has none, and a system takes names up to some length
         if os.name != "nt" and len(os.fsencode(folder)) < _LONGEST:
             sockets["KernelManager"] = {"transport": "ipc", "ip": f"{folder}/kernel"}
         kernel = Kernel(kernel_name=name, kernel_id=str(uuid.uuid4()), config=Config(sockets))

@@ -252,6 +252,9 @@ raise ValueError("stray behind")
 """
 
 
+INT4 = psycopg.adapters.types["int4"].oid
+
+
 def around() -> list[Any]:
     """What of this process cells may change."""
     log = logging.getLogger("pgrunbook")
@@ -262,7 +265,7 @@ def around() -> list[Any]:
     os.umask(umask := os.umask(0))
     values = [decimal.getcontext().prec, gc.isenabled(), umask, locale.setlocale(locale.LC_ALL)]
     values += [socket.getdefaulttimeout(), sys.getrecursionlimit(), len([*psycopg.adapters.types])]
-    values += [psycopg.adapters.get_loader("int4", Format.TEXT), pd.get_option("display.max_rows")]
+    values += [psycopg.adapters.get_loader(INT4, Format.TEXT), pd.get_option("display.max_rows")]
     values += [pd.get_option("mode.sim_interactive")]
     return [handlers, hooks, logs, lists, values, threading.active_count()]
 

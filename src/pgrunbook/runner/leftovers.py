@@ -62,10 +62,14 @@ def _names(known: MutableMapping[str, Any]) -> Iterator[None]:
 
 @contextmanager
 def _adapters() -> Iterator[None]:
-    """How psycopg reads and writes types: what has been copied is copied again where it changes."""
-    AdaptersMap(psycopg.adapters)
-    with _names(vars(psycopg.adapters)), _names(vars(psycopg.adapters.types)):
-        yield
+    """How psycopg reads and writes types. Its map is copied as soon as it or the copy changes."""
+    before = AdaptersMap(psycopg.adapters)
+    try:
+        with _names(vars(psycopg.adapters.types)):
+            yield
+    finally:
+        put_back = vars(AdaptersMap(before)) | {"types": psycopg.adapters.types}
+        vars(psycopg.adapters).update(put_back)
 
 
 @contextmanager

@@ -553,6 +553,41 @@ def test_a_lock_that_is_held_while_nothing_takes_long_is_none(
     ]
 
 
+@pytest.mark.parametrize(
+    ("work", "long"),
+    [
+        ("INSERT INTO b SELECT generate_series(1, 1500000)", True),
+        ("INSERT INTO b SELECT abs(-1)", False),
+        ("INSERT INTO b VALUES (now())", False),
+        ("INSERT INTO fires VALUES (1)", True),
+        ("INSERT INTO b VALUES (1)", False),
+        ("UPDATE made SET c = (SELECT count(*) FROM b)", True),
+        ("UPDATE made SET c = b.c FROM b", True),
+        ("DELETE FROM made USING b", True),
+        ("UPDATE made SET c = 1", False),
+    ],
+)
+def test_what_takes_long_without_a_row_that_was_there_holds_locks(
+    database: Database, assess: Assess, work: str, long: bool
+) -> None:
+    database.load(
+        "CREATE TABLE a (c int); CREATE TABLE b (c int); CREATE TABLE fires (c int);"
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END';"
+        "CREATE TRIGGER g BEFORE INSERT ON fires EXECUTE FUNCTION slow()"
+    )
+    found = assess(f"CREATE TABLE made (c int); ALTER TABLE a ADD x int; {work}")
+    assert ("locks_out_reads" in [risk.name for risk in found]) == long
+
+
+def test_a_held_lock_is_told_at_the_line_that_takes_long(
+    database: Database, assess: Assess
+) -> None:
+    database.load("CREATE TABLE a (c int); CREATE TABLE b (c int)")
+    lock = "ALTER TABLE a ADD x int;\nINSERT INTO b VALUES (abs(1))"
+    assert assess(f"{lock};\nSELECT max(c) FROM b")[0].danger.line == 5
+    assert assess(f"{lock};\nUPDATE b SET c = 1")[-1].danger.line == 5
+
+
 def test_what_a_role_owns_is_locked_if_it_owns_a_table(database: Database, assess: Assess) -> None:
     database.load("CREATE TABLE a (c int); CREATE TABLE b (c int)")
     role = databases.login_role(database).name

@@ -132,6 +132,8 @@ class Catalog:
                 return self._are(functions, "volatile")
             case "volatile", functions:
                 return self._are(functions, "code")
+            case "returns set", functions:
+                return self._are(functions, "set")
             case "taken along", (what,):
                 return self._takes_along(thing, path, what)
             case "fires", (event,):
@@ -164,7 +166,7 @@ class Catalog:
         return Likely.NO
 
     def _are(self, functions: tuple[str, ...], what: str) -> Likely:
-        """Return whether one of these functions is `volatile`, or `code`."""
+        """Return whether one of these functions is `volatile`, is `code`, or returns a `set`."""
         likely = Likely.NO
         for name in functions:
             row = self._functions.get(name)
@@ -177,7 +179,7 @@ class Catalog:
         return likely
 
 
-_OF_FUNCTIONS = ("default", "volatile")
+_OF_FUNCTIONS = ("default", "volatile", "returns set")
 _OF_COLUMNS = ("type", "not null", "stored")
 _NULLS = {"yes": Likely.NO, "perhaps": Likely.MAY, "no": Likely.YES}
 

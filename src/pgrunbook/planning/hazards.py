@@ -92,7 +92,10 @@ def assess(conn: Session, schema: str, decisions: Sequence[Decision]) -> list[Ri
     cases = list(_cases(conn, decisions))
     if not cases:
         return []
-    answers = Catalog(conn, schema, [(case.danger, case.path) for case in cases])
+    asked: list[tuple[Danger, Path]] = []
+    for case in cases:
+        asked += [(each.danger, each.path) for each in (case, *case.during)]
+    answers = Catalog(conn, schema, asked)
     likely: list[tuple[Case, Likely]] = []
     for case in cases:
         answer = _likely(answers, case)

@@ -61,6 +61,7 @@ class Doubt(NamedTuple):
     | `default partition` | | the table has no default partition |
     | `storage` | `access method`, `tablespace`, `persistence`; its value | it is that already |
     | `volatile` | functions | none is volatile, or only in what it returns |
+    | `returns set` | functions | each returns one value |
     | `absent` | a column, or nothing for the whole object | it is there: IF NOT EXISTS |
     | `stored` | a column | it is generated when it is read |
     | `taken along` | `table` or `column` | none goes with what is dropped |

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from pglast import ast
 from pglast.enums import AlterTableType, ConstrType, ObjectType
 
+from pgrunbook.sqltext.alter_table import called_functions
 from pgrunbook.sqltext.hazards import Danger, Doubt, Hazard, Thing
 from pgrunbook.sqltext.parse_tree import nodes
-from pgrunbook.sqltext.things import FIRED, OWNED, kind_of, owned_by, relation, thing_named
+from pgrunbook.sqltext.things import OWNED, kind_of, owned_by, relation, thing_named
 
 _Locked = Iterator[tuple[Hazard, Thing]]
 
@@ -118,8 +119,11 @@ _LONG_AT_WORK = (
     *(ast.MergeStmt, ast.CopyStmt, ast.FetchStmt, ast.ReindexStmt, ast.VacuumStmt),
     ast.ImportForeignSchemaStmt,
 )
-# … and if it reads some from a table. UPDATE and DELETE are hazards by themselves.
-_READING = (ast.SelectStmt, ast.InsertStmt, ast.CreateTableAsStmt)
+# … and if it reads some from a table, whatever it writes.
+_READING = (
+    *(ast.SelectStmt, ast.InsertStmt, ast.UpdateStmt, ast.DeleteStmt),
+    ast.CreateTableAsStmt,
+)
 
 
 def _works_long(node: ast.Node) -> bool:
@@ -140,13 +144,23 @@ def _works_long(node: ast.Node) -> bool:
 
 def _reads_rows(query: ast.Node) -> bool:
     """Whether a query reads from more than one of the server's own catalogs, which are small."""
-    match getattr(query, "fromClause", None):
+    match getattr(query, "fromClause", None) or getattr(query, "usingClause", None):
         case (ast.RangeVar(schemaname="pg_catalog" | "information_schema"),):
             return False
         case (ast.RangeVar(schemaname=None, relname=name),):
             return not name.startswith("pg_")
         case tables:
             return bool(tables)
+
+
+def _makes_rows(node: ast.Node, line: int) -> Iterator[Danger]:
+    """Yield what takes long where a function that a statement calls returns a set: it needs no
+    table for as many rows as it likes.
+    """
+    functions = called_functions(node) if isinstance(node, _READING) else ()
+    if functions:
+        doubts = (Doubt("returns set", functions),)
+        yield Danger(Hazard.RUNS_CODE, Thing("query", "", ""), line, doubts)
 
 
 # What takes as long as there are rows, or nobody knows how long.
@@ -159,7 +173,7 @@ _LONG = {
 @dataclass(slots=True)
 class _Lock:
     since: int  # the line of the statement that takes it
-    until: int = 0  # the line of the first one behind it that may take long
+    until: int = 0  # the line of the first one behind it that takes long without a doubt
     certain: bool = False  # one of these takes long without being a hazard itself
     during: list[Danger] = field(default_factory=list)
 
@@ -175,13 +189,16 @@ class Held:
         self, node: ast.Node, line: int, hazards: Sequence[Danger], locked: Iterable[Danger]
     ) -> None:
         """Take account of the next statement, of its hazards, and of what it keeps locked."""
-        causes = [each for each in hazards if each.hazard in _LONG and each.thing.kind != FIRED]
+        causes = [each for each in hazards if each.hazard in _LONG]
         certain = _works_long(node)
-        if causes or certain:
-            for lock in self._locks.values():
+        if not certain:
+            causes += _makes_rows(node, line)
+        undoubted = certain or any(not each.doubts for each in causes)
+        for lock in self._locks.values():
+            if undoubted:
                 lock.until = lock.until or line
-                lock.certain = lock.certain or certain
-                lock.during += causes
+            lock.certain = lock.certain or certain
+            lock.during += causes
         for hazard, thing, *_, path in locked:
             if (_READS, thing, path) not in self._locks:
                 self._locks.setdefault((hazard, thing, path), _Lock(line))
@@ -189,8 +206,9 @@ class Held:
     def dangers(self) -> Iterator[Danger]:
         """Yield a hazard for each lock that is held while a later statement may work for long."""
         for (hazard, thing, path), lock in self._locks.items():
-            if lock.until:
+            if lock.until or lock.during:
+                line = lock.until or lock.during[0].line
                 causes = () if lock.certain else tuple(lock.during)
                 since = f"locked since line {lock.since}"
                 doubts = (Doubt("taken along", ("table",)),) if thing.kind == OWNED else ()
-                yield Danger(hazard, thing, lock.until, doubts, since, causes, path)
+                yield Danger(hazard, thing, line, doubts, since, causes, path)

@@ -1,8 +1,10 @@
 -- Are these functions, each named as SQL names it, volatile: some of that name, and all of them? And are they code: is what
--- they do not plain, as it is of these? One that is not there is no row.
+-- they do not plain, as it is of these? Do they return sets?
+-- One that is not there is no row.
 SELECT given.name,
        bool_or(volatile) AS some_volatile, bool_and(volatile) AS every_volatile,
-       bool_or(volatile AND NOT plain) AS some_code, bool_and(volatile AND NOT plain) AS every_code
+       bool_or(volatile AND NOT plain) AS some_code, bool_and(volatile AND NOT plain) AS every_code,
+       bool_or(p.proretset) AS some_set, bool_and(p.proretset) AS every_set
   FROM unnest(%(functions)s::text[]) AS given (name)
  CROSS JOIN LATERAL (SELECT parse_ident(given.name) AS parts) AS parsed
   JOIN pg_proc p ON p.proname = parts[cardinality(parts)]

@@ -541,6 +541,58 @@ def test_what_a_statement_locks_others_out_of_is_what_it_locks(database: Databas
     assert wrong == []
 
 
+BESIDE = """
+CREATE TABLE big (c int PRIMARY KEY); CREATE TABLE a (c int, k int CONSTRAINT refers REFERENCES big, d int);
+CREATE TABLE other (c int); CREATE TABLE work (c int);
+CREATE SCHEMA s; CREATE FUNCTION s.f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END';
+CREATE TRIGGER g BEFORE INSERT ON other EXECUTE FUNCTION s.f();
+CREATE FUNCTION s.allowed(int) RETURNS bool LANGUAGE sql AS 'SELECT true'; CREATE POLICY p ON a USING (s.allowed(c));
+CREATE SEQUENCE q; ALTER TABLE other ALTER c SET DEFAULT nextval('q');
+CREATE TYPE mood AS ENUM ('good'); ALTER TABLE work ADD m mood; CREATE VIEW v AS SELECT c FROM a; CREATE VIEW w AS SELECT c FROM v;
+CREATE RULE r AS ON INSERT TO work DO ALSO INSERT INTO a VALUES (1);
+CREATE TABLE d (c int) PARTITION BY LIST (c); CREATE TABLE e PARTITION OF d FOR VALUES IN (9);
+CREATE FUNCTION made() RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 1'; CREATE INDEX i ON d ((made()));
+CREATE FUNCTION valid(int) RETURNS bool LANGUAGE sql AS 'SELECT true'; ALTER TABLE other ADD CHECK (valid(c))
+"""
+
+
+@pytest.mark.parametrize(
+    ("drop", "beside"),
+    [
+        ("ALTER TABLE a DROP CONSTRAINT refers", {"big"}),
+        ("ALTER TABLE a DROP COLUMN k", {"big"}),
+        ("ALTER TABLE a DROP COLUMN d", set()),
+        ("ALTER TABLE big DROP CONSTRAINT big_pkey CASCADE", {"a"}),
+        ("DROP TABLE a CASCADE", {"big", "work"}),
+        ("DROP TABLE big CASCADE", {"a"}),
+        ("DROP TABLE e", {"d"}),
+        ("DROP FUNCTION s.f() CASCADE", {"other"}),
+        ("DROP FUNCTION s.allowed CASCADE", {"a"}),
+        ("DROP FUNCTION made CASCADE", {"d", "e"}),
+        ("DROP FUNCTION valid CASCADE", {"other"}),
+        ("DROP SCHEMA s CASCADE", {"a", "other"}),
+        ("DROP SEQUENCE q CASCADE", {"other"}),
+        ("DROP TYPE mood CASCADE", {"work"}),
+        ("DROP VIEW v CASCADE", set()),
+    ],
+)
+def test_tables_that_stay_are_locked_for_what_goes_along_of_them(
+    database: Database, assess: Assess, drop: str, beside: set[str]
+) -> None:
+    """As PostgreSQL locks them."""
+    database.load(BESIDE)
+    found = assess(f"{drop}; ANALYZE pg_class")
+    told = {each for risk in found if "beside" in risk.concerns for each in risk.dependents}
+    with database.connect() as conn, conn.transaction(force_rollback=True):
+        conn.execute(drop.encode())
+        own = drop.split()[2] if "ALTER TABLE" in drop else ""
+        tables = "SELECT relname FROM pg_class WHERE oid = ANY (%s) AND relkind IN ('r', 'p')"
+        held = [oid for oid, hazard in conn.execute(HELD) if hazard == "locks_out_reads"]
+        judged = {name for (name,) in conn.execute(tables, [held])} - {own}
+    assert told == {f"table {name}" for name in judged}
+    assert judged == beside
+
+
 def test_a_lock_that_is_held_while_nothing_takes_long_is_none(
     database: Database, assess: Assess
 ) -> None:

@@ -75,7 +75,7 @@ class Catalog:
         }
         if dropped:
             names = ("kinds", "schemas", "names", "parts")
-            asked["hazard_taken_along"] = _arrays(dropped, names)
+            asked["hazard_taken_along"] = {**_arrays(dropped, names), "printed_for": schema}
         answers = catalog.rows_of_several(conn, asked)
         self._relations: dict[_Place, Row] = {
             (row["kind"], row["place"], row["name"], row["part"]): row
@@ -158,12 +158,21 @@ class Catalog:
         return Likely.MAY
 
     def _takes_along(self, thing: Thing, path: Path, what: str) -> Likely:
-        """Return whether a `table` or a `column` goes with what is dropped."""
+        """Return whether a `table` or a `column` goes with what is dropped, or others are `locked`
+        for it.
+        """
         for place in _places(thing, path or ("",)):
             row = self._taken_along.get(place)
             if row and row[what]:
                 return Likely.MAY if ANYWHERE in place else Likely.YES
         return Likely.NO
+
+    def locked_beside(self, thing: Thing, path: Path) -> tuple[str, ...]:
+        """Return the tables that stay, and are locked where the thing is dropped."""
+        for place in _places(thing, path or ("",)):
+            if place in self._taken_along:
+                return tuple(self._taken_along[place]["locked"])
+        return ()
 
     def _are(self, functions: tuple[str, ...], what: str) -> Likely:
         """Return whether one of these functions is `volatile`, is `code`, or returns a `set`."""

@@ -20,7 +20,7 @@ from pgrunbook.postgres.session import Session
 from pgrunbook.records.words import listed
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.sqltext.dangers import dangers
-from pgrunbook.sqltext.hazards import Danger, Hazard
+from pgrunbook.sqltext.hazards import Danger, Doubt, Hazard
 from pgrunbook.sqltext.names import Names
 from pgrunbook.sqltext.things import IN_RELATIONS
 
@@ -197,6 +197,8 @@ class _Context:
         )
 
     def _dependents(self, case: Case, row: Mapping[str, Any] | None) -> tuple[str, ...]:
+        if case.danger.doubts == _BESIDE:
+            return self._answers.locked_beside(case.danger.thing, case.path)
         if case.danger.hazard not in _WITH_DEPENDENTS:
             return ()
         if row:
@@ -224,6 +226,9 @@ _WITH_DEPENDENTS = {
     *(Hazard.TRUNCATES, Hazard.DELETES_ROWS, Hazard.UPDATES_ROWS, Hazard.REWRITES_TABLE),
     Hazard.SCANS_UNDER_LOCK,
 }
+
+
+_BESIDE = (Doubt("taken along", ("locked",)),)
 
 
 def _dependents_of_relations(

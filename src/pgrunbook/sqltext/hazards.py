@@ -65,6 +65,7 @@ class Doubt(NamedTuple):
     | `absent` | a column, or nothing for the whole object | it is there: IF NOT EXISTS |
     | `stored` | a column | it is generated when it is read |
     | `taken along` | `table` or `column` | none goes with what is dropped |
+    | | `locked` | nothing goes along of a table that stays |
     | `fires` | an event, as `insert` | no rule or trigger is for it; `select`: no view calls code |
     """
 

@@ -84,6 +84,27 @@ def locked_out(node: ast.Node) -> _Locked:
             yield from _referred(elements or ())
 
 
+def dropped_with_others(node: ast.Node) -> Iterator[Thing]:
+    """Yield what a statement drops, as far as something of tables that stay may go along, which are
+    locked for it: a key that refers to them, a trigger, a policy, a default.
+    """
+    match node:
+        case ast.DropStmt(removeType=kind, objects=objects, concurrent=False):
+            if kind not in _OF_TABLES:  # they have no more than their own table
+                for each in objects:
+                    yield thing_named(kind, each)
+        case ast.AlterTableStmt(relation=table, cmds=commands):
+            for each in commands:
+                if each.subtype in _DROPPING:
+                    yield relation(_DROPPING[each.subtype], table, each.name)
+
+
+_DROPPING = {
+    AlterTableType.AT_DropColumn: "column",
+    AlterTableType.AT_DropConstraint: "constraint",
+}
+
+
 def _of_alter_table(node: ast.AlterTableStmt) -> _Locked:
     commands = [*node.cmds]
     if node.objtype != ObjectType.OBJECT_VIEW:
@@ -182,8 +203,8 @@ class _Lock:
 class Held:
     """The locks that the statements of a block hold while later ones work."""
 
-    # by the hazard, the relation, and the path that finds it
-    _locks: dict[tuple[Hazard, Thing, str], _Lock] = field(default_factory=dict)
+    # by the hazard, the relation, the path that finds it, and what only the catalog can tell
+    _locks: dict[tuple[Hazard, Thing, str, tuple[Doubt, ...]], _Lock] = field(default_factory=dict)
 
     def take(
         self, node: ast.Node, line: int, hazards: Sequence[Danger], locked: Iterable[Danger]
@@ -199,16 +220,20 @@ class Held:
                 lock.until = lock.until or line
             lock.certain = lock.certain or certain
             lock.during += causes
-        for hazard, thing, *_, path in locked:
-            if (_READS, thing, path) not in self._locks:
-                self._locks.setdefault((hazard, thing, path), _Lock(line))
+        for each in locked:
+            which = each.thing, each.path, each.doubts
+            if (_READS, *which) not in self._locks:
+                self._locks.setdefault((each.hazard, *which), _Lock(line))
 
     def dangers(self) -> Iterator[Danger]:
         """Yield a hazard for each lock that is held while a later statement may work for long."""
-        for (hazard, thing, path), lock in self._locks.items():
+        for (hazard, thing, path, doubts), lock in self._locks.items():
             if lock.until or lock.during:
                 line = lock.until or lock.during[0].line
                 causes = () if lock.certain else tuple(lock.during)
                 since = f"locked since line {lock.since}"
-                doubts = (Doubt("taken along", ("table",)),) if thing.kind == OWNED else ()
+                if doubts:
+                    since = f"tables beside it, {since}"
+                elif thing.kind == OWNED:
+                    doubts = (Doubt("taken along", ("table",)),)
                 yield Danger(hazard, thing, line, doubts, since, causes, path)

@@ -1,10 +1,12 @@
 -- Which of these objects, where they are dropped with all that depends on them, take a table along, or a column of one that
--- stays? What is internal to another object takes that along. In place of a schema, `*` is any.
+-- stays? And which tables that stay are locked for it, as a key, a trigger, a policy, a default … of theirs goes along? What is
+-- internal to another object takes that along. In place of a schema, `*` is any.
+-- printed for the schema
 WITH RECURSIVE given AS (
     SELECT * FROM unnest(%(kinds)s::text[], %(schemas)s::text[], %(names)s::text[], %(parts)s::text[])
                     AS given (kind, nspname, name, part)
 ), there AS (
-    SELECT g.*, c.oid AS classid, o.oid AS objid
+    SELECT g.*, c.oid AS classid, o.oid AS objid, 0 AS objsubid
       FROM given g
       JOIN pg_namespace n ON g.nspname IN (n.nspname, '*')
      CROSS JOIN LATERAL (SELECT 'pg_type', oid FROM pg_type
@@ -14,7 +16,7 @@ WITH RECURSIVE given AS (
                           WHERE pronamespace = n.oid AND proname = g.name AND g.kind IN ('function', 'procedure', 'aggregate', 'routine')
                           UNION ALL
                          SELECT 'pg_class', oid FROM pg_class
-                          WHERE relnamespace = n.oid AND relname = g.name AND g.kind IN ('view', 'materialized view', 'sequence', 'index')
+                          WHERE relnamespace = n.oid AND relname = g.name AND g.kind IN ('view', 'materialized view', 'sequence', 'index', 'table', 'foreign table')
                           UNION ALL
                          SELECT 'pg_collation', oid FROM pg_collation
                           WHERE collnamespace = n.oid AND collname = g.name AND g.kind = 'collation'
@@ -41,7 +43,17 @@ WITH RECURSIVE given AS (
                           WHERE prsnamespace = n.oid AND prsname = g.name AND g.kind = 'text search parser') AS o (catalog, oid)
       JOIN pg_class c ON c.relname = o.catalog AND c.relnamespace = 'pg_catalog'::regnamespace
      UNION ALL
-    SELECT g.*, c.oid, o.oid
+    SELECT g.*, o.*
+      FROM given g
+      JOIN pg_namespace n ON g.nspname IN (n.nspname, '*')
+      JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = g.name
+     CROSS JOIN LATERAL (SELECT 'pg_class'::regclass, attrelid, attnum::int FROM pg_attribute
+                          WHERE attrelid = c.oid AND attname = g.part AND g.kind = 'column'
+                          UNION ALL
+                         SELECT 'pg_constraint'::regclass, oid, 0 FROM pg_constraint
+                          WHERE conrelid = c.oid AND conname = g.part AND g.kind = 'constraint') AS o
+     UNION ALL
+    SELECT g.*, c.oid, o.oid, 0
       FROM given g
      CROSS JOIN LATERAL (SELECT 'pg_namespace', oid FROM pg_namespace WHERE nspname = g.name AND g.kind = 'schema'
                           UNION ALL
@@ -57,14 +69,14 @@ WITH RECURSIVE given AS (
                           WHERE fdwname = g.name AND g.kind = 'foreign-data wrapper') AS o (catalog, oid)
       JOIN pg_class c ON c.relname = o.catalog AND c.relnamespace = 'pg_catalog'::regnamespace
      UNION ALL
-    SELECT g.*, d.classid, d.objid
+    SELECT g.*, d.classid, d.objid, 0
       FROM given g
       JOIN pg_roles r ON r.rolname = CASE g.name WHEN 'current_user' THEN current_user ELSE g.name END
       JOIN pg_shdepend d ON d.refclassid = 'pg_authid'::regclass AND d.refobjid = r.oid AND d.deptype = 'o'
                         AND d.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
      WHERE g.kind = 'all that is owned by'
 ), taken AS (
-    SELECT kind, nspname, name, part, classid, objid, 0 AS objsubid FROM there
+    SELECT kind, nspname, name, part, classid, objid, objsubid FROM there
      UNION
     SELECT t.kind, t.nspname, t.name, t.part, n.*
       FROM taken t
@@ -75,12 +87,41 @@ WITH RECURSIVE given AS (
                          SELECT d.refclassid, d.refobjid, d.refobjsubid
                            FROM pg_depend d
                           WHERE d.classid = t.classid AND d.objid = t.objid AND d.objsubid = t.objsubid AND d.deptype = 'i') AS n
+), locked AS (
+    SELECT DISTINCT t.kind, t.nspname, t.name, t.part, c.oid::regclass::text AS relation
+      FROM taken t
+     CROSS JOIN LATERAL (SELECT tgrelid FROM pg_trigger WHERE t.classid = 'pg_trigger'::regclass AND oid = t.objid
+                          UNION ALL
+                         SELECT conrelid FROM pg_constraint WHERE t.classid = 'pg_constraint'::regclass AND oid = t.objid
+                          UNION ALL
+                         SELECT polrelid FROM pg_policy WHERE t.classid = 'pg_policy'::regclass AND oid = t.objid
+                          UNION ALL
+                         SELECT ev_class FROM pg_rewrite WHERE t.classid = 'pg_rewrite'::regclass AND oid = t.objid
+                          UNION ALL
+                         SELECT adrelid FROM pg_attrdef WHERE t.classid = 'pg_attrdef'::regclass AND oid = t.objid
+                          UNION ALL
+                         SELECT indrelid FROM pg_index WHERE t.classid = 'pg_class'::regclass AND indexrelid = t.objid
+                          UNION ALL
+                         SELECT inhparent FROM pg_inherits WHERE t.classid = 'pg_class'::regclass AND inhrelid = t.objid AND t.objsubid = 0
+                          UNION ALL
+                         SELECT t.objid WHERE t.classid = 'pg_class'::regclass AND t.objsubid > 0) AS of (relation)
+      JOIN pg_class c ON c.oid = of.relation AND c.relkind IN ('r', 'p', 'f')
+      JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE NOT (t.kind IN ('column', 'constraint') AND c.relname = t.name AND t.nspname IN (n.nspname, '*'))
+       AND NOT EXISTS (SELECT FROM taken w
+                        WHERE w.kind = t.kind AND w.nspname = t.nspname AND w.name = t.name AND w.part = t.part
+                          AND w.classid = 'pg_class'::regclass AND w.objid = c.oid AND w.objsubid = 0)
 )
 SELECT t.kind, t.nspname AS "schema", t.name, t.part,
-       bool_or(t.objsubid = 0) AS "table",
-       bool_or(t.objsubid > 0 AND NOT EXISTS (SELECT FROM taken w
-                                               WHERE w.kind = t.kind AND w.nspname = t.nspname AND w.name = t.name
-                                                 AND w.classid = t.classid AND w.objid = t.objid AND w.objsubid = 0)) AS "column"
+       bool_or(c.oid IS NOT NULL AND t.objsubid = 0) AS "table",
+       bool_or(c.oid IS NOT NULL AND t.objsubid > 0
+               AND NOT EXISTS (SELECT FROM taken w
+                                WHERE w.kind = t.kind AND w.nspname = t.nspname AND w.name = t.name
+                                  AND w.classid = t.classid AND w.objid = t.objid AND w.objsubid = 0)) AS "column",
+       ARRAY(SELECT 'table ' || l.relation
+               FROM locked l
+              WHERE l.kind = t.kind AND l.nspname = t.nspname AND l.name = t.name AND l.part = t.part
+              ORDER BY 1) AS locked
   FROM taken t
-  JOIN pg_class c ON t.classid = 'pg_class'::regclass AND c.oid = t.objid AND c.relkind IN ('r', 'p', 'f')
+  LEFT JOIN pg_class c ON t.classid = 'pg_class'::regclass AND c.oid = t.objid AND c.relkind IN ('r', 'p', 'f')
  GROUP BY t.kind, t.nspname, t.name, t.part

@@ -365,6 +365,22 @@ def test_what_an_earlier_block_has_renamed_is_known_by_its_name_of_now(
     assert found[-1].size is not None
 
 
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ("TRUNCATE n.q", ["truncates table app.q (as n.q)"]),
+        ("SET LOCAL search_path = n;\nDROP TABLE q", ["drops_table table q"]),
+        ("DROP SCHEMA n", ["drops_other schema app (as n)"]),
+        ("DROP SCHEMA n CASCADE", ["drops_other schema app (CASCADE, as n)", "drops_table schema app (CASCADE, as n)"]),
+    ],
+)  # fmt: skip
+def test_what_lies_in_a_schema_that_was_renamed_is_known(
+    database: Database, assess: Assess, change: str, expected: list[str]
+) -> None:
+    database.load(APP)
+    assert told(assess("ALTER SCHEMA app RENAME TO n", change))[1:] == expected
+
+
 def test_a_block_may_see_its_own_schema_behind_one_that_has_renamed(
     database: Database, assess: Assess
 ) -> None:

@@ -278,6 +278,17 @@ def test_what_may_have_been_there_before_is_one(sql: str) -> None:
         ("CREATE TABLE t (); SET LOCAL search_path = s; DELETE FROM t", ["deletes_rows table t every row"]),
         ("CREATE TABLE s.t (); SET LOCAL search_path = s; DELETE FROM s.t", []),
         ("CREATE TABLE t (); CALL p(); DELETE FROM t", ["runs_code procedure p"]),
+        # the schema is called something else
+        ("ALTER SCHEMA s RENAME TO o; DROP TABLE o.t", ["drops_table table s.t as o.t"]),
+        ("ALTER SCHEMA s RENAME TO o; ALTER TABLE o.t DROP COLUMN c", ["drops_column column s.t.c as o.c"]),
+        ("ALTER SCHEMA s RENAME TO o; DROP TYPE o.t", ["drops_other type s.t as o.t"]),
+        ("ALTER SCHEMA s RENAME TO o; ALTER SCHEMA o RENAME TO p; DELETE FROM p.t", ["renames schema s as o", "deletes_rows table s.t every row, as p.t"]),
+        ("ALTER SCHEMA s RENAME TO o; ALTER SCHEMA n RENAME TO s; TRUNCATE s.t", ["renames schema n", "truncates table n.t as s.t"]),
+        ("ALTER SCHEMA s RENAME TO o; ALTER SCHEMA n RENAME TO s; ALTER TABLE o.t DROP COLUMN c", ["renames schema n", "drops_column column s.t.c as o.c"]),
+        ("ALTER TABLE s.t RENAME TO u; ALTER SCHEMA s RENAME TO o; TRUNCATE o.u", ["renames schema s", "truncates table s.t as o.u"]),
+        ("CREATE TABLE s.t (); ALTER SCHEMA s RENAME TO o; DELETE FROM o.t; DELETE FROM o.u", ["deletes_rows table s.u every row, as o.u"]),
+        ("CREATE VIEW s.v AS SELECT * FROM t; ALTER SCHEMA s RENAME TO o; DELETE FROM o.v", ["deletes_rows table t every row, as o.v"]),
+        ("ALTER TABLE t SET SCHEMA s; ALTER SCHEMA s RENAME TO o; DROP SCHEMA o", ["renames schema s", "drops_other schema s as o"]),
         # a view has the rows of others
         ("CREATE VIEW v AS SELECT * FROM t; DELETE FROM v", ["deletes_rows table t every row, as v"]),
         ("CREATE VIEW v AS SELECT * FROM t; CREATE VIEW w AS SELECT * FROM v; UPDATE w SET c = 1", ["updates_rows table t every row, as w"]),
@@ -311,6 +322,8 @@ def test_a_hazard_is_of_what_was_there_before_the_block(sql: str, expected: list
         ("DO $$BEGIN END$$", "*"),
         ("CALL p()", "*"),
         ("SELECT f()", "*"),
+        ("ALTER SCHEMA s RENAME TO o; SET LOCAL search_path = o, public", "s, public"),
+        ("ALTER SCHEMA s RENAME TO o; SELECT f()", "*"),
     ],
 )
 def test_names_are_looked_up_where_the_statements_before_have_it(sql: str, path: str) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from pglast import ast
 from pglast.enums import CmdType, DropBehavior, ObjectType
@@ -49,6 +50,7 @@ class Names:
     _views: dict[Relation, Thing] = field(default_factory=dict)  # what each reads alone
     _code: dict[Relation, tuple[str, ...]] = field(default_factory=dict)  # what a view calls
     _fired: set[tuple[Thing, str]] = field(default_factory=set)  # by rules and triggers
+    _schemas: dict[str, str] = field(default_factory=dict)  # their first names, by those of now
 
     def before(self, danger: Danger) -> Iterator[Danger]:
         """Yield the danger, of what it concerned before the first statement: none of what these
@@ -98,6 +100,8 @@ class Names:
         for schema, name in created_relations(node):
             self._made[schema, name] = self.path
         match node:
+            case ast.RenameStmt(renameType=ObjectType.OBJECT_SCHEMA):
+                self._rename_schema(node.subname, node.newname)
             case ast.RenameStmt():
                 for each in created_objects(node):
                     self._rename(each)
@@ -117,6 +121,15 @@ class Names:
                     if events & bit:
                         self._fired.add((relation(FIRED, table), event))
         self.path = search_paths.path_behind(node, self.path)
+
+    def _rename_schema(self, former: str, name: str) -> None:
+        """Note that what lies in a schema lies in one of another name behind this."""
+        self._schemas[name] = self._schemas.pop(former, former)
+        for known in (self._made, self._views, self._code):
+            _move(known, former, name)
+        for (_, part), of_name in self._was.items():
+            if former in of_name and not part:
+                of_name[name] = of_name.pop(former)
 
     def _rename(self, renamed: CreatedObject) -> None:
         kind = renamed.kind.removeprefix("table ")
@@ -139,18 +152,27 @@ class Names:
 
     def _meant(self, thing: Thing) -> list[_Was]:
         """Return what a thing may be, by its names before."""
+        before = self._in_former_schema(thing)
+        path = search_paths.with_former_names(self.path, self._schemas)
         if thing.kind not in IN_RELATIONS and thing.kind != FIRED:
-            return [(thing, self.path)]
+            return [(before, path)]
         found = []
-        for was, path in self._former(thing._replace(part=""), self.path):
-            whole = was._replace(kind=thing.kind, part=thing.part)
-            found += self._former(whole, path) if thing.part else [(whole, path)]
+        for was, where in self._former(thing._replace(part=""), (before._replace(part=""), path)):
+            whole = was._replace(kind=thing.kind, part=thing.part), where
+            found += self._former(whole[0], whole) if thing.part else [whole]
         return found
 
-    def _former(self, thing: Thing, path: str) -> list[_Was]:
-        """Return what was renamed to this; where one of them has a schema and the other one has
-        none, or another path finds it, it may be another thing as well.
+    def _in_former_schema(self, thing: Thing) -> Thing:
+        """Return the thing, if it is a schema or lies in one, by the name that this had before."""
+        if thing.kind.endswith("schema"):
+            return thing._replace(name=self._schemas.get(thing.name, thing.name))
+        return thing._replace(schema=self._schemas.get(thing.schema, thing.schema))
+
+    def _former(self, thing: Thing, otherwise: _Was) -> list[_Was]:
+        """Return what was renamed to this, or else what it is otherwise. Where one of them has a
+        schema and the other one has none, or another path finds it, it may be that as well.
         """
+        path = otherwise[1]
         found = []
         same = False
         for schema, (was, found_by) in self._was.get((thing.name, thing.part), {}).items():
@@ -158,7 +180,7 @@ class Names:
                 found.append((was, found_by))
             if schema == thing.schema and (schema or _finds(path, found_by)):
                 same = True
-        return found if same else [*found, (thing, path)]
+        return found if same else [*found, otherwise]
 
     def _take_view(self, node: ast.ViewStmt) -> None:
         view = node.view.schemaname or "", node.view.relname
@@ -172,6 +194,13 @@ class Names:
     def _read_by(self, view: Thing) -> Thing:
         read = self._views.get((view.schema, view.name))
         return read._replace(kind=view.kind) if read else view
+
+
+def _move(known: dict[Relation, Any], former: str, schema: str) -> None:
+    """Move what is known of the relations of a schema to another one."""
+    for lies_in, name in list(known):
+        if lies_in == former:
+            known[schema, name] = known.pop((former, name))
 
 
 def _finds(path: str, other: str) -> bool:

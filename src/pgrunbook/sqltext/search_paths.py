@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pglast
@@ -41,6 +41,12 @@ def of_role(path: str, role: str) -> str:
     if not role or "$user" not in names:
         return path
     return _joined(role if name == "$user" else name for name in names)
+
+
+def with_former_names(path: str, former: Mapping[str, str]) -> str:
+    """Return the path with the names that its schemas had before they were renamed."""
+    names = schemas(path) if former else None
+    return _joined(former.get(name, name) for name in names) if names else path
 
 
 def hides_pg_catalog(names: Sequence[str]) -> bool:

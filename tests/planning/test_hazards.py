@@ -361,7 +361,10 @@ def test_what_an_earlier_block_has_renamed_is_known_by_its_name_of_now(
     )
     later = ("ALTER TABLE old DROP COLUMN w", "DELETE FROM big", "DROP TABLE old")
     found = assess(renames, *later)
-    assert told(found)[2:] == ["drops_column column big.v (as w)", "drops_table table big (as old)"]
+    assert told(found)[2:] == [
+        "drops_column column big.v (as old.w)",
+        "drops_table table big (as old)",
+    ]
     assert found[-1].size is not None
 
 
@@ -379,6 +382,25 @@ def test_what_lies_in_a_schema_that_was_renamed_is_known(
 ) -> None:
     database.load(APP)
     assert told(assess("ALTER SCHEMA app RENAME TO n", change))[1:] == expected
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ("DELETE FROM p", ["deletes_rows table t (every row, as p)"]),
+        ("TRUNCATE p", ["truncates table t (as p)"]),
+        ("DROP TABLE p", ["drops_table table t (as p)"]),
+        ("ALTER TABLE p DROP COLUMN v", ["drops_column column t.v (as p.v)"]),
+    ],
+)
+def test_a_parent_that_a_block_made_has_the_rows_of_what_was_there(
+    database: Database, assess: Assess, change: str, expected: list[str]
+) -> None:
+    database.load("CREATE TABLE t (c int, v int)")
+    join = (
+        "CREATE TABLE p (LIKE t) PARTITION BY LIST (c);\nALTER TABLE p ATTACH PARTITION t DEFAULT"
+    )
+    assert told(assess(join, change))[2:] == expected
 
 
 def test_a_block_may_see_its_own_schema_behind_one_that_has_renamed(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pglast import ast
-from pglast.enums import CmdType, DropBehavior, ObjectType
+from pglast.enums import AlterTableType, CmdType, DropBehavior, ObjectType
 
 from pgrunbook.sqltext import search_paths
 from pgrunbook.sqltext.alter_table import called_functions
@@ -23,6 +23,9 @@ _Was = tuple[Thing, str]
 
 # What a view passes on to the table that it reads.
 _PASSED_ON = (Hazard.DELETES_ROWS, Hazard.UPDATES_ROWS, Hazard.RUNS_CODE)
+
+# What of a parent does not concern its children, nor its partitions.
+_NOT_INHERITED = (Hazard.RENAMES, Hazard.CHANGES_PRIVILEGES)
 
 _SCHEMA_WITH_ALL = ObjectType.OBJECT_SCHEMA, DropBehavior.DROP_CASCADE
 
@@ -48,6 +51,8 @@ class Names:
     # by what it is called now, and in which schema
     _was: dict[tuple[str, str], dict[str, _Was]] = field(default_factory=dict)
     _views: dict[Relation, Thing] = field(default_factory=dict)  # what each reads alone
+    # what there was that has become a child, or a partition, of what was made
+    _children: dict[Relation, list[_Was]] = field(default_factory=dict)
     _code: dict[Relation, tuple[str, ...]] = field(default_factory=dict)  # what a view calls
     _fired: set[tuple[Thing, str]] = field(default_factory=set)  # by rules and triggers
     _schemas: dict[str, str] = field(default_factory=dict)  # their first names, by those of now
@@ -64,15 +69,23 @@ class Names:
             thing = self._read_by(thing)
         if thing.schema == "pg_temp":
             return
-        found_by = self._made.get((thing.schema, thing.name))
-        if found_by is not None and (thing.schema or _finds(self.path, found_by)):
-            return
-        for was, path in self._meant(thing):
+        for was, path in self._concerned(thing, danger.hazard):
             detail = danger.detail
             if was != danger.thing:
-                now = f"as {_name(danger.thing)}"
+                now = f"as {_name(danger.thing, was)}"
                 detail = f"{detail}, {now}" if detail else now
             yield danger._replace(thing=was, path=path, detail=detail)
+
+    def _concerned(self, thing: Thing, hazard: Hazard) -> list[_Was]:
+        """Return what there was that a hazard of the thing concerns."""
+        found_by = self._made.get((thing.schema, thing.name))
+        if found_by is None or not (thing.schema or _finds(self.path, found_by)):
+            return self._meant(thing)
+        found = []
+        if hazard not in _NOT_INHERITED:
+            for child, path in self._children.get((thing.schema, thing.name), ()):
+                found.append((child._replace(kind=thing.kind, part=thing.part), path))
+        return found
 
     def code_of_views(self, node: ast.Node) -> list[str]:
         """Return the functions that the views call which a statement names."""
@@ -112,6 +125,10 @@ class Names:
                     dropped = thing_named(kind, each)
                     if dropped.kind in IN_RELATIONS and not dropped.part:
                         self._made.pop((dropped.schema, dropped.name), None)
+                        self._children.pop((dropped.schema, dropped.name), None)
+            case ast.AlterTableStmt(relation=table, cmds=commands):
+                for each in commands:
+                    self._take_child(relation("table", table), each)
             case ast.ViewStmt():
                 self._take_view(node)
             case ast.RuleStmt(relation=table, event=event):
@@ -125,7 +142,7 @@ class Names:
     def _rename_schema(self, former: str, name: str) -> None:
         """Note that what lies in a schema lies in one of another name behind this."""
         self._schemas[name] = self._schemas.pop(former, former)
-        for known in (self._made, self._views, self._code):
+        for known in (self._made, self._views, self._children, self._code):
             _move(known, former, name)
         for (_, part), of_name in self._was.items():
             if former in of_name and not part:
@@ -145,6 +162,7 @@ class Names:
         if own in self._made:
             if not former.part:
                 self._made[schema, name] = self._made.pop(own)
+                self._children[schema, name] = self._children.pop(own, [])
             return
         (was, path), *_ = self._meant(former)
         key = (was.name, name) if former.part else (name, "")
@@ -182,6 +200,19 @@ class Names:
                 same = True
         return found if same else [*found, otherwise]
 
+    def _take_child(self, table: Thing, command: ast.AlterTableCmd) -> None:
+        match command.subtype:
+            case AlterTableType.AT_AddInherit:
+                parent, child = relation("table", command.def_), table
+            case AlterTableType.AT_AttachPartition:
+                parent, child = table, relation("table", command.def_.name)
+            case _:
+                return
+        own = parent.schema, parent.name
+        if own in self._made:
+            joined = self._concerned(child, Hazard.DELETES_ROWS)
+            self._children[own] = [*self._children.get(own, ()), *joined]
+
     def _take_view(self, node: ast.ViewStmt) -> None:
         view = node.view.schemaname or "", node.view.relname
         calls = called_functions(node.query), self.code_of_views(node.query)
@@ -208,6 +239,8 @@ def _finds(path: str, other: str) -> bool:
     return path in (other, search_paths.ANYWHERE)
 
 
-def _name(thing: Thing) -> str:
-    """Return what a statement calls it."""
-    return ".".join(each for each in (thing.schema, thing.part or thing.name) if each)
+def _name(thing: Thing, was: Thing) -> str:
+    """Return what a statement calls it; of what belongs to the same table, its own name."""
+    if thing.part and (thing.schema, thing.name) == (was.schema, was.name):
+        return thing.part
+    return ".".join(each for each in (thing.schema, thing.name, thing.part) if each)

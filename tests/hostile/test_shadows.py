@@ -452,6 +452,7 @@ PASSED, FAILED, REFUSED = 0, 1, 2
     [
         (f'SET LOCAL search_path = "$user", public;\n{ASKS}', REFUSED),
         (f"SELECT set_config('search_path', '$user, public', true);\n{ASKS}", REFUSED),
+        (f'SET LOCAL search_path = "$user";\nSET LOCAL ROLE owns_words;\n{ASKS}', REFUSED),
         (f"SET LOCAL SCHEMA 'other';\n{ASKS}", REFUSED),
         (f"SET LOCAL search_path TO DEFAULT;\n{ASKS}", REFUSED),
         (

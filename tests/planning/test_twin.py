@@ -507,6 +507,21 @@ def test_what_fails_on_the_twin_is_refused_with_the_reason_if_it_is_there(asking
     assert alone.problems[0].where == "deploy/001_block.sql:1"
 
 
+@pytest.mark.parametrize(
+    ("sql", "action"),
+    [
+        ("CREATE TABLE z (id int)", "refuse"),  # the twin has it, too
+        ("CREATE TABLE IF NOT EXISTS z (id int)", "adopt"),
+        ("CREATE TABLE elsewhere (id int)", "apply"),
+    ],
+)
+def test_what_a_block_makes_behind_a_path_of_its_own_is_looked_for_there(
+    asking: Asking, sql: str, action: str
+) -> None:
+    asking.database.load("CREATE SCHEMA app; CREATE TABLE app.z (id int)")
+    assert asking.actions(f"SET LOCAL search_path = app; {sql}") == [action]
+
+
 def test_what_fails_on_the_twin_is_applied_if_nothing_was_done_by_hand(asking: Asking) -> None:
     """The table that is swapped is one that is there by the name that its copy is to have."""
     asking.database.load("CREATE TABLE swapped (id int)")

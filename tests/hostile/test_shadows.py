@@ -452,8 +452,13 @@ PASSED, FAILED, REFUSED = 0, 1, 2
     [
         (f'SET LOCAL search_path = "$user", public;\n{ASKS}', REFUSED),
         (f"SELECT set_config('search_path', '$user, public', true);\n{ASKS}", REFUSED),
+        (f'SET LOCAL search_path = "$user";\nSET LOCAL ROLE owns_words;\n{ASKS}', REFUSED),
         (f"SET LOCAL SCHEMA 'other';\n{ASKS}", REFUSED),
         (f"SET LOCAL search_path TO DEFAULT;\n{ASKS}", REFUSED),
+        (
+            f"ALTER SCHEMA other RENAME TO new;\nSET LOCAL search_path = public, new;\n{ASKS}",
+            REFUSED,
+        ),
         (f'-- role: owns_words\n-- search_path: "$user", public\n\n{ASKS}', REFUSED),
         (f'-- role: owns_words\n\nSET LOCAL search_path = "$user";\n{ASKS}', REFUSED),
         (

@@ -507,6 +507,47 @@ def test_what_fails_on_the_twin_is_refused_with_the_reason_if_it_is_there(asking
     assert alone.problems[0].where == "deploy/001_block.sql:1"
 
 
+@pytest.mark.parametrize(
+    ("sql", "action"),
+    [
+        ("CREATE TABLE z (id int)", "refuse"),  # the twin has it, too
+        ("CREATE TABLE IF NOT EXISTS z (id int)", "adopt"),
+        ("CREATE TABLE elsewhere (id int)", "apply"),
+    ],
+)
+def test_what_a_block_makes_behind_a_path_of_its_own_is_looked_for_there(
+    asking: Asking, sql: str, action: str
+) -> None:
+    asking.database.load("CREATE SCHEMA app; CREATE TABLE app.z (id int)")
+    assert asking.actions(f"SET LOCAL search_path = app; {sql}") == [action]
+
+
+def test_what_fails_on_the_twin_is_applied_if_nothing_was_done_by_hand(asking: Asking) -> None:
+    """The table that is swapped is one that is there by the name that its copy is to have."""
+    asking.database.load("CREATE TABLE swapped (id int)")
+    swap = (
+        "CREATE TABLE copy (LIKE swapped); ALTER TABLE swapped RENAME TO old;"
+        "ALTER TABLE copy RENAME TO swapped; DROP TABLE old"
+    )
+    assert asking.actions(swap) == ["refuse"]
+    (judged,) = asking.of(swap, adopt="none")
+    assert (judged.action, judged.statements) == (Action.APPLY, (0, 1, 2, 3))
+
+
+@pytest.mark.parametrize(("adopt", "action"), [("", "refuse"), ("none", "apply")])
+def test_where_no_twin_can_be_made_the_parameter_is_heard(
+    asking: Asking, adopt: str, action: str
+) -> None:
+    asking.database.load("CREATE TABLE t (a int)")
+    block = _block(0, CREATED)
+    target = Target("env:CRM_URL", asking.database.url)
+    with connect(target, schema="public", read_only=True) as look:
+        judged = Twins(_nothing, [block.name], adopt=adopt).judge(
+            look, [block], partial(read, look)
+        )
+    assert str(judged[block.name].action) == action
+
+
 def test_statements_outside_a_transaction_are_tried_too(asking: Asking) -> None:
     built = _block(
         0,

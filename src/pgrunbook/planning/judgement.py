@@ -75,6 +75,7 @@ def judge(
 
 
 NONE = "none"  # what the parameter adopt says where no block was done by hand
+UNJUDGED = "not done by hand, as the parameter adopt says"
 
 
 @dataclass(slots=True)
@@ -131,6 +132,8 @@ class _Judge:
         """Judge a block that fails on the twin, or comes after one that does."""
         if not count.named:
             return Judgement(Action.APPLY, everything, "absent")
+        if self.nothing_by_hand:
+            return Judgement(Action.APPLY, everything, UNJUDGED)
         first = next(each.trial for each in self.counts if each.trial.failure)
         assert first.failure
         there = f"there already: {', '.join(count.named)}"

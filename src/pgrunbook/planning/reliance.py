@@ -14,6 +14,7 @@ from pgrunbook.inventory.description import describe
 from pgrunbook.inventory.objects import Definition, Object
 from pgrunbook.ledger import install, ledger
 from pgrunbook.planning.checks import CheckResult, result
+from pgrunbook.planning.roles import role_set
 from pgrunbook.postgres import catalog, limits, trust
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.runbooks.blocks import Block
@@ -33,14 +34,15 @@ def named_schemas(
     conn: Connection, path: str, nodes: Collection[ast.Node], role: str = ""
 ) -> set[str]:
     """Return the schemas of a header's path, and of those that its file's statements set, as the
-    text tells: to be checked before. `role` is who runs them, if it is not the session's.
+    text tells: to be checked before. `role` is who runs them, if it is not the session's, until
+    they set another one.
     """
     found = {*(search_paths.schemas(path) or ())}.union(*map(search_paths.named, nodes))
     if any(map(search_paths.resets, nodes)):
         (row,) = catalog.rows(conn, "set_for", setting="search_path")
         found.update(search_paths.schemas(row["value"]) or ())
     if "$user" in found:
-        found.add(role or conn.info.user)
+        found |= {role or conn.info.user, conn.info.user} | {*map(role_set, nodes)} - {"none"}
     return found - {"", "$user", "pg_catalog", "pg_temp"}
 
 

@@ -24,7 +24,8 @@ from pgrunbook.postgres import catalog, search_path
 from pgrunbook.postgres.session import Session
 from pgrunbook.postgres.twin_server import Twin
 from pgrunbook.runbooks.blocks import Block
-from pgrunbook.sqltext.created_objects import CreatedObject
+from pgrunbook.sqltext.created_objects import CreatedObject, created_objects
+from pgrunbook.sqltext.search_paths import ANYWHERE, path_behind
 
 Maker = Callable[[], AbstractContextManager[Twin]]
 
@@ -89,6 +90,8 @@ class Twins:
         try:
             return self._ask(look, pending, blocks, named, by_hand, target(), event_before)
         except Refused as exc:
+            if self.adopt.strip() == NONE:
+                return plain
             judged = {}
             for block in blocks:
                 judged[block.name] = _unjudged(block, named.get(block.name, ()), by_hand, exc)
@@ -241,7 +244,10 @@ def find_made(look: Session, blocks: Sequence[Block]) -> dict[str, Sequence[Crea
     by_path: dict[str, list[tuple[str, CreatedObject]]] = defaultdict(list)
     for block in blocks:
         path = block.search_path or search_path.of(look)
-        by_path[path] += [(block.name, each) for each in block.made]
+        for statement in block.statements:
+            by_path[path] += [(block.name, each) for each in created_objects(statement.node)]
+            behind = path_behind(statement.node, path)
+            path = path if behind == ANYWHERE else behind
     found: dict[str, list[CreatedObject]] = defaultdict(list)
     for path, objects in by_path.items():
         asked = {

@@ -247,6 +247,6 @@ def _kept(statement: Statement, relations: Sequence[str]) -> Problem:
         statement.place(),
         expected="locks on what the script itself has made",
         found=", ".join(relations),
-        remedy="do it to a temporary copy: CREATE TEMP TABLE … (LIKE … INCLUDING ALL); or make it "
-        "the script's last statement",
+        remedy="do it to a temporary copy, without foreign keys to other tables: CREATE TEMP TABLE "
+        "… (LIKE … INCLUDING ALL); or make it the script's last statement",
     )

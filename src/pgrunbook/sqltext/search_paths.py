@@ -8,7 +8,7 @@ from typing import Any
 
 import pglast
 from pglast import ast
-from pglast.enums import VariableSetKind
+from pglast.enums import ObjectType, VariableSetKind
 from pglast.parser import ParseError
 from pglast.stream import maybe_double_quote_name
 
@@ -95,9 +95,11 @@ def path_behind(node: ast.Node, path: str) -> str:
 
 def named(node: ast.Node) -> set[str]:
     """Return the schemas of each path that a statement sets, for those behind it or for a function
-    that it defines.
+    that it defines; and the one that it renames, which a path may find by its new name.
     """
     found: set[str] = set()
+    if isinstance(node, ast.RenameStmt) and node.renameType == ObjectType.OBJECT_SCHEMA:
+        found.add(node.subname)
     found.update(*paths_set(node))
     if isinstance(node, ast.CreateFunctionStmt | ast.AlterFunctionStmt):
         for each in nodes(node):

@@ -15,6 +15,7 @@ from support import databases
 from support.databases import Database
 from support.projects import ROOT, Outcome, Project
 
+from pgrunbook import signals
 from pgrunbook.postgres import embedded
 from pgrunbook.postgres.embedded import Server
 
@@ -166,6 +167,12 @@ def empty(server: Server) -> Iterator[Database]:
 def login_role() -> Callable[..., databases.Role]:
     """`login_role(database, password="")` makes a role that needs its password to connect."""
     return databases.login_role
+
+
+@pytest.fixture(autouse=True)
+def no_signal_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a run of another test was sent, in this process, is kept until the next run begins."""
+    monkeypatch.setattr(signals, "_received", signals._Received())
 
 
 @pytest.fixture(scope="session")

@@ -138,6 +138,10 @@ def drift(root: str, target: Mapping[str, str]) -> Told:
     return _timed(root, target, work)
 
 
+# How long threads may take to end that were told to: a worker that is begun anew takes longer.
+_THREADS_END_S = 0.5
+
+
 def _timed(
     root: str, target: Mapping[str, str], work: Callable[[Project, FleetTarget], Told]
 ) -> Told:
@@ -152,7 +156,11 @@ def _timed(
         told = {"verdict": exc.verdict, "reason": first_line(exc)}
     except KeyboardInterrupt:
         told = {"verdict": Verdict.INTERRUPTED, "reason": "stopped by a signal"}
-    spent = any(each not in before for each in threading.enumerate())
+    until = time.monotonic() + _THREADS_END_S
+    while spent := any(each not in before for each in threading.enumerate()):
+        if time.monotonic() > until:
+            break
+        time.sleep(0.005)
     return {**told, "seconds": round(time.monotonic() - began, 3), "spent": spent}
 
 

@@ -16,6 +16,8 @@ FILES = {
     "more/inner.py": "from . import other\nname = 1\n",
     "more/other.py": "",
     "alone.py": "",
+    "by_list.py": "",
+    "by_magic.py": "",
     "sql/001_x/deploy/010_a.sql": "-- title: A\n-- why: it is a test\n\nSELECT 1;\n",
 }
 
@@ -28,6 +30,7 @@ def notebook(tmp_path: Path) -> Path:
     path = tmp_path / "runbooks" / "001_x.ipynb"
     path.parent.mkdir()
     cells = ["%matplotlib inline\nimport os, helper", "def f():\n    import helper", "import ("]
+    cells += ["import sys, by_magic as b\nrows = %sql SELECT 1\nfrom by_list import (\n    a,\n)"]
     made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text) for text in cells])
     nbformat.write(made, path)
     return path
@@ -39,7 +42,8 @@ def code(notebook: Path) -> dict[str, str]:
 
 
 def test_what_the_notebook_imports_of_the_project_is_a_part_of_the_plan(notebook: Path) -> None:
-    imported = ["helper.py", "more/__init__.py", "more/inner.py", "more/other.py"]
+    imported = ["by_list.py", "by_magic.py", "helper.py"]
+    imported += ["more/__init__.py", "more/inner.py", "more/other.py"]
     before, all_of_it = code(notebook), of_code(notebook, notebook.parent)
     assert list(before) == ["runbooks/001_x.ipynb", *imported]
     (notebook.parent.parent / "more" / "other.py").write_text("changed = True\n")

@@ -27,8 +27,8 @@ class Sources:
 
     `code` is that of the notebook's code, under its path: neither of its text nor its outputs,
     which JupyterLab saves into it, nor of its parameters; and those of the project's Python files
-    that it imports. `cells` are its cells but for those, each
-    by its id, its kind and the SHA-256 of its text.
+    that it imports. `cells` are its cells but for its parameters, each by its id, its kind and the
+    SHA-256 of its text.
     """
 
     files: Mapping[str, str]
@@ -82,8 +82,7 @@ class Sources:
 def of_code(notebook: Path, folder: Path) -> str:
     """Return the SHA-256 of what a runbook runs, as it stands on the disk: of its notebook's code
     cells, those of the parameters too, and of the SQL files in this folder, each under its name;
-    and of the Python files that the cells import.
-    Raises Refused if the notebook is none.
+    and of the Python files that the cells import. Raises Refused if the notebook is none.
     """
     parts = [cell.source for cell in notebooks.cells(notebook) if cell.kind == "code"]
     for path in source.script_paths(folder):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from contextlib import suppress
+import re
 from pathlib import Path
 
 from pgrunbook.runbooks import notebooks
@@ -18,7 +18,7 @@ def imported_files(notebook: Path) -> list[Path]:
     sources: list[str | bytes] = []
     for cell in notebooks.cells(notebook):
         if cell.kind == "code":
-            sources.append(_without_magics(cell.source))
+            sources.append(cell.source)
     while sources:
         for name in _imports(sources.pop()):
             module = root / f"{name}.py"
@@ -30,23 +30,24 @@ def imported_files(notebook: Path) -> list[Path]:
     return sorted(found)
 
 
-def _without_magics(source: str) -> str:
-    """Return a cell's text with `pass` for each line that only IPython reads."""
-    lines = source.splitlines()
-    for number, line in enumerate(lines):
-        code = line.lstrip()
-        if code.startswith(("%", "!")):
-            lines[number] = f"{line[: len(line) - len(code)]}pass"
-    return "\n".join(lines)
-
-
 def _imports(source: str | bytes) -> set[str]:
-    """Return the modules and packages that Python imports, but for those inside its own package."""
+    """Return the modules and packages that Python imports, but for those inside its own package. Of
+    a cell in which IPython has words of its own, those that a line tells.
+    """
     names: set[str] = set()
-    with suppress(SyntaxError, ValueError):
-        for node in ast.walk(ast.parse(source)):
-            if isinstance(node, ast.Import):
-                names |= {alias.name.split(".")[0] for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                names.add(node.module.split(".")[0])
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        for package, packages in _IMPORT.findall(source if isinstance(source, str) else ""):
+            for each in [package] if package else packages.split(","):
+                names.update(re.findall(r"^\s*(\w+)", each))
+        return names
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module.split(".")[0])
     return names
+
+
+_IMPORT = re.compile(r"^[ \t]*(?:from[ \t]+(\w+)|import[ \t]+(.+))", re.MULTILINE)

@@ -125,6 +125,8 @@ def test_rows_are_not_hidden_without_a_word(
     assert "BYPASSRLS" in advice(error, Block("010_x", "", "", sql, (), ()))
     with ran(work, f"{as_owner}SET LOCAL row_security = on; {sql}"):
         pass
+    with ran(work, f"{as_owner}INSERT INTO t VALUES (1, 1)"):
+        pass
 
 
 def test_the_last_query_sees_what_the_statements_made(sessions: tuple[Session, Session]) -> None:

@@ -31,6 +31,7 @@ from pgrunbook.postgres import catalog, search_path, session_settings
 from pgrunbook.postgres.locks import Lock, Trace
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.scripts import Statement
+from pgrunbook.sqltext.mentions import adds_its_own_rows
 
 # Statements that call no function but those of a default, a CHECK or an index.
 _PLAIN = (ast.CreateStmt, ast.IndexStmt, ast.AlterTableStmt, ast.CommentStmt)
@@ -130,11 +131,16 @@ class Message:
                 schemas = search_path.schemas(self.conn, self.path)
             locks = footprint.acquired(self.conn, schemas, self.statements)
         nodes = [statement.node for statement in self.statements]
-        named = reliance.named_schemas(self.conn, self.path, nodes, self.role)
-        require = search_path.require({self.schema, *named})
-        yield _Part("BEGIN")
-        yield _Part(catalog.statement(self.conn, "begun", **timeouts), self._take_transaction)
+        require = ""
         if self._may_set:
+            named = reliance.named_schemas(self.conn, self.path, nodes, self.role)
+            require = search_path.require({self.schema, *named})
+        # what reads no rows leaves none out
+        reads = not all(isinstance(each, _PLAIN) or adds_its_own_rows(each) for each in nodes)
+        begun = catalog.statement(self.conn, "begun", sees_every_row=reads, **timeouts)
+        yield _Part("BEGIN")
+        yield _Part(begun, self._take_transaction)
+        if require:
             yield _Part(session_settings.NOTE_OWN)
         for number, statement in enumerate(self.statements):
             waits: list[_Part] = []
@@ -151,7 +157,7 @@ class Message:
             if not goes_on:
                 yield from self._enter(number)
             yield _Part(statement.sql, None, statement)
-            if self._may_set:
+            if require:
                 yield _Part(require, None, statement)
             if statement is self.statements[-1]:
                 yield _Part(_NOT_DEFERRED)

@@ -68,6 +68,17 @@ def runs_code(node: ast.Node) -> bool:
     return isinstance(node, _CODE)
 
 
+def adds_its_own_rows(node: ast.Node) -> bool:
+    """Return whether a statement adds rows that stand in it, and reads none; or sets something."""
+    match node:
+        case ast.VariableSetStmt():
+            return True
+        case ast.InsertStmt(selectStmt=None | ast.SelectStmt(valuesLists=(_, *_))):
+            reads = node.onConflictClause or node.returningClause or node.withClause
+            return not reads and len(relations(node)) == 1
+    return False
+
+
 def is_plain(node: ast.Node) -> bool:
     """Return whether a statement changes the schema of nothing but what hangs on the relations that
     it names.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import psycopg
 
-from pgrunbook.planning.batch_keys import MEANT, SEES_ALL
+from pgrunbook.planning import hidden_rows
 from pgrunbook.runbooks.blocks import Block
 
 # By SQLSTATE, how it begins: https://www.postgresql.org/docs/current/errcodes-appendix.html
@@ -40,8 +40,8 @@ def advice(
     lost = psycopg.errors.InvalidCursorName, psycopg.errors.InvalidSqlStatementName
     if isinstance(exc, lost) and _OURS in (exc.diag.message_primary or ""):
         return _CLOSED
-    if exc.diag.source_function == "check_enable_rls":
-        return f"{SEES_ALL}; {MEANT}"
+    if hidden_rows.raised(exc):
+        return f"{hidden_rows.SEES_ALL}; {hidden_rows.MEANT}"
     for start, remedy in _REMEDIES.items():
         if code.startswith(start):
             return remedy.format(statement_timeout=f"{where} statement_timeout")

@@ -14,16 +14,12 @@ from psycopg import sql
 from pgrunbook.errors import Problem
 from pgrunbook.planning.checks import CheckResult
 from pgrunbook.planning.decisions import Decision
+from pgrunbook.planning.hidden_rows import SEES_ALL, raised
 from pgrunbook.planning.keyset import Keyset, NotUtf8, Table
 from pgrunbook.postgres import catalog, search_path, trust
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.blocks import Block
 
-SEES_ALL = (
-    "run as a role that has BYPASSRLS; or, if its owner does not see all of it, ALTER TABLE … NO "
-    "FORCE ROW LEVEL SECURITY in a block before this one, and FORCE it again in one behind it"
-)
-MEANT = "if what is hidden is to stay as it is: SET LOCAL row_security = on before the statement"
 _ANEW = "write the key anew, in UTF-8; or cut the block by a key of another type"
 _CHECK = "can be cut into batches"
 
@@ -75,7 +71,7 @@ def remedy(exc: psycopg.Error) -> str:
     """What to do where the server does not let all rows be read; empty if that is not it."""
     if isinstance(exc, NotUtf8):
         return _ANEW
-    return SEES_ALL if exc.diag.source_function == "check_enable_rls" else ""
+    return SEES_ALL if raised(exc) else ""
 
 
 def find_table(conn: Session, block: Block) -> Table | None:

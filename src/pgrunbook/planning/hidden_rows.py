@@ -7,10 +7,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+import psycopg
 from pglast import ast
 
 from pgrunbook.errors import Problem
-from pgrunbook.planning.batch_keys import MEANT, SEES_ALL
 from pgrunbook.planning.checks import CheckResult
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.planning.doubts import Path
@@ -23,7 +23,15 @@ from pgrunbook.sqltext.created_objects import created_objects
 from pgrunbook.sqltext.parse_tree import nodes
 from pgrunbook.sqltext.search_paths import path_behind
 
+# What to do about it; the second one, where a block is to leave them out.
+SEES_ALL = (
+    "run as a role that has BYPASSRLS; or, if its owner does not see all of it, ALTER TABLE … NO "
+    "FORCE ROW LEVEL SECURITY in a block before this one, and FORCE it again in one behind it"
+)
+MEANT = "if what is hidden is to stay as it is: SET LOCAL row_security = on before the statement"
+
 _CHECK = "sees every row that it is to change"
+
 # What only defines the statements that are in it.
 _DEFINING = (ast.CreateFunctionStmt, ast.RuleStmt, ast.ViewStmt)
 _CHANGING = (ast.UpdateStmt, ast.DeleteStmt, ast.MergeStmt)
@@ -36,6 +44,11 @@ class _Change(NamedTuple):
     schemas: Path
     table: str
     role: str
+
+
+def raised(exc: psycopg.Error) -> bool:
+    """Return whether the server has raised the error in place of hiding rows."""
+    return exc.diag.source_function == "check_enable_rls"
 
 
 def check(conn: Session, decisions: Sequence[Decision], role: str) -> Iterator[CheckResult]:

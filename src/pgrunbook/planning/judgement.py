@@ -75,7 +75,6 @@ def judge(
 
 
 NONE = "none"  # what the parameter adopt says where no block was done by hand
-UNJUDGED = "not done by hand, as the parameter adopt says"
 
 
 @dataclass(slots=True)
@@ -133,7 +132,8 @@ class _Judge:
         if not count.named:
             return Judgement(Action.APPLY, everything, "absent")
         if self.nothing_by_hand:
-            return Judgement(Action.APPLY, everything, UNJUDGED)
+            reason = "not done by hand, as the parameter adopt says"
+            return Judgement(Action.APPLY, everything, reason)
         first = next(each.trial for each in self.counts if each.trial.failure)
         assert first.failure
         there = f"there already: {', '.join(count.named)}"

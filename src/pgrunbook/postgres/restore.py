@@ -148,11 +148,13 @@ class Restore:
         """Drop the sequences of columns that could not be made: whoever makes the table then would
         have another one chosen.
         """
+        owned = [_OWNED.match(each.command) for each in self._complaints]
+        if not any(owned):
+            return
         with closing(copy_place.session(self._copy.conninfo)) as conn:
-            for each in self._complaints:
-                if owned := _OWNED.match(each.command):
-                    with suppress(psycopg.Error):  # it could not be made, either
-                        conn.execute(f"DROP SEQUENCE {owned[1]}".encode())
+            for each in filter(None, owned):
+                with suppress(psycopg.Error):  # it could not be made, either
+                    conn.execute(f"DROP SEQUENCE {each[1]}".encode())
 
     @contextmanager
     def _allowed(self) -> Iterator[None]:

@@ -136,8 +136,8 @@ def verify(
 
     A check holds if its statement raises nothing. Each runs in a savepoint, so that one that fails
     does not hide the next; if a statement without a check fails, or one keeps others out of what
-    was there before, the checks after it are not run. Nothing is run if a schema of
-    a path that the script sets holds shadows of pg_catalog.
+    was there before, the checks after it are not run. Nothing is run if a schema of a path that
+    the script sets holds shadows of pg_catalog.
     """
     named = reliance.named_schemas(conn, "", [statement.node for statement in statements])
     results = []

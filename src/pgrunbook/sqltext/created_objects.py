@@ -166,28 +166,29 @@ def _of_statement(node: Any) -> Iterator[CreatedObject]:
         case ast.RuleStmt():
             rule = _part("rule", node.relation, node.rulename)
             yield replace(rule, replaces=bool(node.replace))
-        case ast.CreateEventTrigStmt():
-            yield CreatedObject("event trigger", "", node.trigname)
-        case ast.CreateExtensionStmt():
-            yield CreatedObject("extension", "", node.extname, lenient=bool(node.if_not_exists))
-        case ast.CreatePublicationStmt():
-            yield CreatedObject("publication", "", node.pubname)
         case ast.CreateOpClassStmt():
             yield replace(_by_names("operator class", node.opclassname), arguments=node.amname)
         case ast.CreateOpFamilyStmt():
             yield replace(_by_names("operator family", node.opfamilyname), arguments=node.amname)
         case ast.CreateConversionStmt():
             yield _by_names("conversion", node.conversion_name)
-        case ast.CreatePLangStmt():
-            language = CreatedObject("language", "", node.plname)
-            yield replace(language, replaces=bool(node.replace))
-        case ast.CreateAmStmt():
-            yield CreatedObject("access method", "", node.amname)
-        case ast.CreateFdwStmt():
-            yield CreatedObject("foreign-data wrapper", "", node.fdwname)
-        case ast.CreateForeignServerStmt():
-            yield CreatedObject("server", "", node.servername, lenient=bool(node.if_not_exists))
+        case _ if type(node) in _OUTSIDE_SCHEMAS:
+            kind, name = _OUTSIDE_SCHEMAS[type(node)]
+            lenient = bool(getattr(node, "if_not_exists", False))
+            made = CreatedObject(kind, "", getattr(node, name), lenient=lenient)
+            yield replace(made, replaces=bool(getattr(node, "replace", False)))
 
+
+# What lies in no schema: its kind, and where the statement has its name.
+_OUTSIDE_SCHEMAS = {
+    ast.CreateEventTrigStmt: ("event trigger", "trigname"),
+    ast.CreateExtensionStmt: ("extension", "extname"),
+    ast.CreatePublicationStmt: ("publication", "pubname"),
+    ast.CreatePLangStmt: ("language", "plname"),
+    ast.CreateAmStmt: ("access method", "amname"),
+    ast.CreateFdwStmt: ("foreign-data wrapper", "fdwname"),
+    ast.CreateForeignServerStmt: ("server", "servername"),
+}
 
 _RELATIONS = {
     ObjectType.OBJECT_TABLE: "table",

@@ -75,8 +75,8 @@ class Frame(Part):
     `block`, `table`: what it is about. `files`, of the kind `sources`: the digest of each file by
     its path from the project's root. `target`, of the kind `identity`, in place of rows. Of the
     kind `preconditions`: `code`, the digest of the notebook's code under its path, and those of
-    what it imports of the project; `cells`, its cells by id, kind and digest. `mode`, of
-    the kind `hazards`: that of the run.
+    what it imports of the project; `cells`, its cells by id, kind and digest. `mode`, of the kind
+    `hazards`: that of the run.
     """
 
     kind: str

@@ -240,6 +240,22 @@ def test_how_much_it_is_and_what_depends_on_it(database: Database, assess: Asses
     )
 
 
+def test_on_a_constraint_depends_what_needs_it(database: Database, assess: Assess) -> None:
+    database.load(
+        """
+        CREATE TABLE deals (id int PRIMARY KEY, size int CONSTRAINT small CHECK (size < 9));
+        CREATE TABLE lines (deal int CONSTRAINT lines_deal REFERENCES deals);
+        CREATE VIEW sizes AS SELECT size FROM deals;
+        CREATE VIEW per_deal AS SELECT id, size FROM deals GROUP BY id;
+        CREATE PUBLICATION sales FOR TABLE deals
+        """
+    )
+    (check,) = assess("ALTER TABLE deals DROP CONSTRAINT small")
+    assert check.dependents == ()
+    (key,) = assess("ALTER TABLE deals DROP CONSTRAINT deals_pkey")
+    assert key.dependents == ("foreign key lines_deal of lines", "view per_deal")
+
+
 def test_of_a_partitioned_table_all_partitions_count(database: Database, assess: Assess) -> None:
     database.load(
         """

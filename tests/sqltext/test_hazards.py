@@ -287,6 +287,12 @@ def test_what_may_have_been_there_before_is_one(sql: str) -> None:
         ("CREATE TABLE p (); CREATE TABLE t (); ALTER TABLE t INHERIT p; DELETE FROM p", []),
         ("CREATE TABLE p (); CREATE TABLE q (); ALTER TABLE t INHERIT q; ALTER TABLE q INHERIT p; ALTER TABLE p DROP COLUMN c", ["drops_column column t.c as p.c"]),
         ("CREATE TABLE p (); ALTER TABLE t INHERIT p; GRANT SELECT ON p TO r; ALTER TABLE p RENAME TO q", []),
+        # rows that refer to it go along, or lose what they refer to
+        ("CREATE TABLE p (); ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES p ON DELETE CASCADE NOT VALID; DELETE FROM p", ["deletes_rows table t as it refers to p"]),
+        ("CREATE TABLE p (); ALTER TABLE t ADD COLUMN a int REFERENCES p ON DELETE SET NULL; ALTER TABLE p RENAME TO q; DELETE FROM q", ["updates_rows table t as it refers to q"]),
+        ("ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES p ON DELETE CASCADE NOT VALID; DELETE FROM p", ["deletes_rows table p every row", "deletes_rows table t as it refers to p"]),
+        ("CREATE TABLE p (); ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES p NOT VALID; DELETE FROM p; TRUNCATE p CASCADE", ["truncates table t as it refers to p"]),
+        ("CREATE TABLE p (); CREATE TABLE t (); ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES p ON DELETE CASCADE; DELETE FROM p", []),
         # the schema is called something else
         ("ALTER SCHEMA s RENAME TO o; DROP TABLE o.t", ["drops_table table s.t as o.t"]),
         ("ALTER SCHEMA s RENAME TO o; ALTER TABLE o.t DROP COLUMN c", ["drops_column column s.t.c as o.t.c"]),

@@ -202,7 +202,7 @@ class _Context:
         if case.danger.hazard not in _WITH_DEPENDENTS:
             return ()
         if row:
-            return self._of_relations.get((row["oid"], row["attnum"]), ())
+            return self._of_relations.get(_key(row, case.danger), ())
         for place in _places_of_others(case):
             if place in self._of_others:
                 return self._of_others[place]
@@ -231,22 +231,30 @@ _WITH_DEPENDENTS = {
 _BESIDE = (Doubt("taken along", ("locked",)),)
 
 
+# The OID of a relation; the number of a column, or 0; the name of a constraint that is dropped.
+_Key = tuple[int, int, str]
+
+
+def _key(row: Mapping[str, Any], danger: Danger) -> _Key:
+    dropped = danger.thing.part if danger.hazard is Hazard.DROPS_OTHER else ""
+    return row["oid"], row["attnum"], dropped
+
+
 def _dependents_of_relations(
     conn: Session, schema: str, answers: Catalog, cases: Sequence[Case]
-) -> dict[tuple[int, int], tuple[str, ...]]:
-    """Return the dependents by the OID of a relation and the number of a column, or 0."""
+) -> dict[_Key, tuple[str, ...]]:
     keys = set()
     for case in cases:
         row = answers.relation(case.danger.thing, case.path)
         if row:
-            keys.add((row["oid"], row["attnum"]))
+            keys.add(_key(row, case.danger))
     if not keys:
         return {}
-    oids, attnums = zip(*sorted(keys), strict=True)
-    asked = {"oids": [*oids], "attnums": [*attnums], "printed_for": schema}
-    dependents: dict[tuple[int, int], tuple[str, ...]] = {}
+    oids, attnums, parts = zip(*sorted(keys), strict=True)
+    asked = {"oids": [*oids], "attnums": [*attnums], "parts": [*parts], "printed_for": schema}
+    dependents: dict[_Key, tuple[str, ...]] = {}
     for row in catalog.rows(conn, "hazard_dependents", **asked):
-        key = row["oid"], row["attnum"]
+        key = row["oid"], row["attnum"], row["part"]
         dependents[key] = (*dependents.get(key, ()), row["dependent"])
     return dependents
 

@@ -80,6 +80,8 @@ def test_a_header_that_cannot_be_read_is_refused_with_its_place(tmp_path: Path) 
         ("SET ROLE admin;", "010_x.sql:1: changes the session"),
         ("SET LOCAL SESSION AUTHORIZATION bob;", "010_x.sql:1: changes who the session belongs to"),
         ("RESET ALL;", "010_x.sql:1: changes the session"),
+        ("RESET ROLE;", "write SET LOCAL ROLE NONE"),
+        ("RESET search_path;", "write SET LOCAL search_path TO DEFAULT"),
         ("SET LOCAL NAMES 'LATIN1';", "010_x.sql:1: changes how the server reads"),
         ("DISCARD PLANS;", "010_x.sql:1: changes the session"),
         (b"-- title: ok\nCOMMENT ON TABLE t IS 'caf\xe9';", "010_x.sql:2: is not UTF-8"),

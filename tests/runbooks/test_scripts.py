@@ -87,6 +87,16 @@ def test_a_header_that_cannot_be_read_is_refused_with_its_place(tmp_path: Path) 
         (b"-- title: ok\nCOMMENT ON TABLE t IS 'caf\xe9';", "010_x.sql:2: is not UTF-8"),
         ("-- title: ok\nSELECT 1;\0SELECT 2;", "010_x.sql:2: holds a NUL byte"),
         ("-- titel: oops\nSELECT 1;", "unknown header key 'titel'"),
+        (
+            "-- title: x\n-- role: a\n-- role: b\nSELECT 1;",
+            "010_x.sql:3: the header key 'role' is given twice",
+        ),
+        ("-- title: x\n-- Role: a\nSELECT 1;", "010_x.sql:2: is no header key, but like one"),
+        ("-- role : a\nSELECT 1;", "010_x.sql:1: is no header key, but like one"),
+        ("--role: a\nSELECT 1;", "expected: -- role:"),
+        ("-- lock timeout: 1s\nSELECT 1;", "expected: -- lock_timeout:"),
+        ("-- lock-timeout: 1s\nSELECT 1;", "is no header key, but like one"),
+        ("-- give_way: share 50%\nSELECT 1;", "give way"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused_with_its_place(
@@ -106,6 +116,7 @@ def test_a_file_that_cannot_be_used_is_refused_with_its_place(
         "SELECT set_config('a.b', 'c', true);",
         "CREATE TEMP TABLE t (a int) ON COMMIT DROP;",
         "CREATE TEMP TABLE t (a int);\nDROP TABLE t;",
+        "-- title: x\n--   Role: of the application\n-- by hand: see below\n\n-- Role: app\nSELECT 1;",
         "SELECT tags[1:2], other[low:high], 'a:b', now()::text FROM t;",
         b"\xef\xbb\xbf-- title: x\r\n\r\nSELECT 1;\r\n",
     ],

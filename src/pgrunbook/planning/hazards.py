@@ -20,7 +20,7 @@ from pgrunbook.postgres.session import Session
 from pgrunbook.records.words import listed
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.sqltext.dangers import dangers
-from pgrunbook.sqltext.hazards import Danger, Doubt, Hazard
+from pgrunbook.sqltext.hazards import BESIDE, Danger, Hazard
 from pgrunbook.sqltext.names import Names
 from pgrunbook.sqltext.things import IN_RELATIONS
 
@@ -182,7 +182,8 @@ class _Context:
         """Return all that is known of one danger."""
         block, danger, path, _ = case
         row = self._answers.relation(danger.thing, path)
-        size = Size(row["rows"], row["bytes"]) if row and danger.hazard in _SIZED else None
+        sized = danger.hazard in _SIZED and BESIDE not in danger.doubts
+        size = Size(row["rows"], row["bytes"]) if row and sized else None
         # a block of variants consists of several files
         file = block.scripts[0].name if len(block.scripts) == 1 else block.name
         return Risk(
@@ -197,7 +198,7 @@ class _Context:
         )
 
     def _dependents(self, case: Case, row: Mapping[str, Any] | None) -> tuple[str, ...]:
-        if case.danger.doubts == _BESIDE:
+        if BESIDE in case.danger.doubts:
             return self._answers.locked_beside(case.danger.thing, case.path)
         if case.danger.hazard not in _WITH_DEPENDENTS:
             return ()
@@ -226,9 +227,6 @@ _WITH_DEPENDENTS = {
     *(Hazard.TRUNCATES, Hazard.DELETES_ROWS, Hazard.UPDATES_ROWS, Hazard.REWRITES_TABLE),
     Hazard.SCANS_UNDER_LOCK,
 }
-
-
-_BESIDE = (Doubt("taken along", ("locked",)),)
 
 
 # The OID of a relation; the number of a column, or 0; the name of a constraint that is dropped.

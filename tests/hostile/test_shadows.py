@@ -475,6 +475,12 @@ PASSED, FAILED, REFUSED = 0, 1, 2
         (f"DO $$ BEGIN SET LOCAL search_path = public, other; END $$;\n{ASKS}", FAILED),
         (f"DO $$ BEGIN SET LOCAL search_path = public, pg_catalog; END $$;\n{ASKS}", FAILED),
         (f"DO $$ BEGIN SET LOCAL search_path = pg_catalog, pg_temp; END $$;\n{ASKS}", PASSED),
+        (f"{ASKS}\nDO $$ BEGIN SET LOCAL search_path = other; END $$;", PASSED),
+        (
+            f"ALTER TABLE words ADD UNIQUE (word) DEFERRABLE;\n{ASKS}\n"
+            "DO $$ BEGIN SET LOCAL search_path = other; END $$;",
+            FAILED,
+        ),
         (
             "SET LOCAL search_path = public;\nSET LOCAL quote_all_identifiers = on;\n"
             "DO $$ BEGIN CREATE TEMP TABLE one ON COMMIT DROP AS SELECT 1 AS id;"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 import psycopg
 from pglast import ast, parse_sql
 from pglast.enums import AlterTableType
 from pglast.stream import RawStream
-from psycopg import errors
+from psycopg import errors, sql
 
 from pgrunbook.planning.timeline import Work
 from pgrunbook.runbooks.scripts import Statement
@@ -59,6 +60,18 @@ def work_of_node(node: ast.Node) -> Work:
         ):
             return Work.UPKEEP
     return Work.NONE
+
+
+def as_role(statement: Statement, role: str) -> Statement:
+    """Return the statement; where it goes back to the role of the session, one that becomes the
+    run's: on a twin, somebody else has begun the session.
+    """
+    match statement.node:
+        case ast.VariableSetStmt(
+            name="role", args=None | (ast.A_Const(val=ast.String(sval="none")),)
+        ):
+            return replace(statement, sql=f"SET LOCAL ROLE {sql.Identifier(role).as_string()}")
+    return statement
 
 
 def substitute(statement: str, exc: psycopg.Error, stood_in_for: Collection[str]) -> str | None:

@@ -47,6 +47,8 @@ HEADER_KEYS = (
     "imported",
 )
 
+_AS_WORDS = {key.replace(" ", "_"): key for key in HEADER_KEYS}
+
 _BOUNDS = frozenset({"from", "to"})
 
 
@@ -208,9 +210,29 @@ class Script:
         # in quotes, as a name may be a word of SQL's
         return substitute(self.text, {name: name for name in self.variables}, bare='"')
 
+    def _misread(self) -> Iterator[Problem]:
+        """Yield the lines of the header that give a key again, or one that is read as a comment, as
+        it is not written as it should be.
+        """
+        given: set[str] = set()
+        for number, line in enumerate(self.text[: _header_end(self.text)].splitlines(), start=1):
+            found = _LIKE_A_KEY.match(line)
+            key = _AS_WORDS.get(re.sub(r"[\s_-]+", "_", found[1].lower())) if found else None
+            if key is None:
+                continue
+            where = f"{self.name}:{number}"
+            if not line.startswith(f"-- {key}:"):
+                remedy = "write it so; or put an empty line above it, which ends the header"
+                yield Problem("is no header key, but like one", where, f"-- {key}:", line, remedy)
+            elif key in given:
+                remedy = "leave one of the two out, or write both values into one"
+                yield Problem(f"the header key {key!r} is given twice", where, remedy=remedy)
+            given.add(key)
+
     def _problems(self) -> Iterator[Problem]:
+        yield from self._misread()
         for key in self.header:
-            if key in HEADER_KEYS:
+            if key in HEADER_KEYS or key in _AS_WORDS:
                 continue
             line = self.text.count("\n", 0, self.text.index(f"-- {key}:")) + 1
             expected = f"one of {', '.join(HEADER_KEYS)}"
@@ -285,6 +307,10 @@ def syntax_problem(exc: ParseError, sql: str, name: str) -> Problem:
 def _header_end(text: str) -> int:
     match = re.match(r"(?:--[^\n]*(?:\n|$))*", text)
     return match.end() if match else 0
+
+
+# A third space goes on with the value before.
+_LIKE_A_KEY = re.compile(r"--[ \t]{0,2}([A-Za-z]+(?:[ _-]+[A-Za-z]+)?)[ \t]*:")
 
 
 def _header(text: str) -> Iterator[tuple[str, str]]:

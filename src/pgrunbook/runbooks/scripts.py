@@ -38,6 +38,7 @@ HEADER_KEYS = (
     "give way",
     "skip",
     "accepts",
+    "keeps",
     "search_path",
     "role",
     "repeatable",
@@ -120,6 +121,13 @@ class Script:
     def accepts(self) -> tuple[str, ...]:
         """The hazards that its header accepts, as they are written there."""
         return tuple(re.findall(r"[^,\s]+", self.header.get("accepts", "")))
+
+    @property
+    def keeps(self) -> frozenset[str]:
+        """The objects that are to stay as somebody has altered them, by type and identity."""
+        # a comma in parentheses is between a function's arguments
+        names = re.split(r",(?![^()]*\))", self.header.get("keeps", ""))
+        return frozenset(name.strip() for name in names if name.strip())
 
     @property
     def proves(self) -> frozenset[str]:

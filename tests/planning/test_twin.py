@@ -577,6 +577,18 @@ def test_who_goes_back_to_its_own_role_makes_what_the_run_would(asking: Asking) 
     assert asking.actions(made) == ["adopt"]
 
 
+def test_what_a_dump_says_of_an_extension_is_compared(asking: Asking) -> None:
+    dump = (
+        "CREATE EXTENSION IF NOT EXISTS vector; COMMENT ON EXTENSION vector IS 'it''s {x}';"
+        "CREATE TABLE t (a int, e vector)"
+    )
+    asking.database.load(dump)
+    (judged,) = asking.of(dump)
+    assert (judged.action, judged.problems) == (Action.ADOPT, ())
+    asking.database.load("COMMENT ON EXTENSION vector IS 'something else'")
+    assert asking.actions(dump) != ["adopt"]
+
+
 def test_what_if_not_exists_finds_is_dropped_as_psql_would(asking: Asking) -> None:
     asking.database.load("CREATE TABLE big (id int, v text)")
     made = "CREATE TABLE IF NOT EXISTS big (id int)"

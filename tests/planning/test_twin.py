@@ -666,6 +666,14 @@ SWAPS = {
         "ALTER TABLE base RENAME TO old; ALTER TABLE copy RENAME TO base; DROP TABLE old"
     ),
     "a column": "ALTER TABLE base RENAME v TO v_old; ALTER TABLE base ADD v int",
+    "a table and its partitions": (
+        "ALTER TABLE base RENAME TO old; CREATE TABLE base (LIKE old) PARTITION BY RANGE (id);"
+        "CREATE TABLE base_1 PARTITION OF base DEFAULT; INSERT INTO base TABLE old;"
+        "ALTER TABLE base ADD extra int"
+    ),
+    "a table for a view": (
+        "DROP VIEW w; CREATE TABLE w AS SELECT id FROM base; ALTER TABLE w ADD extra int"
+    ),
     "a column behind a path": (
         "SET LOCAL search_path = app; ALTER TABLE t RENAME v TO w; ALTER TABLE t ADD v text"
     ),
@@ -674,7 +682,9 @@ SWAPS = {
 
 @pytest.mark.parametrize("case", SWAPS)
 def test_what_is_renamed_to_make_place_was_there_before(asking: Asking, case: str) -> None:
-    asking.database.load("CREATE SCHEMA app; CREATE TABLE app.t (v text)")
+    asking.database.load(
+        "CREATE SCHEMA app; CREATE TABLE app.t (v text); CREATE VIEW w AS SELECT id FROM other"
+    )
     assert asking.actions(SWAPS[case]) == ["apply"]
     asking.database.load(SWAPS[case])
     # of a table that is a copy of another, the catalog does not show it

@@ -541,6 +541,7 @@ def test_what_a_block_makes_behind_a_path_of_its_own_is_looked_for_there(
         (["CREATE TABLE app.t (a int)", "ALTER TABLE app.t SET SCHEMA public"], ""),
         (["CREATE VIEW w AS TABLE t", "DROP SCHEMA other CASCADE"], ""),
         (["CREATE INDEX i ON t (b)", "ALTER TABLE t DROP COLUMN b"], ""),
+        (["CREATE INDEX i ON t (a)", "DROP INDEX i"], ""),
         (["CREATE INDEX i ON t (a)", "ALTER TABLE t ADD CONSTRAINT u UNIQUE USING INDEX i"], "table constraint u on t"),
         (["CREATE VIEW w AS TABLE t; DROP VIEW w; CREATE VIEW w AS SELECT 1"], "view w"),
     ],
@@ -760,6 +761,11 @@ ANEW = {
         "FUNCTION f()",
     ),
     "a column": ("SELECT", "ALTER TABLE base DROP COLUMN n, ADD COLUMN n int"),
+    "an index": ("CREATE INDEX i ON base (v)", "DROP INDEX i; CREATE INDEX i ON base (v, n)"),
+    "an index of another": (
+        "CREATE INDEX i ON base (id)",
+        "DROP INDEX i; CREATE INDEX i ON other (id)",
+    ),
 }
 
 

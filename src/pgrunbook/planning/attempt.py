@@ -29,7 +29,7 @@ from pgrunbook.runbooks.blocks import Block
 from pgrunbook.runbooks.scripts import Statement
 from pgrunbook.sqltext import search_paths
 from pgrunbook.sqltext.created_objects import RELATIONS, CreatedObject, created_objects
-from pgrunbook.sqltext.things import dropped_objects, kind_of
+from pgrunbook.sqltext.things import dropped_objects, kind_of, name_of
 
 _STOOD_IN = "pgrunbook.stood_in"  # set by what stands in for a function: extension_members.sql
 _STATEMENT_TIMEOUT = "60s"  # on a twin without rows
@@ -93,7 +93,7 @@ class Attempt:
         with_rename: dict[tuple[str, str], list[str]] = defaultdict(list)
         for block in reversed(blocks):
             for path, each in reversed(block.made_along(self._path)):
-                name = each.name, each.parent
+                name = name_of(each)
                 stays = name in dropped_first and not _is_another(each, dropped_first[name])
                 if not each.name or _may_exist(each) or was_there(each) or stays:
                     continue
@@ -176,7 +176,7 @@ def _gone_first(blocks: Sequence[Block]) -> tuple[dict[_Name, str], set[_Name]]:
             dropped |= dict.fromkeys(names - made, kind)
             found |= names & leniently
             for each in created_objects(statement.node):
-                name, was = (each.name, each.parent), (each.was, each.parent)
+                name, was = name_of(each), (each.was, each.parent)
                 if each.was and was not in made:
                     renamed.add(was)
                 if each.lenient and name not in made:

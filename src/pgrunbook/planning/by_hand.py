@@ -15,7 +15,7 @@ from pgrunbook.planning.judgement import Judgement
 from pgrunbook.records.words import listed
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.sqltext.created_objects import TEMPORARY, CreatedObject, created_objects
-from pgrunbook.sqltext.things import freed_names
+from pgrunbook.sqltext.things import freed_names, name_of
 
 _LISTED = 6  # of what is there
 _SAID = "done by hand, as the parameter adopt says"
@@ -83,7 +83,7 @@ def _lasting(blocks: Sequence[Block]) -> Iterator[tuple[str, CreatedObject]]:
 
 def _names_of_whole(made: CreatedObject) -> Iterator[tuple[str, str]]:
     """Yield by which names an object goes: its own, its table's or its schema's."""
-    yield made.name, made.parent
+    yield name_of(made)
     if made.parent:
         yield from ((made.parent, ""), ("", made.parent))
     if made.schema:
@@ -114,4 +114,4 @@ def _taken_away(node: ast.Node) -> Iterator[tuple[str, str]]:
                 yield "", table
             index = getattr(each.def_, "indexname", None)
             if index:  # the constraint takes it, and its name
-                yield index, table
+                yield index, ""

@@ -8,7 +8,7 @@ from typing import Any
 from pglast import ast
 from pglast.enums import AlterTableType, ObjectType
 
-from pgrunbook.sqltext.created_objects import created_objects
+from pgrunbook.sqltext.created_objects import CreatedObject, created_objects
 from pgrunbook.sqltext.hazards import Thing
 
 
@@ -101,6 +101,11 @@ def dropped_objects(node: ast.Node) -> Iterator[tuple[str, str]]:
             for command in commands:
                 if command.subtype in losing:
                     yield command.name, relation.relname
+
+
+def name_of(each: CreatedObject) -> tuple[str, str]:
+    """Return what `dropped_objects` calls an object: DROP INDEX names no table."""
+    return each.name, "" if each.kind == "index" else each.parent
 
 
 def freed_names(node: ast.Node) -> Iterator[tuple[str, str]]:

@@ -541,6 +541,7 @@ def test_what_a_block_makes_behind_a_path_of_its_own_is_looked_for_there(
         (["CREATE TABLE app.t (a int)", "ALTER TABLE app.t SET SCHEMA public"], ""),
         (["CREATE VIEW w AS TABLE t", "DROP SCHEMA other CASCADE"], ""),
         (["CREATE INDEX i ON t (b)", "ALTER TABLE t DROP COLUMN b"], ""),
+        (["CREATE INDEX i ON t (a)", "DROP INDEX i"], ""),
         (["CREATE INDEX i ON t (a)", "ALTER TABLE t ADD CONSTRAINT u UNIQUE USING INDEX i"], "table constraint u on t"),
         (["CREATE VIEW w AS TABLE t; DROP VIEW w; CREATE VIEW w AS SELECT 1"], "view w"),
     ],
@@ -575,6 +576,18 @@ def test_who_goes_back_to_its_own_role_makes_what_the_run_would(asking: Asking) 
     )
     asking.database.load(f"GRANT CREATE ON SCHEMA public TO {role}; {made}")
     assert asking.actions(made) == ["adopt"]
+
+
+def test_what_a_dump_says_of_an_extension_is_compared(asking: Asking) -> None:
+    dump = (
+        "CREATE EXTENSION IF NOT EXISTS vector; COMMENT ON EXTENSION vector IS 'it''s {x}';"
+        "CREATE TABLE t (a int, e vector)"
+    )
+    asking.database.load(dump)
+    (judged,) = asking.of(dump)
+    assert (judged.action, judged.problems) == (Action.ADOPT, ())
+    asking.database.load("COMMENT ON EXTENSION vector IS 'something else'")
+    assert asking.actions(dump) != ["adopt"]
 
 
 def test_what_if_not_exists_finds_is_dropped_as_psql_would(asking: Asking) -> None:
@@ -654,6 +667,14 @@ SWAPS = {
         "ALTER TABLE base RENAME TO old; ALTER TABLE copy RENAME TO base; DROP TABLE old"
     ),
     "a column": "ALTER TABLE base RENAME v TO v_old; ALTER TABLE base ADD v int",
+    "a table and its partitions": (
+        "ALTER TABLE base RENAME TO old; CREATE TABLE base (LIKE old) PARTITION BY RANGE (id);"
+        "CREATE TABLE base_1 PARTITION OF base DEFAULT; INSERT INTO base TABLE old;"
+        "ALTER TABLE base ADD extra int"
+    ),
+    "a table for a view": (
+        "DROP VIEW w; CREATE TABLE w AS SELECT id FROM base; ALTER TABLE w ADD extra int"
+    ),
     "a column behind a path": (
         "SET LOCAL search_path = app; ALTER TABLE t RENAME v TO w; ALTER TABLE t ADD v text"
     ),
@@ -662,7 +683,9 @@ SWAPS = {
 
 @pytest.mark.parametrize("case", SWAPS)
 def test_what_is_renamed_to_make_place_was_there_before(asking: Asking, case: str) -> None:
-    asking.database.load("CREATE SCHEMA app; CREATE TABLE app.t (v text)")
+    asking.database.load(
+        "CREATE SCHEMA app; CREATE TABLE app.t (v text); CREATE VIEW w AS SELECT id FROM other"
+    )
     assert asking.actions(SWAPS[case]) == ["apply"]
     asking.database.load(SWAPS[case])
     # of a table that is a copy of another, the catalog does not show it
@@ -738,6 +761,11 @@ ANEW = {
         "FUNCTION f()",
     ),
     "a column": ("SELECT", "ALTER TABLE base DROP COLUMN n, ADD COLUMN n int"),
+    "an index": ("CREATE INDEX i ON base (v)", "DROP INDEX i; CREATE INDEX i ON base (v, n)"),
+    "an index of another": (
+        "CREATE INDEX i ON base (id)",
+        "DROP INDEX i; CREATE INDEX i ON other (id)",
+    ),
 }
 
 

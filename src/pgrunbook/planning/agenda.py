@@ -242,12 +242,10 @@ class Agenda:
         )
 
     def _taken_names(self, undone: Sequence[Block]) -> dict[str, Mapping[str, Any]]:
-        """Return what has the names already that these blocks give: rows of the catalog query
-        `relations`, by name.
+        """Return what has the names already that these blocks give, and that none of them frees:
+        rows of the catalog query `relations`, by name.
         """
-        wanted = []
-        for block in undone:
-            wanted += [each.name for each in block.made]
+        wanted = decisions.given_names(undone)
         if not wanted:
             return {}
         rows = catalog.rows(self.look, "relations", schema=self.schema, names=wanted, role=None)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 import psycopg
+from pglast import ast
 from psycopg import sql
 from psycopg.pq import TransactionStatus
 
@@ -27,8 +28,8 @@ from pgrunbook.postgres.twin_server import Twin
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.runbooks.scripts import Statement
 from pgrunbook.sqltext import search_paths
-from pgrunbook.sqltext.created_objects import CreatedObject, created_objects
-from pgrunbook.sqltext.things import dropped_objects
+from pgrunbook.sqltext.created_objects import RELATIONS, CreatedObject, created_objects
+from pgrunbook.sqltext.things import dropped_objects, kind_of, name_of
 
 _STOOD_IN = "pgrunbook.stood_in"  # set by what stands in for a function: extension_members.sql
 _STATEMENT_TIMEOUT = "60s"  # on a twin without rows
@@ -92,8 +93,9 @@ class Attempt:
         with_rename: dict[tuple[str, str], list[str]] = defaultdict(list)
         for block in reversed(blocks):
             for path, each in reversed(block.made_along(self._path)):
-                name = each.name, each.parent
-                if not each.name or _may_exist(each) or was_there(each) or name in dropped_first:
+                name = name_of(each)
+                stays = name in dropped_first and not _is_another(each, dropped_first[name])
+                if not each.name or _may_exist(each) or was_there(each) or stays:
                     continue
                 where = search_path.theirs(search_paths.of_role(path, block.role or self._role))
                 undo = f"{where}; {_undo_statement(each)}"
@@ -155,29 +157,38 @@ class Attempt:
 _Name = tuple[str, str]  # of an object, and that of its table if it is part of one
 
 
-def _gone_first(blocks: Sequence[Block]) -> tuple[set[_Name], set[_Name]]:
-    """Return the objects that statements drop, and those that they rename, before any of them makes
-    one of that name. What IF NOT EXISTS may find counts for dropped if it is gone in the end.
+def _gone_first(blocks: Sequence[Block]) -> tuple[dict[_Name, str], set[_Name]]:
+    """Return the objects that statements drop, each with its kind as DROP writes it, and those that
+    they rename, before any of them makes one of that name. What IF NOT EXISTS may find counts for
+    dropped if it is gone in the end.
     """
     made: set[_Name] = set()
     leniently: set[_Name] = set()
     found: set[_Name] = set()
-    dropped: set[_Name] = set()
+    dropped: dict[_Name, str] = {}
     renamed: set[_Name] = set()
     for block in blocks:
         for statement in block.statements:
+            kind = ""
+            if isinstance(statement.node, ast.DropStmt):
+                kind = kind_of(statement.node.removeType)
             names = {*dropped_objects(statement.node)}
-            dropped |= names - made
+            dropped |= dict.fromkeys(names - made, kind)
             found |= names & leniently
             for each in created_objects(statement.node):
-                name, was = (each.name, each.parent), (each.was, each.parent)
+                name, was = name_of(each), (each.was, each.parent)
                 if each.was and was not in made:
                     renamed.add(was)
                 if each.lenient and name not in made:
                     leniently.add(name)
                 made.add(name)
                 found.discard(name)
-    return dropped | found, renamed
+    return dropped | dict.fromkeys(found, ""), renamed
+
+
+def _is_another(each: CreatedObject, dropped: str) -> bool:
+    """Whether a relation comes in the place of one of another kind: DROP knows which is there."""
+    return each.kind in RELATIONS and dropped in RELATIONS and each.kind != dropped
 
 
 def _undo_statement(each: CreatedObject) -> str:

@@ -15,7 +15,7 @@ from pgrunbook.planning.judgement import Judgement
 from pgrunbook.records.words import listed
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.sqltext.created_objects import TEMPORARY, CreatedObject, created_objects
-from pgrunbook.sqltext.things import dropped_objects, thing_named
+from pgrunbook.sqltext.things import freed_names, name_of
 
 _LISTED = 6  # of what is there
 _SAID = "done by hand, as the parameter adopt says"
@@ -83,7 +83,7 @@ def _lasting(blocks: Sequence[Block]) -> Iterator[tuple[str, CreatedObject]]:
 
 def _names_of_whole(made: CreatedObject) -> Iterator[tuple[str, str]]:
     """Yield by which names an object goes: its own, its table's or its schema's."""
-    yield made.name, made.parent
+    yield name_of(made)
     if made.parent:
         yield from ((made.parent, ""), ("", made.parent))
     if made.schema:
@@ -106,17 +106,12 @@ def _taken_away(node: ast.Node) -> Iterator[tuple[str, str]]:
     """Yield what a statement drops, renames or moves, by its name and that of its table; for what
     may go along with a column, no name and the table.
     """
-    yield from dropped_objects(node)
-    for each in created_objects(node):
-        if each.was:
-            yield each.was, each.parent
-    match node:
-        case ast.AlterObjectSchemaStmt(objectType=kind):
-            yield thing_named(kind, node.relation or node.object).name, ""
-        case ast.AlterTableStmt(relation=table, cmds=commands):
-            for each in commands:
-                if each.subtype == AlterTableType.AT_DropColumn:
-                    yield "", table.relname
-                index = getattr(each.def_, "indexname", None)
-                if index:  # the constraint takes it, and its name
-                    yield index, table.relname
+    yield from freed_names(node)
+    if isinstance(node, ast.AlterTableStmt):
+        table = node.relation.relname
+        for each in node.cmds:
+            if each.subtype == AlterTableType.AT_DropColumn:
+                yield "", table
+            index = getattr(each.def_, "indexname", None)
+            if index:  # the constraint takes it, and its name
+                yield index, ""

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import psycopg
 from pglast import ast, parse_sql
-from pglast.enums import AlterTableType
+from pglast.enums import AlterTableType, ObjectType
 from pglast.stream import RawStream
 from psycopg import errors, sql
 
@@ -76,7 +76,8 @@ def as_role(statement: Statement, role: str) -> Statement:
 
 def substitute(statement: str, exc: psycopg.Error, stood_in_for: Collection[str]) -> str | None:
     """Return what to run in place of a statement that fails because it was done before the twin was
-    made: it drops what is gone, or adds what others need. None: it fails for another reason.
+    made, it drops what is gone, or adds what others need; or as an extension has another owner
+    there. None: it fails for another reason.
     """
     node = parse_sql(statement)[0].stmt
     match node:
@@ -84,6 +85,9 @@ def substitute(statement: str, exc: psycopg.Error, stood_in_for: Collection[str]
             return ""
         case _ if isinstance(node, _OF_THE_CLUSTER):
             return ""
+        case ast.CommentStmt(objtype=ObjectType.OBJECT_EXTENSION):
+            lacks = isinstance(exc, errors.InsufficientPrivilege)
+            return _AS_OWNER.replace("{}", statement) if lacks else None
         case ast.CreateSchemaStmt() | ast.CreateExtensionStmt() | ast.AlterEnumStmt():
             there = isinstance(exc, errors.DuplicateSchema | errors.DuplicateObject)
             return "" if there else None
@@ -96,6 +100,14 @@ def substitute(statement: str, exc: psycopg.Error, stood_in_for: Collection[str]
             return str(RawStream()(node)) if drops else None
     return None
 
+
+# Who has made the copy has begun the session.
+_AS_OWNER = """\
+SELECT pg_catalog.set_config('pgrunbook.role', pg_catalog.current_setting('role'), true);
+SET LOCAL ROLE NONE;
+{}
+;
+SELECT pg_catalog.set_config('role', pg_catalog.current_setting('pgrunbook.role'), true)"""
 
 _UNKNOWN = (
     errors.UndefinedTable,

@@ -101,6 +101,6 @@ def test_a_view_that_is_there_and_replaced_with_the_same(empty: Database, projec
     (files / "1_v.sql").write_text("CREATE OR REPLACE VIEW v AS SELECT 1 AS id;")
     assert project.command("import", files, "replaced").code == 0
     project.env["CRM_URL"] = empty.url
-    done = project.command("run", "replaced", "--target", "env:CRM_URL")
+    done = project.command("run", "003", "--target", "env:CRM_URL")
     assert done.code == 0, done.text
     assert project.command("drift", "--target", "env:CRM_URL").code == 0

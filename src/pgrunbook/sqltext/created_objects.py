@@ -203,7 +203,8 @@ RELATIONS = {*_RELATIONS.values()}
 
 
 def _relation(kind: str, relation: ast.RangeVar, lenient: Any = False) -> CreatedObject:
-    return CreatedObject(kind, relation.schemaname or "", relation.relname, lenient=bool(lenient))
+    schema = "pg_temp" if relation.relpersistence == "t" else relation.schemaname or ""
+    return CreatedObject(kind, schema, relation.relname, lenient=bool(lenient))
 
 
 def _part(kind: str, table: ast.RangeVar, name: str | None) -> CreatedObject:

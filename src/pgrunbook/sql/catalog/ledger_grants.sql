@@ -6,7 +6,8 @@ SELECT format('REVOKE %%s ON %%s %%s FROM %%s', string_agg(a.privilege_type, ', 
          UNION ALL
         SELECT CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, format('pgrunbook.%%I', c.relname), c.relowner, c.relacl
           FROM pg_class c
-         WHERE c.relnamespace = to_regnamespace('pgrunbook') AND c.relkind IN ('r', 'v', 'S')) AS o (kind, name, owner, acl)
+          JOIN pg_namespace n ON n.oid = c.relnamespace
+         WHERE n.nspname = 'pgrunbook' AND c.relkind IN ('r', 'v', 'S')) AS o (kind, name, owner, acl)
  CROSS JOIN LATERAL aclexplode(o.acl) AS a
  WHERE a.grantee <> o.owner AND a.privilege_type NOT IN ('SELECT', 'USAGE')
  GROUP BY o.kind, o.name, a.grantee

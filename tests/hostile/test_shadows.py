@@ -145,6 +145,12 @@ def made(server: Server) -> Iterator[tuple[Database, Role]]:
 def given(database: Database, name: str) -> dict[str, object]:
     """Values for the parameters of a query."""
     wanted = set(re.findall(r"%\((\w+)\)s", catalog.query(name))) - {"printed_for"}
+    if lacking := sorted(wanted - VALUES.keys()):
+        pytest.fail(
+            f"sql/catalog/{name}.sql has parameters of a new name: {', '.join(lacking)}. "
+            f"Give each a value in VALUES of {__file__}, one of its type, by which the query says "
+            "something of what MADE makes."
+        )
     values = {each: VALUES[each] for each in wanted}
     oid = database.execute("SELECT 'public.things'::regclass::oid, 'public.state'::regtype::oid")[0]
     for each, value in [("oids", [oid[0]]), ("type_oid", oid[1])]:

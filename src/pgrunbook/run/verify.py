@@ -134,10 +134,10 @@ def verify(
     """Run a verify script in a transaction that is rolled back. Returns one result for each
     `-- check:` statement.
 
-    A check holds if its statement raises nothing. Each runs in a savepoint, so that one that fails
-    does not hide the next; if a statement without a check fails, or one keeps others out of what
-    was there before, the checks after it are not run. Nothing is run if a schema of a path that
-    the script sets holds shadows of pg_catalog.
+    A check holds if its statement raises nothing and, where it returns booleans, each is true. Each
+    runs in a savepoint, so that one that fails does not hide the next; if a statement without a
+    check fails, or one keeps others out of what was there before, the checks after it are not run.
+    Nothing is run if a schema of a path that the script sets holds shadows of pg_catalog.
     """
     named = reliance.named_schemas(conn, "", [statement.node for statement in statements])
     results = []
@@ -195,9 +195,10 @@ _ROLLBACK = b"ROLLBACK TO pgrunbook_check"
 
 def _execute(
     conn: Session, name: str, statement: Statement, require: str, timeouts: Timeouts
-) -> list[str]:
+) -> tuple[str, list[str]]:
     """Run it after the savepoint, with what is required behind it, and make the next one, in one
-    round trip. Returns which relations that were there before the script now keeps others out of.
+    round trip. Returns what it says if that is no yes, and which relations that were there before
+    the script now keeps others out of.
 
     Others queue behind a lock that it waits for: it waits for lock_timeout at a time, and is tried
     again for as long as a statement may take.
@@ -205,16 +206,17 @@ def _execute(
     parts = [statement.sql, require, _RELEASE, _SAVEPOINT, catalog.query("locked_out")]
     message = "\n;".join(parts).encode()
 
-    def run() -> list[str]:
+    def run() -> tuple[str, list[str]]:
         try:
             cursor = conn.execute(message)
         except psycopg.Error:
             if not conn.closed:
                 conn.execute(_ROLLBACK)
             raise
+        no = _no(cursor)
         while cursor.nextset():
             pass
-        return [f"{relation} ({mode})" for relation, mode in cursor]
+        return no, [f"{relation} ({mode})" for relation, mode in cursor]
 
     return lock_waits.retry(
         run,
@@ -226,12 +228,36 @@ def _execute(
     )
 
 
+def _no(cursor: psycopg.Cursor[Any]) -> str:
+    """Return what a statement says that returns booleans alone, unless each is true."""
+    if not cursor.description or {column.type_code for column in cursor.description} != _BOOLEAN:
+        return ""
+    rows = cursor.fetchall()
+    if not rows:
+        return "no row"
+    said = [row for row in rows if not all(row)]
+    if not said:
+        return ""
+    first = ", ".join(_WORDS[value] for value in said[0])
+    return first if len(rows) == 1 else f"{len(said):,} of {len(rows):,} rows; the first: {first}"
+
+
+_WORDS = {True: "true", False: "false", None: "NULL"}
+_BOOLEAN = {psycopg.adapters.types["bool"].oid}
+
+
 def _try(
     conn: Session, name: str, statement: Statement, require: str, timeouts: Timeouts
 ) -> tuple[Problem | None, list[str]]:
-    """Return what is wrong if the statement fails, and what it keeps others out of."""
+    """Return what is wrong if the statement fails, or a check says no; and what it keeps others
+    out of.
+    """
     try:
-        return None, _execute(conn, name, statement, require, timeouts)
+        no, kept = _execute(conn, name, statement, require, timeouts)
+        problem = None
+        if no and statement.check:
+            problem = Problem("says no", statement.place(), statement.check, no, _REMEDY)
+        return problem, kept
     except psycopg.Error as exc:
         problem = problem_of(exc, where=statement.place(conn.index(exc, statement.sql) or 0))
         what = problem.what.removesuffix(" (SQLSTATE P0001)")

@@ -92,7 +92,6 @@ def check_schema(conn: Connection, name: str) -> list[CheckResult]:
     return [
         *usable,
         *reliance.check_texts(conn, name),
-        *reliance.check_names(conn, name),
         readable,
         *ledgers,
     ]

@@ -30,17 +30,28 @@ def shadows(conn: Connection, schema: str) -> list[Problem]:
     """
     problems = []
     for row in catalog.rows(conn, "shadows", schema=schema):
-        names = sql.Identifier(schema), sql.Identifier(row["owner"])
-        revoke = sql.SQL("REVOKE CREATE ON SCHEMA {} FROM PUBLIC, {}").format(*names)
         problem = Problem(
             "may be taken for one of pg_catalog's, and would then run with our rights",
             where=f"{row['kind'].lower()} {row['name']}",
             expected=f"made by {_TRUSTED} or of the schema, or by an extension",
             found=f"owned by {row['owner']}",
-            remedy=f"DROP {row['kind']} {row['name']}; {revoke.as_string()}",
+            remedy=_take_over(schema, f"{row['kind']} {row['name']}", row["owner"], conn.info.user),
         )
         problems.append(problem)
     return problems
+
+
+def _take_over(schema: str, thing: str, owner: str, role: str) -> str:
+    """Return what to do about a shadow. The application may need it: a DROP comes last."""
+    names = map(sql.Identifier, (schema, owner))
+    revoke = sql.SQL("REVOKE CREATE ON SCHEMA {} FROM PUBLIC, {}").format(*names).as_string()
+    if thing.startswith("CAST"):  # which has no owner of its own
+        return f"DROP {thing}; {revoke} -- if nobody needs it"
+    us = sql.Identifier(role).as_string()
+    return (
+        f"ALTER {thing} OWNER TO {us}; {revoke} -- after reading it; or if nobody needs it: "
+        f"DROP {thing}"
+    )
 
 
 def functions_called_by_reads(

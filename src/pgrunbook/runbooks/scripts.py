@@ -17,6 +17,7 @@ from pglast import ast
 from pglast.parser import ParseError, parse_sql_json
 
 from pgrunbook.errors import Problem, Refused, did_you_mean
+from pgrunbook.runbooks import check_lines
 from pgrunbook.runbooks.encoding import decode
 from pgrunbook.secrets import literals
 from pgrunbook.secrets.patterns import redact
@@ -261,6 +262,9 @@ class Script:
                 "holds no statement", where=self.name, remedy="write its SQL, or delete the file"
             )
         kept = not self.name.startswith("verify/")  # which is rolled back
+        if not kept:
+            spans = [(each.line, each.line + each.sql.count("\n")) for each in found]
+            yield from check_lines.untried(self.text, spans, self.name)
         for number, what, remedy in find_misplaced([s.node for s in found], kept=kept):
             place = f"{self.name}:{found[number].line}"
             yield Problem(what, where=place, found=found[number].sql, remedy=remedy)
@@ -288,9 +292,7 @@ def statements(sql: str, file: str = "") -> tuple[Statement, ...]:
         stop = start + raw.stmt_len if raw.stmt_len else len(sql)
         body = sql[start:stop]
         offset = start + len(body) - len(body.lstrip())
-        check = ""
-        for sentence in re.findall(r"^-- check: *(.+)$", sql[end:offset], re.MULTILINE):
-            check = sentence.strip()  # the last one counts
+        check = check_lines.last(sql, end, offset)
         line += sql.count("\n", counted, offset)
         counted = offset
         found.append(Statement(body.strip(), line, raw.stmt, check, file))

@@ -13,7 +13,12 @@ from pglast.enums import AlterTableType, CmdType, ConstrType, DropBehavior, Obje
 
 from pgrunbook.sqltext import search_paths
 from pgrunbook.sqltext.alter_table import called_functions
-from pgrunbook.sqltext.created_objects import CreatedObject, created_objects, created_relations
+from pgrunbook.sqltext.created_objects import (
+    TEMPORARY,
+    CreatedObject,
+    created_objects,
+    created_relations,
+)
 from pgrunbook.sqltext.hazards import Danger, Hazard, Thing
 from pgrunbook.sqltext.mentions import Relation, relations
 from pgrunbook.sqltext.things import FIRED, IN_RELATIONS, relation, thing_named
@@ -24,7 +29,6 @@ _Was = tuple[Thing, str]
 # What a view passes on to the table that it reads.
 _PASSED_ON = (Hazard.DELETES_ROWS, Hazard.UPDATES_ROWS, Hazard.RUNS_CODE)
 
-_TEMPORARY = "pg_temp"
 
 # What of a parent does not concern its children, nor its partitions.
 _NOT_INHERITED = (Hazard.RENAMES, Hazard.CHANGES_PRIVILEGES)
@@ -65,7 +69,7 @@ class Names:
         """Begin a block with this path. Nothing temporary has outlived the one before."""
         self.path = path
         for schema, name in [*self._made]:
-            if schema == _TEMPORARY:
+            if schema == TEMPORARY:
                 del self._made[schema, name]
 
     def before(self, danger: Danger) -> Iterator[Danger]:
@@ -78,7 +82,7 @@ class Names:
             return
         if danger.hazard in _PASSED_ON:
             thing = self._read_by(thing)
-        if self._place_of(thing)[0] == _TEMPORARY:
+        if self._place_of(thing)[0] == TEMPORARY:
             return
         for was, path in self._concerned(thing, danger.hazard):
             detail = danger.detail
@@ -181,7 +185,7 @@ class Names:
             self._referring[schema, name] = self._referring.pop(own)
         if own in self._made:
             if not former.part:
-                schema = own[0] if own[0] == _TEMPORARY else schema
+                schema = own[0] if own[0] == TEMPORARY else schema
                 self._made[schema, name] = self._made.pop(own)
                 self._children[schema, name] = self._children.pop(own, [])
             return
@@ -193,11 +197,11 @@ class Names:
         """Return schema and name of what a statement names. What is temporary comes before every
         path that does not name pg_temp: https://www.postgresql.org/docs/current/runtime-config-client.html
         """
-        temporary = _TEMPORARY, thing.name
+        temporary = TEMPORARY, thing.name
         if thing.schema or temporary not in self._made:
             return thing.schema, thing.name
         path = [name for name in search_paths.schemas(self.path) or () if name != "pg_catalog"]
-        if _TEMPORARY in path[1:]:
+        if TEMPORARY in path[1:]:
             return thing.schema, thing.name
         return temporary
 

@@ -124,8 +124,11 @@ def test_a_check_that_says_no_has_failed(
 ) -> None:
     empty.load("CREATE TABLE a (id int); INSERT INTO a VALUES (1), (2)")
     script = f"SELECT false;\n-- check: it holds\n{statement};\n-- check: next\nSELECT true;\n"
-    with connect(Target("test", empty.url), schema="public") as conn:
-        result, other = verify(conn, "v", statements(script), Timeouts("150ms", "10s", "1min"))
+    with (
+        ThreadPoolExecutor(1) as pool,
+        verifying(empty, pool, script, Timeouts("150ms", "10s", "1min")) as verified,
+    ):
+        result, other = verified.result()
     assert (result.problem and result.problem.found) == found
     assert other.result == "ok"
 

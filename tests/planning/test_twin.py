@@ -660,6 +660,15 @@ def test_what_fails_on_the_twin_is_applied_if_nothing_was_done_by_hand(asking: A
     assert (judged.action, judged.statements) == (Action.APPLY, (0, 1))
 
 
+def test_what_is_printed_with_another_name_is_not_the_blocks_own(asking: Asking) -> None:
+    """Nor is what belongs to it something that somebody has added to what a block has made."""
+    rename = "ALTER TABLE base RENAME TO renamed; CREATE TABLE t (a int)"
+    asking.database.load(f"CREATE VIEW w AS SELECT id FROM base; {rename}")
+    (judged,) = asking.of(rename)
+    assert judged.action is Action.ADOPT
+    assert {each.type for each in judged.there} == {"table", "table column", "table constraint"}
+
+
 # A block puts something in the place of what it renames.
 SWAPS = {
     "a table": (

@@ -104,14 +104,17 @@ class _Judge:
             yield replace(judgement, there=self._there(judgement, count))
 
     def _there(self, judgement: Judgement, count: Count) -> dict[Object, Definition]:
-        """Return what of a block must stay as it is until the ledger has the block."""
+        """Return what blocks have made of it: it must stay as it is until the ledger has the
+        block. What was there before them, as a view of a table that is renamed, is not theirs.
+        """
         objects = list(count.there)
         if judgement.action is Action.ADOPT:
             objects = []
             for step in count.steps.values():
                 objects += step.changes
         found = self.timeline.found
-        return {each: found[each] for each in objects if each in found}
+        made = [each for each in objects if self.timeline.first(each) is None]
+        return {each: found[each] for each in made if each in found}
 
     def _judge(self, place: int, count: Count) -> Judgement:
         everything = tuple(range(count.trial.statements))

@@ -428,6 +428,54 @@ def test_rows_between_what_is_done_and_what_is_not_cannot_be_told(asking: Asking
     assert "statement 2" in judged.problems[0].what
 
 
+def test_what_is_adopted_as_nothing_is_there_shows_nothing_of_what_follows(
+    asking: Asking,
+) -> None:
+    """Before it is applied, the one behind it is decided about once more, by itself."""
+    asking.database.load("CREATE SCHEMA app")
+    blocks = [_block(0, "CREATE SCHEMA IF NOT EXISTS app"), _block(1, "UPDATE base SET v = 'x'")]
+    target = Target("env:CRM_URL", asking.database.url)
+    with connect(target, schema="public", read_only=True) as look:
+
+        def make() -> AbstractContextManager[twin_server.Twin]:
+            return twin_server.make_twin(target, look, asking.host, asking.database.name)
+
+        done: set[str] = set()
+
+        def entries(names: Sequence[str]) -> Mapping[str, Entry]:
+            adopted: Any = SimpleNamespace(event="adopted", done=True)
+            return {name: adopted for name in names if name in done}
+
+        twins = Twins(entries, [block.name for block in blocks], make, say=[].append)
+        planned = twins.judge(look, blocks, partial(read, look))
+        assert [str(each.action) for each in planned.values()] == ["adopt", "apply"]
+        done.add(blocks[0].name)
+        (again,) = twins.judge(look, blocks[1:], partial(read, look)).values()
+        assert again.action is Action.APPLY, again.problems
+
+
+def test_what_a_dba_has_set_may_stay(asking: Asking) -> None:
+    block = "CREATE TABLE t (a int, b text); CREATE INDEX i ON t (a)"
+    asking.database.load(
+        f"{block}; GRANT SELECT ON t TO PUBLIC; ALTER TABLE t SET (fillfactor = 70);"
+        "ALTER TABLE t ALTER a SET STATISTICS 9; COMMENT ON COLUMN t.b IS 'x'"
+    )
+    (judged,) = asking.of(block)
+    assert all("-p adopt 001_block" in problem.remedy for problem in judged.problems)
+    assert asking.actions(block, adopt="001_block") == ["adopt"]
+    asking.database.load("ALTER TABLE t ALTER a TYPE bigint")
+    remedies = [problem.remedy for problem in asking.of(block)[0].problems]
+    assert not all("-p adopt 001_block" in remedy for remedy in remedies)
+
+
+def test_a_query_of_constants_can_be_repeated(asking: Asking) -> None:
+    block = "CREATE TABLE t (a int); SELECT 1"
+    asking.database.load(block)
+    assert asking.actions(block) == ["adopt"]
+    assert asking.actions("SELECT 'nothing to do'", adopted=True) == ["apply"]
+    assert asking.actions("SELECT now()", adopted=True) == ["refuse"]
+
+
 def test_all_that_differs_is_named_at_once(asking: Asking) -> None:
     asking.database.load(
         "CREATE TABLE t (a bigint, c int); CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 3\n+ 4'"

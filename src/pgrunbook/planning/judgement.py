@@ -79,6 +79,7 @@ def judge(
     return judgements
 
 
+IDLE = "changes nothing that is there"  # the reason of an adoption that shows nothing
 NONE = "none"  # what the parameter adopt says where no block was done by hand
 
 
@@ -196,7 +197,7 @@ class _Judge:
             # Its objects look now as before the block, and as after a later one that undoes it.
             # The later one is not done: so this one is not, either.
             return Judgement(Action.APPLY, everything, "not done yet")
-        return Judgement(Action.ADOPT, reason="changes nothing that is there")
+        return Judgement(Action.ADOPT, reason=IDLE)
 
     def _refuse(self, count: Count, found: Sequence[Deviation]) -> Judgement:
         problems = []

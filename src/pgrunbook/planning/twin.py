@@ -15,7 +15,7 @@ from pgrunbook.inventory.objects import Inventory, Object
 from pgrunbook.ledger.ledger import Entry
 from pgrunbook.planning import existing_columns, judgement
 from pgrunbook.planning.attempt import Attempt
-from pgrunbook.planning.by_hand import judge_named
+from pgrunbook.planning.by_hand import judge_named, names_in
 from pgrunbook.planning.decisions import Action
 from pgrunbook.planning.judgement import IDLE, NONE, Judgement
 from pgrunbook.planning.timeline import Step, Timeline
@@ -186,7 +186,7 @@ class Twins:
         self, pending: Sequence[Block], there: Mapping[str, Sequence[CreatedObject]]
     ) -> Mapping[str, Judgement]:
         """Judge those of the pending blocks that the parameter names."""
-        names = {name.strip() for name in self.adopt.split(",")} - {"", NONE}
+        names = names_in(self.adopt)
         adopted = [block.name for block in pending if block.named_in(names)]
         if not adopted:
             return {}

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from support import databases
 from support.databases import Database, login_role
 
 from pgrunbook.inventory.objects import PLACE, Definition, Inventory, Object
@@ -555,6 +556,22 @@ def test_what_fails_on_the_twin_is_refused_with_the_reason_if_it_is_there(asking
     assert alone.problems[0].where == "deploy/001_block.sql:1"
 
 
+def test_nothing_differs_for_certain_before_a_block_that_fails_on_the_twin(asking: Asking) -> None:
+    asking.database.load(
+        "CREATE TABLE t (a int); COMMENT ON TABLE t IS 'x'; ALTER TABLE t ADD CHECK (a > 0)"
+    )
+    history = (
+        "CREATE TABLE t (a int)",
+        "CREATE TABLE base (a int); SELECT 1 / 0",
+        "COMMENT ON TABLE t IS 'x'",
+    )
+    first, second, _ = asking.of(*history)
+    assert [problem.what for problem in first.problems] == [
+        "cannot be judged: 002_block, behind it, fails on the twin"
+    ]
+    assert second.problems[0].what == "fails on the twin"
+
+
 @pytest.mark.parametrize(
     ("sql", "action"),
     [
@@ -782,6 +799,12 @@ def test_nothing_on_the_twin_runs_as_superuser(asking: Asking) -> None:
     asking.database.load("CREATE TABLE seen (rolsuper bool, x int)")
     (judged,) = asking.of(f"{seen}; {check}; ALTER TABLE seen ADD x int")
     assert judged.action is Action.ADOPT, judged
+
+
+def test_a_database_in_sql_ascii_has_a_twin(server: Server, host: Server) -> None:
+    asking = Asking(databases.encoded(server, "SQL_ASCII"), host)
+    asking.database.load(f"{BASE}; {CREATED}")
+    assert asking.actions(CREATED) == ["adopt"]
 
 
 def test_the_twin_is_gone_when_it_was_asked(asking: Asking) -> None:

@@ -76,7 +76,7 @@ def judge(
     for count, judgement in zip(counts, judged, strict=True):
         why_not = limits.of_block(count.block)
         judgements[count.block] = _with_extras(judgement, count, tables, why_not)
-    return judgements
+    return _without_guesses(judgements, counts)
 
 
 IDLE = "changes nothing that is there"  # the reason of an adoption that shows nothing
@@ -204,7 +204,7 @@ class _Judge:
         for each in found:
             why_not = self.limits.of(each, count.block)
             problems.append(deviations.problem(each, count.block, why_not))
-        return Judgement(Action.REFUSE, (), "there in another shape", tuple(problems))
+        return Judgement(Action.REFUSE, (), _ANOTHER_SHAPE, tuple(problems))
 
     def _has_undone_behind(self, place: int) -> bool:
         return any(Vote.UNDONE in count.votes.values() for count in self.counts[place + 1 :])
@@ -221,6 +221,7 @@ class _Judge:
         return found
 
 
+_ANOTHER_SHAPE = "there in another shape"
 _REMEDY = "say which blocks were done by hand: -p adopt {0}; or, if none was, -p adopt none"
 
 
@@ -256,6 +257,23 @@ def _with_extras(
         judgement,
         action=Action.REFUSE,
         statements=(),
-        reason="there in another shape",
+        reason=_ANOTHER_SHAPE,
         problems=(*judgement.problems, *problems),
     )
+
+
+def _without_guesses(
+    judgements: dict[str, Judgement], counts: Sequence[Count]
+) -> dict[str, Judgement]:
+    """Tell no difference where a block fails on the twin: those behind it may have made it."""
+    failed = next((each.block for each in counts if each.trial.failure), "")
+    for block, judgement in judgements.items() if failed else ():
+        if judgement.reason == _ANOTHER_SHAPE:
+            problem = Problem(
+                f"cannot be judged: {failed}, behind it, fails on the twin",
+                block,
+                found="other than this block makes it; a block behind may have altered it",
+                remedy=_REMEDY.format(failed),
+            )
+            judgements[block] = replace(judgement, problems=(problem,))
+    return judgements

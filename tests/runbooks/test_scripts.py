@@ -175,6 +175,26 @@ def test_what_no_rollback_undoes_is_refused_in_a_verify_script_too(
     assert "verify/010_x.sql:1: changes the session" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-- check: one\n-- check: another\nSELECT 1;\n",
+        "-- check: one\n-- DO $$ BEGIN ASSERT false; END $$;\n\n-- check: two\nSELECT 1;\n",
+        "-- check:\nSELECT 1;\n",
+    ],
+)
+def test_a_check_without_a_sentence_or_a_statement_of_its_own_is_refused(
+    tmp_path: Path, text: str
+) -> None:
+    """It would be in no verification, and nobody would know."""
+    with pytest.raises(Refused) as caught:
+        script(tmp_path, f"SELECT 1;\n{text}--check: behind it all\n", "verify")
+    first, last = caught.value.problems
+    assert first.where == "verify/010_x.sql:2"
+    assert last.where == f"verify/010_x.sql:{2 + text.count(chr(10))}"
+    assert {first.what, last.what} == {"is a check that nobody tries"}
+
+
 def test_a_syntax_error_has_a_caret_under_it(tmp_path: Path) -> None:
     with pytest.raises(Refused) as caught:
         script(tmp_path, "CREATE TABLE t (\n  a int,,\n  b int);")
@@ -251,13 +271,15 @@ def test_a_filled_statement_knows_its_place_in_the_file(tmp_path: Path) -> None:
 
 def test_statements_know_their_line_and_their_check() -> None:
     found = statements(
-        "-- a\nSELECT 1;\n\n-- check: it holds\nDO $$ BEGIN; END $$;\nSELECT 'é'; SELECT 2"
+        "-- a\nSELECT 1;\n\n-- check: it holds\nDO $$ BEGIN; END $$;\nSELECT 'é'; SELECT 2;\n"
+        "  --Check : however written\nSELECT 3"
     )
     assert [(s.sql, s.line, s.check) for s in found] == [
         ("SELECT 1", 2, ""),
         ("DO $$ BEGIN; END $$", 5, "it holds"),
         ("SELECT 'é'", 6, ""),
         ("SELECT 2", 6, ""),
+        ("SELECT 3", 8, "however written"),
     ]
 
 

@@ -51,6 +51,7 @@ NAMES = {
     "DROP TABLE t": "",
 }
 UNDONE = {
+    "CREATE TEMP TABLE t (a int) ON COMMIT DROP": "DROP TABLE IF EXISTS pg_temp.t CASCADE",
     'CREATE TABLE app."Deals" (id int)': 'DROP TABLE IF EXISTS app."Deals" CASCADE',
     "ALTER TABLE app.t ADD a int": "ALTER TABLE app.t DROP COLUMN IF EXISTS a CASCADE",
     "CREATE FUNCTION f(a int, OUT b int) LANGUAGE sql AS ''": "DROP FUNCTION IF EXISTS f(integer) CASCADE",

@@ -7,10 +7,11 @@ from pglast import parse_sql
 
 from pgrunbook.sqltext.dangers import dangers
 from pgrunbook.sqltext.hazards import Danger, Hazard
+from pgrunbook.sqltext.names import Names
 from pgrunbook.sqltext.things import FIRED
 
 
-def found(sql: str, *, transaction: bool = True) -> list[str]:
+def found(sql: str, *, transaction: bool = True, names: Names | None = None) -> list[str]:
     """Each hazard as `hazard thing`, with what it is in doubt about; but for rules and triggers, which
     whatever writes rows may fire.
     """
@@ -21,7 +22,7 @@ def found(sql: str, *, transaction: bool = True) -> list[str]:
         )
         .replace("  ", " ")
         .rstrip()
-        for d in dangers(statements, transaction=transaction)
+        for d in dangers(statements, transaction=transaction, names=names)
         if not _may_fire(d) and not (d.during and all(map(_may_fire, d.during)))
     ]
 
@@ -178,6 +179,15 @@ def test_a_statements_hazards(sql: str, expected: list[str]) -> None:
     assert found(sql) == expected
 
 
+def test_a_temporary_table_hides_nothing_from_the_next_block() -> None:
+    names = Names()
+    said = []
+    for sql in ("CREATE TEMP TABLE t () ON COMMIT DROP; DELETE FROM t", "DELETE FROM t"):
+        names.begin("")
+        said.append(found(sql, names=names))
+    assert said == [[], ["deletes_rows table t every row"]]
+
+
 LOCKED = "locks_out_reads table a locked since line 1"
 
 
@@ -274,6 +284,13 @@ def test_what_may_have_been_there_before_is_one(sql: str) -> None:
         ("ALTER TABLE t RENAME TO v; CREATE TABLE t (); DELETE FROM t", []),
         # a temporary table hides the other one as long as it is there
         ("CREATE TEMP TABLE t (); DROP TABLE t; DELETE FROM t", ["deletes_rows table t every row"]),
+        ("CREATE TEMP TABLE t (); SET LOCAL search_path = s; DELETE FROM t; DROP TABLE t", []),
+        ("CREATE TABLE pg_temp.t (); ALTER TABLE t RENAME TO u; DELETE FROM u", []),
+        ("SET LOCAL search_path = pg_catalog, pg_temp, s; CREATE TEMP TABLE t (); DELETE FROM t", []),
+        ("SET LOCAL search_path = s, pg_temp; CREATE TEMP TABLE t (); DELETE FROM t", ["deletes_rows table t every row"]),
+        ("CREATE TEMP TABLE t (); SET LOCAL search_path = s, pg_temp; DELETE FROM t", ["deletes_rows table t every row"]),
+        ("CREATE TEMP TABLE t (); DELETE FROM s.t", ["deletes_rows table s.t every row"]),
+        ("CREATE TEMP VIEW t AS SELECT * FROM s.u; DELETE FROM t", ["deletes_rows table s.u every row, as t"]),
         ("CREATE TABLE t (); CREATE TRIGGER g AFTER INSERT ON t EXECUTE FUNCTION f(); DROP TRIGGER g ON t; DELETE FROM t", []),
         ("SELECT 1 AS c INTO t; DELETE FROM t", []),
         # another path finds another one, which a function need not set

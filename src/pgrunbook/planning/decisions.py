@@ -197,6 +197,20 @@ def decide_recorded(
     return Decision(block, Action.SKIP, entry.when)
 
 
+def keep(decision: Decision, kept: Mapping[Object, Definition | None]) -> Decision:
+    """Let the ledger take over with the block what is to stay as somebody has altered it: `kept`
+    has it as it is, None if it is gone.
+    """
+    if not kept or decision.action is Action.REFUSE:
+        return decision
+    return replace(
+        decision,
+        reason=f"{decision.reason}; keeps as found: {', '.join(map(str, kept))}",
+        kept=decision.kept | kept.keys(),
+        wanted={**decision.wanted, **kept},
+    )
+
+
 def is_edited(files: Sequence[Script], entry: Entry) -> bool:
     """Whether a block's files differ from those that were recorded, by more than comments and white
     space.

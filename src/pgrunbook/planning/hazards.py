@@ -129,7 +129,7 @@ def _cases(conn: Session, decisions: Sequence[Decision]) -> Iterator[Case]:
         block = decision.block
         chosen = [block.statements[n] for n in decision.statements]
         texts = [(statement.node, statement.line) for statement in chosen]
-        names.path = block.search_path
+        names.begin(block.search_path)
         for danger in dangers(texts, transaction=block.transaction, names=names):
             yield _case(paths, block, danger)
 

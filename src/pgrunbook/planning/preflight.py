@@ -41,15 +41,16 @@ def check(
         results += reliance.check_names(shape, name)
     results += reliance.report_event_triggers(conn)
     before = "" if shape is conn else "a runbook"
-    results += roles.check(conn, pending, identity.role, before)
+    named = roles.look(conn, pending, before)
+    results += named.check(identity.role)
     # on a copy everything belongs to its owner
-    made_by = roles.there(conn, pending) if shape is conn else []
+    made_by = named.of_headers if shape is conn else []
     there = There.look(shape, schema, decisions, made_by)
     results += requirements.check(shape, there, decisions, identity.role)
     results += _changed(shape, decisions, identity.role)
-    named = {result.where for result in results if result.problem}
+    wrong = {result.where for result in results if result.problem}
     for decision in decisions:
-        results += _decision_results(decision, there, named)
+        results += _decision_results(decision, there, wrong)
     return list(dict.fromkeys(results))
 
 
@@ -91,7 +92,6 @@ def check_schema(conn: Connection, name: str) -> list[CheckResult]:
     return [
         *usable,
         *reliance.check_texts(conn, name),
-        *reliance.check_names(conn, name),
         readable,
         *ledgers,
     ]

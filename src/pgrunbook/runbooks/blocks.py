@@ -78,6 +78,11 @@ class Block:
         return frozenset().union(*(script.accepts for script in self.scripts))
 
     @property
+    def keeps(self) -> frozenset[str]:
+        """The objects that are to stay as somebody has altered them, by type and identity."""
+        return frozenset().union(*(script.keeps for script in self.scripts))
+
+    @property
     def source_sha256(self) -> str:
         """Checksum of the files."""
         return source_sha256(self.scripts)

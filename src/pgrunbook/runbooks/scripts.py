@@ -17,6 +17,7 @@ from pglast import ast
 from pglast.parser import ParseError, parse_sql_json
 
 from pgrunbook.errors import Problem, Refused, did_you_mean
+from pgrunbook.runbooks import check_lines
 from pgrunbook.runbooks.encoding import decode
 from pgrunbook.secrets import literals
 from pgrunbook.secrets.patterns import redact
@@ -38,6 +39,7 @@ HEADER_KEYS = (
     "give way",
     "skip",
     "accepts",
+    "keeps",
     "search_path",
     "role",
     "repeatable",
@@ -120,6 +122,13 @@ class Script:
     def accepts(self) -> tuple[str, ...]:
         """The hazards that its header accepts, as they are written there."""
         return tuple(re.findall(r"[^,\s]+", self.header.get("accepts", "")))
+
+    @property
+    def keeps(self) -> frozenset[str]:
+        """The objects that are to stay as somebody has altered them, by type and identity."""
+        # a comma in parentheses is between a function's arguments
+        names = re.split(r",(?![^()]*\))", self.header.get("keeps", ""))
+        return frozenset(name.strip() for name in names if name.strip())
 
     @property
     def proves(self) -> frozenset[str]:
@@ -253,6 +262,9 @@ class Script:
                 "holds no statement", where=self.name, remedy="write its SQL, or delete the file"
             )
         kept = not self.name.startswith("verify/")  # which is rolled back
+        if not kept:
+            spans = [(each.line, each.line + each.sql.count("\n")) for each in found]
+            yield from check_lines.untried(self.text, spans, self.name)
         for number, what, remedy in find_misplaced([s.node for s in found], kept=kept):
             place = f"{self.name}:{found[number].line}"
             yield Problem(what, where=place, found=found[number].sql, remedy=remedy)
@@ -280,9 +292,7 @@ def statements(sql: str, file: str = "") -> tuple[Statement, ...]:
         stop = start + raw.stmt_len if raw.stmt_len else len(sql)
         body = sql[start:stop]
         offset = start + len(body) - len(body.lstrip())
-        check = ""
-        for sentence in re.findall(r"^-- check: *(.+)$", sql[end:offset], re.MULTILINE):
-            check = sentence.strip()  # the last one counts
+        check = check_lines.last(sql, end, offset)
         line += sql.count("\n", counted, offset)
         counted = offset
         found.append(Statement(body.strip(), line, raw.stmt, check, file))

@@ -116,8 +116,7 @@ def created_relations(node: ast.Node) -> Iterator[tuple[str, str]]:
     for each in _of_statement(node):
         is_new = not (each.lenient or each.replaces or each.was)
         if is_new and each.kind in RELATIONS and each.kind != "index":
-            # a name without a schema finds a temporary relation first
-            yield each.schema if each.schema != TEMPORARY else "", each.name
+            yield each.schema, each.name
 
 
 def _of_statement(node: Any) -> Iterator[CreatedObject]:

@@ -13,7 +13,12 @@ from pglast.enums import AlterTableType, CmdType, ConstrType, DropBehavior, Obje
 
 from pgrunbook.sqltext import search_paths
 from pgrunbook.sqltext.alter_table import called_functions
-from pgrunbook.sqltext.created_objects import CreatedObject, created_objects, created_relations
+from pgrunbook.sqltext.created_objects import (
+    TEMPORARY,
+    CreatedObject,
+    created_objects,
+    created_relations,
+)
 from pgrunbook.sqltext.hazards import Danger, Hazard, Thing
 from pgrunbook.sqltext.mentions import Relation, relations
 from pgrunbook.sqltext.things import FIRED, IN_RELATIONS, relation, thing_named
@@ -23,6 +28,7 @@ _Was = tuple[Thing, str]
 
 # What a view passes on to the table that it reads.
 _PASSED_ON = (Hazard.DELETES_ROWS, Hazard.UPDATES_ROWS, Hazard.RUNS_CODE)
+
 
 # What of a parent does not concern its children, nor its partitions.
 _NOT_INHERITED = (Hazard.RENAMES, Hazard.CHANGES_PRIVILEGES)
@@ -59,6 +65,13 @@ class Names:
     _fired: set[tuple[Thing, str]] = field(default_factory=set)  # by rules and triggers
     _schemas: dict[str, str] = field(default_factory=dict)  # their first names, by those of now
 
+    def begin(self, path: str) -> None:
+        """Begin a block with this path. Nothing temporary has outlived the one before."""
+        self.path = path
+        for schema, name in [*self._made]:
+            if schema == TEMPORARY:
+                del self._made[schema, name]
+
     def before(self, danger: Danger) -> Iterator[Danger]:
         """Yield the danger, of what it concerned before the first statement: none of what these
         have made, which holds no rows that anybody knows.
@@ -69,7 +82,7 @@ class Names:
             return
         if danger.hazard in _PASSED_ON:
             thing = self._read_by(thing)
-        if thing.schema == "pg_temp":
+        if self._place_of(thing)[0] == TEMPORARY:
             return
         for was, path in self._concerned(thing, danger.hazard):
             detail = danger.detail
@@ -131,7 +144,7 @@ class Names:
                 for each in objects:
                     dropped = thing_named(kind, each)
                     if dropped.kind in IN_RELATIONS and not dropped.part:
-                        self._made.pop((dropped.schema, dropped.name), None)
+                        self._made.pop(self._place_of(dropped), None)
                         self._children.pop((dropped.schema, dropped.name), None)
                         self._referring.pop((dropped.schema, dropped.name), None)
             case ast.AlterTableStmt(relation=table, cmds=commands):
@@ -167,17 +180,30 @@ class Names:
 
     def _note(self, former: Thing, schema: str, name: str) -> None:
         """Note that what was called so until now is called something else behind it."""
-        own = former.schema, former.name
+        own = self._place_of(former)
         if not former.part and own in self._referring:
             self._referring[schema, name] = self._referring.pop(own)
         if own in self._made:
             if not former.part:
+                schema = own[0] if own[0] == TEMPORARY else schema
                 self._made[schema, name] = self._made.pop(own)
                 self._children[schema, name] = self._children.pop(own, [])
             return
         (was, path), *_ = self._meant(former)
         key = (was.name, name) if former.part else (name, "")
         self._was.setdefault(key, {})[was.schema if former.part else schema] = was, path
+
+    def _place_of(self, thing: Thing) -> Relation:
+        """Return schema and name of what a statement names. What is temporary comes before every
+        path that does not name pg_temp: https://www.postgresql.org/docs/current/runtime-config-client.html
+        """
+        temporary = TEMPORARY, thing.name
+        if thing.schema or temporary not in self._made:
+            return thing.schema, thing.name
+        path = [name for name in search_paths.schemas(self.path) or () if name != "pg_catalog"]
+        if TEMPORARY in path[1:]:
+            return thing.schema, thing.name
+        return temporary
 
     def _meant(self, thing: Thing) -> list[_Was]:
         """Return what a thing may be, by its names before."""

@@ -105,6 +105,35 @@ def test_what_nobody_waits_for_it_may_lock(empty: Database, statement: str) -> N
 
 
 @pytest.mark.parametrize(
+    ("statement", "found"),
+    [
+        ("SELECT count(*) = 0 FROM a WHERE id > 1", "false"),
+        ("SELECT NULL::boolean", "NULL"),
+        ("SELECT true, false", "true, false"),
+        ("SELECT id < 2 FROM a ORDER BY id", "1 of 2 rows; the first: false"),
+        ("SELECT true FROM a WHERE id = 77", "no row"),
+        ("UPDATE a SET id = 3 WHERE id = 2 RETURNING id = 2", "false"),
+        ("SELECT id > 0, true FROM a", None),
+        ("SELECT 1 / count(*) FROM a", None),
+        ("SELECT id, false FROM a", None),
+        ("SELECT id FROM a WHERE false", None),
+    ],
+)
+def test_a_check_that_says_no_has_failed(
+    empty: Database, statement: str, found: str | None
+) -> None:
+    empty.load("CREATE TABLE a (id int); INSERT INTO a VALUES (1), (2)")
+    script = f"SELECT false;\n-- check: it holds\n{statement};\n-- check: next\nSELECT true;\n"
+    with (
+        ThreadPoolExecutor(1) as pool,
+        verifying(empty, pool, script, Timeouts("150ms", "10s", "1min")) as verified,
+    ):
+        result, other = verified.result()
+    assert (result.problem and result.problem.found) == found
+    assert other.result == "ok"
+
+
+@pytest.mark.parametrize(
     "sets",
     [
         "SET LOCAL search_path = public, other",

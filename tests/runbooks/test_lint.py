@@ -100,6 +100,7 @@ REVERTS = "-- title: x\n-- why: x\nALTER TABLE notes DROP COLUMN tag;"
             "-- title: x\nCREATE FUNCTION pg_temp.prove() RETURNS void LANGUAGE plpgsql AS "
             "'BEGIN ASSERT false; END';\nDO $$ BEGIN PERFORM pg_temp.prove(); END $$;",
         ),
+        ("verify/010_notes.sql", "-- title: x\n\n-- check: y\nSELECT count(*) = 0 FROM notes;"),
         ("verify/010_notes.sql", "-- title: x\nSELECT 1;\nDO $$ BEGIN PERFORM pg_temp.f(); RAISE; "
                                  "END $$;"),
         ("revert/010_notes.sql", "-- title: x\n-- why: x\nSELECT pg_catalog.now(), notes.id FROM "
@@ -173,6 +174,7 @@ def test_an_empty_folder_is_no_partner(sql):
                                                                             "deploy/020_more"),
         ("deploy/more.sql", deploy(ALTER.format("tag")), "partners", 1, "beside deploy/more"),
         ("verify/010_notes.sql", "-- title: x\nSELECT false;", "verify-raises", 1, "can fail"),
+        ("verify/010_notes.sql", "-- title: x\n\n-- check: y\nSELECT id FROM notes;", "verify-raises", 1, "can fail"),
         ("verify/more.sql", "-- title: x\nDO $$ BEGIN --ASSERT\nRAISE LOG ''; END "
                             "$$", "verify-raises", 1, "can fail"),
         ("verify/more.sql", "-- title: x\nSELECT 'RAISE "

@@ -80,11 +80,23 @@ def test_a_header_that_cannot_be_read_is_refused_with_its_place(tmp_path: Path) 
         ("SET ROLE admin;", "010_x.sql:1: changes the session"),
         ("SET LOCAL SESSION AUTHORIZATION bob;", "010_x.sql:1: changes who the session belongs to"),
         ("RESET ALL;", "010_x.sql:1: changes the session"),
+        ("RESET ROLE;", "write SET LOCAL ROLE NONE"),
+        ("RESET search_path;", "write SET LOCAL search_path TO DEFAULT"),
         ("SET LOCAL NAMES 'LATIN1';", "010_x.sql:1: changes how the server reads"),
         ("DISCARD PLANS;", "010_x.sql:1: changes the session"),
         (b"-- title: ok\nCOMMENT ON TABLE t IS 'caf\xe9';", "010_x.sql:2: is not UTF-8"),
         ("-- title: ok\nSELECT 1;\0SELECT 2;", "010_x.sql:2: holds a NUL byte"),
         ("-- titel: oops\nSELECT 1;", "unknown header key 'titel'"),
+        (
+            "-- title: x\n-- role: a\n-- role: b\nSELECT 1;",
+            "010_x.sql:3: the header key 'role' is given twice",
+        ),
+        ("-- title: x\n-- Role: a\nSELECT 1;", "010_x.sql:2: is no header key, but like one"),
+        ("-- role : a\nSELECT 1;", "010_x.sql:1: is no header key, but like one"),
+        ("--role: a\nSELECT 1;", "expected: -- role:"),
+        ("-- lock timeout: 1s\nSELECT 1;", "expected: -- lock_timeout:"),
+        ("-- lock-timeout: 1s\nSELECT 1;", "is no header key, but like one"),
+        ("-- give_way: share 50%\nSELECT 1;", "give way"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused_with_its_place(
@@ -104,6 +116,7 @@ def test_a_file_that_cannot_be_used_is_refused_with_its_place(
         "SELECT set_config('a.b', 'c', true);",
         "CREATE TEMP TABLE t (a int) ON COMMIT DROP;",
         "CREATE TEMP TABLE t (a int);\nDROP TABLE t;",
+        "-- title: x\n--   Role: of the application\n-- by hand: see below\n\n-- Role: app\nSELECT 1;",
         "SELECT tags[1:2], other[low:high], 'a:b', now()::text FROM t;",
         b"\xef\xbb\xbf-- title: x\r\n\r\nSELECT 1;\r\n",
     ],
@@ -160,6 +173,26 @@ def test_what_no_rollback_undoes_is_refused_in_a_verify_script_too(
     with pytest.raises(Refused) as caught:
         script(tmp_path, text, "verify")
     assert "verify/010_x.sql:1: changes the session" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-- check: one\n-- check: another\nSELECT 1;\n",
+        "-- check: one\n-- DO $$ BEGIN ASSERT false; END $$;\n\n-- check: two\nSELECT 1;\n",
+        "-- check:\nSELECT 1;\n",
+    ],
+)
+def test_a_check_without_a_sentence_or_a_statement_of_its_own_is_refused(
+    tmp_path: Path, text: str
+) -> None:
+    """It would be in no verification, and nobody would know."""
+    with pytest.raises(Refused) as caught:
+        script(tmp_path, f"SELECT 1;\n{text}--check: behind it all\n", "verify")
+    first, last = caught.value.problems
+    assert first.where == "verify/010_x.sql:2"
+    assert last.where == f"verify/010_x.sql:{2 + text.count(chr(10))}"
+    assert {first.what, last.what} == {"is a check that nobody tries"}
 
 
 def test_a_syntax_error_has_a_caret_under_it(tmp_path: Path) -> None:
@@ -238,13 +271,15 @@ def test_a_filled_statement_knows_its_place_in_the_file(tmp_path: Path) -> None:
 
 def test_statements_know_their_line_and_their_check() -> None:
     found = statements(
-        "-- a\nSELECT 1;\n\n-- check: it holds\nDO $$ BEGIN; END $$;\nSELECT 'é'; SELECT 2"
+        "-- a\nSELECT 1;\n\n-- check: it holds\nDO $$ BEGIN; END $$;\nSELECT 'é'; SELECT 2;\n"
+        "  --Check : however written\nSELECT 3"
     )
     assert [(s.sql, s.line, s.check) for s in found] == [
         ("SELECT 1", 2, ""),
         ("DO $$ BEGIN; END $$", 5, "it holds"),
         ("SELECT 'é'", 6, ""),
         ("SELECT 2", 6, ""),
+        ("SELECT 3", 8, "however written"),
     ]
 
 

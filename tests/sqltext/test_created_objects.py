@@ -19,6 +19,7 @@ NAMES = {
     "ALTER TABLE t ADD a int, ADD CONSTRAINT k CHECK (a > 0)": "table column t.a, table constraint k on t",
     "ALTER TABLE t ADD CHECK (a > 0)": "table constraint without a name on t",
     "ALTER TABLE t ADD PRIMARY KEY (a)": "table constraint t_pkey on t",
+    "ALTER TABLE t ADD PRIMARY KEY USING INDEX i": "table constraint i on t",
     "ALTER TABLE t RENAME TO u": "table u",
     "ALTER TABLE t RENAME COLUMN a TO b": "table column t.b",
     "ALTER FUNCTION f(int) RENAME TO g": "function g",

@@ -92,7 +92,6 @@ def check_schema(conn: Connection, name: str) -> list[CheckResult]:
     return [
         *usable,
         *reliance.check_texts(conn, name),
-        *reliance.check_names(conn, name),
         readable,
         *ledgers,
     ]
@@ -125,6 +124,17 @@ def _schema(
 ) -> Iterator[CheckResult]:
     where = f"schema {schema}"
     check, expected = "exists, and we may use it", "a schema that this role may use"
+    if schema == "$user":
+        yield result(
+            where,
+            check,
+            False,
+            "cannot be looked into",
+            expected=expected,
+            found="search_path takes its name for that of the role",
+            remedy='ALTER SCHEMA "$user" RENAME TO another_name',
+        )
+        return
     if not privileges["schema_exists"]:
         yield result(
             where,

@@ -158,8 +158,8 @@ def make_roles(server: Host, names: Iterable[str]) -> Iterator[None]:
 
 
 def let_in(copy: Place, names: Iterable[str]) -> None:
-    """Let the copy's owner become those of the roles that `make_roles` has made, and these create
-    in its schemas. Whoever else is called so may be a superuser.
+    """Let the copy's owner become those of the roles that `make_roles` has made, and let them
+    create in its schemas. Whoever else is called so may be a superuser.
     """
     asked = f"{_OF_COPIES} AND rolname = ANY (%s)"
     made = [sql.Identifier(name) for (name,) in copy.keeper.execute(asked, [_MADE, [*names]])]

@@ -30,30 +30,47 @@ def shadows(conn: Connection, schema: str) -> list[Problem]:
     """
     problems = []
     for row in catalog.rows(conn, "shadows", schema=schema):
-        names = sql.Identifier(schema), sql.Identifier(row["owner"])
-        revoke = sql.SQL("REVOKE CREATE ON SCHEMA {} FROM PUBLIC, {}").format(*names)
         problem = Problem(
             "may be taken for one of pg_catalog's, and would then run with our rights",
             where=f"{row['kind'].lower()} {row['name']}",
             expected=f"made by {_TRUSTED} or of the schema, or by an extension",
             found=f"owned by {row['owner']}",
-            remedy=f"DROP {row['kind']} {row['name']}; {revoke.as_string()}",
+            remedy=_take_over(schema, f"{row['kind']} {row['name']}", row["owner"], conn.info.user),
         )
         problems.append(problem)
     return problems
 
 
+def _take_over(schema: str, thing: str, owner: str, role: str) -> str:
+    """Return what to do about a shadow. The application may need it: a DROP comes last."""
+    names = map(sql.Identifier, (schema, owner))
+    revoke = sql.SQL("REVOKE CREATE ON SCHEMA {} FROM PUBLIC, {}").format(*names).as_string()
+    if thing.startswith("CAST"):  # which has no owner of its own
+        return f"DROP {thing}; {revoke} -- if nobody needs it"
+    us = sql.Identifier(role).as_string()
+    return (
+        f"ALTER {thing} OWNER TO {us}; {revoke} -- after reading it; or if nobody needs it: "
+        f"DROP {thing}"
+    )
+
+
 def functions_called_by_reads(
-    conn: Connection, relation: int, columns: Iterable[str]
+    conn: Connection, relation: int, columns: Iterable[str], *, default: bool = False
 ) -> list[Problem]:
     """Return the functions, of roles that are not trusted, that may be called where rows of a table
     are read, or a query on it is planned: by its indexes, statistics, CHECKs, partitions and
-    policies, and by the types of these columns. The server evaluates what is constant when it
-    plans.
+    policies, and by the types of these columns; with `default`, by their defaults, too. The server
+    evaluates what is constant when it plans.
     """
     found: dict[tuple[str, str], Mapping[str, str]] = {}
     for column in columns:
-        about = {"relation": relation, "column": column, "path": "", "read": True}
+        about = {
+            "relation": relation,
+            "column": column,
+            "path": "",
+            "read": True,
+            "default": default,
+        }
         for row in catalog.rows(conn, "admission_strangers", **about):
             found[row["expression"], row["function"]] = row
     if not found:
@@ -61,6 +78,14 @@ def functions_called_by_reads(
     name = conn.execute("SELECT %s::oid::regclass::text", [relation]).fetchone()
     where = str(name[0]) if name else ""
     return problems_of_calls(found.values(), where, conn.info.user, "cannot be read: a query on it")
+
+
+def callable_functions(conn: Connection) -> bool:
+    """Return whether there are functions, of roles that are not trusted, that any query may call:
+    while the server plans it, or for an operator, wherever the query's path leads.
+    """
+    (row,) = catalog.rows(conn, "callable")
+    return bool(row["theirs"])
 
 
 def problems_of_calls(

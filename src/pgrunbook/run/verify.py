@@ -138,10 +138,10 @@ def verify(
     """Run a verify script in a transaction that is rolled back. Returns one result for each
     `-- check:` statement.
 
-    A check holds if its statement raises nothing. Each runs in a savepoint, so that one that fails
-    does not hide the next; if a statement without a check fails, or one takes too long, the checks
-    after it are not run. Nothing is run if a schema of a path that the script sets holds shadows of
-    pg_catalog.
+    A check holds if its statement raises nothing and, where it returns booleans, each is true. Each
+    runs in a savepoint, so that one that fails does not hide the next; if a statement without a
+    check fails, or one takes too long, the checks after it are not run. Nothing is run if a schema
+    of a path that the script sets holds shadows of pg_catalog.
 
     Nobody waits for what the script locks, or queues behind what it waits for, for longer than
     lock_timeout: it gives way, and begins anew for as long as a statement may take. `look` is
@@ -235,11 +235,12 @@ class _Script:
 
     def _try(self, statement: Statement) -> Problem | None:
         """Run it after the savepoint, with what is required behind it, and make the next one, in
-        one round trip. Returns what is wrong if it fails.
+        one round trip. Returns what is wrong if it fails, or if a check says no.
         """
         message = "\n;".join([statement.sql, self.require, _RELEASE, _SAVEPOINT])
         try:
             cursor = self.conn.execute(message.encode())
+            no = _no(cursor)
             while cursor.nextset():
                 pass
         except _OUT_OF_TIME:
@@ -248,6 +249,8 @@ class _Script:
             if not self.conn.closed:
                 self.conn.execute(_ROLLBACK)
             return self.problem(exc)
+        if no and statement.check:
+            return Problem("says no", statement.place(), statement.check, no, _REMEDY)
         return None
 
     def note(self, problem: Problem | None) -> None:
@@ -272,3 +275,21 @@ class _Script:
         if isinstance(exc, _NOT_TRIED):
             what = f"could not be tried: {what}"
         return Problem(what, problem.where, self.at.check, problem.found, problem.remedy or _REMEDY)
+
+
+def _no(cursor: psycopg.Cursor[Any]) -> str:
+    """Return what a statement says that returns booleans alone, unless each is true."""
+    if not cursor.description or {column.type_code for column in cursor.description} != _BOOLEAN:
+        return ""
+    rows = cursor.fetchall()
+    if not rows:
+        return "no row"
+    said = [row for row in rows if not all(row)]
+    if not said:
+        return ""
+    first = ", ".join(_WORDS[value] for value in said[0])
+    return first if len(rows) == 1 else f"{len(said):,} of {len(rows):,} rows; the first: {first}"
+
+
+_WORDS = {True: "true", False: "false", None: "NULL"}
+_BOOLEAN = {psycopg.adapters.types["bool"].oid}

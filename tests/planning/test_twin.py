@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from support.databases import Database
 
+from pgrunbook.errors import Problem
 from pgrunbook.inventory.objects import PLACE, Definition, Inventory, Object
 from pgrunbook.inventory.read import read
 from pgrunbook.ledger.ledger import Entry
@@ -370,6 +371,23 @@ def test_what_goes_in_the_end_is_done_as_the_block_before(before: str, action: s
     trials = [Trial("1", 1, [1]), Trial("2", 1, [2])]
     judged = judge(trials, Timeline(steps, {}), Inventory({}), {}, before, "")
     assert {str(each.action) for each in judged.values()} == {action}
+
+
+@pytest.mark.parametrize(
+    ("before", "remedy"),
+    [
+        ("adopted", "say which blocks were done by hand: -p adopt 2; or, if none was"),
+        ("applied", "correct the SQL of 2, or bring what it needs to the target first; "),
+    ],
+)
+def test_behind_a_block_that_was_applied_one_that_fails_is_to_be_corrected(
+    before: str, remedy: str
+) -> None:
+    failing = Trial("2", 1, failure=Problem("fails on the twin"))
+    there = {"2": ["table constraint without a name on t"]}
+    judged = judge([failing], Timeline((), {}), Inventory({}), there, before, "")
+    (problem,) = judged["2"].problems
+    assert problem.remedy.startswith(remedy)
 
 
 def test_what_leaves_no_trace_is_done_if_what_comes_later_is(asking: Asking) -> None:

@@ -8,9 +8,10 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from pgrunbook.errors import Refused
-from pgrunbook.inventory.names import parent
+from pgrunbook.inventory.names import names, parent
 from pgrunbook.inventory.objects import Inventory, Object
 from pgrunbook.ledger.ledger import Entry
 from pgrunbook.planning import existing_columns, judgement
@@ -36,6 +37,8 @@ def nowhere() -> Iterator[Twin]:
     raise Refused.of("there is no server for a twin", where="[twin] server")
     yield
 
+
+_Named: TypeAlias = Mapping[str, Sequence[CreatedObject]]  # by block
 
 _ADOPT = "say which blocks were done by hand, -p adopt NAME,NAME; or, if none was, -p adopt none"
 
@@ -74,9 +77,12 @@ class Twins:
         if not blocks:
             return {}
         pending = self._with_those_tried(blocks)
-        named = self._unexplained(find_made(look, pending), look.schema)
+        named = find_made(look, pending)
+        unexplained = self._unexplained(named, look.schema, target)
         by_hand = self._by_hand(pending)
         plain = {block.name: _plain(block, block.name in by_hand) for block in blocks}
+        if not self._tried:  # once a twin was, it knows better
+            named = unexplained
         event_before = self._event_before(pending[0]) if pending else ""
         # A block that makes nothing, behind one that was adopted: the catalog cannot show by a name
         # whether it was done, too. Any other goes without a twin if none of its names is there.
@@ -88,7 +94,8 @@ class Twins:
             if simple:
                 return {name: simple.get(name, judgement) for name, judgement in plain.items()}
         try:
-            return self._ask(look, pending, blocks, named, by_hand, target(), event_before)
+            there = named, unexplained
+            return self._ask(look, pending, blocks, there, by_hand, target(), event_before)
         except Refused as exc:
             if self.adopt.strip() == NONE:
                 return plain
@@ -102,18 +109,25 @@ class Twins:
         look: Session,
         pending: Sequence[Block],
         blocks: Sequence[Block],
-        named: Mapping[str, Sequence[CreatedObject]],
+        there: tuple[_Named, _Named],
         by_hand: set[str],
         target: Inventory,
         event_before: str,
     ) -> Mapping[str, Judgement]:
         """Judge by what each block makes; where one is there in part, or differs, by what each
-        statement makes, which takes longer.
+        statement makes, which takes longer. `there` are the objects of each block that are there by
+        name, and those of them that no block of the ledger has made: nothing else speaks against a
+        block that the twin, which has no rows, could not run.
         """
         path = search_path.of(look)
-        texts = {name: [str(each) for each in objects] for name, objects in named.items()}
+        named, unexplained = there
         for apart in (False, True):
             tried = self._try(pending, by_hand, look.schema, path, apart=apart)
+            texts = {}
+            for block in pending:
+                trial = tried.trials[_key(block)]
+                found = named if trial.tried and not trial.failure else unexplained
+                texts[block.name] = [str(each) for each in found.get(block.name, ())]
             judged = judgement.judge(
                 [tried.trials[_key(block)] for block in pending],
                 Timeline(tried.steps, target),
@@ -128,17 +142,29 @@ class Twins:
         return {block.name: judged[block.name] for block in blocks}
 
     def _unexplained(
-        self, named: Mapping[str, Sequence[CreatedObject]], schema: str
+        self,
+        named: _Named,
+        schema: str,
+        target: Callable[[], Inventory],
     ) -> dict[str, Sequence[CreatedObject]]:
         """Return, of the objects that are there by name, those that no block of the ledger has
-        made. Once a twin was tried, it knows better.
+        made.
         """
-        if self._tried or not named:
+        ours = self.applied() if named else ()
+        if not ours:
             return dict(named)
-        ours = self.applied()
+        others: set[tuple[str, ...]] = set()
+        if not all(one.name for objects in named.values() for one in objects):
+            others = _parts_of_others(target(), ours)
         unexplained: dict[str, Sequence[CreatedObject]] = {}
         for name, objects in named.items():
-            left = [one for one in objects if not any(_is(each, one, schema) for each in ours)]
+            left = []
+            for one in objects:
+                explained = any(_is(each, one, schema) for each in ours)
+                if not one.name:
+                    explained = (one.kind, one.schema or schema, one.parent) not in others
+                if not explained:
+                    left.append(one)
             if left:
                 unexplained[name] = left
         return unexplained
@@ -269,6 +295,18 @@ def _is(each: Object, named: CreatedObject, schema: str) -> bool:
         return False
     # the identity of an index does not tell its table
     return each.type == "index" or parent(each.identity) == named.parent
+
+
+def _parts_of_others(target: Inventory, ours: Sequence[Object]) -> set[tuple[str, ...]]:
+    """Return which kinds of parts of which tables somebody else has made, or altered: what is there
+    of any other kind is not what a statement makes that leaves the name to PostgreSQL.
+    """
+    known, at = {*ours}, target.at()
+    found = set()
+    for each, table in target.owners.items():
+        if each not in known and table in at:
+            found.add((each.type, *names(at[table].identity)))
+    return found
 
 
 def _plain(block: Block, by_hand: bool) -> Judgement:

@@ -63,7 +63,7 @@ def test_a_batch_that_is_left_is_recorded_with_who_waited_for_it(backfill: Backf
     )[0]
     assert attempts > 1
     assert waited_for[0]["application"] == "shop"
-    assert waited_for[0]["state"] == "waited for our batch"
+    assert waited_for[0]["state"] == "waited for us"
     assert backfill.database.execute("SELECT DISTINCT n FROM t") == [(1,)]
 
 
@@ -74,7 +74,7 @@ def test_a_row_that_others_wait_too_long_for_ends_it_once_lock_budget_is_used_up
     with asking(backfill.database) as waits, pytest.raises(Failed) as raised:
         backfill()
     (problem,) = raised.value.problems
-    assert "(shop, postgres), waited for our batch" in problem.found
+    assert "(shop, postgres), waited for us" in problem.found
     assert "lock_budget" in problem.remedy
     assert max(waits) < 0.4
 

@@ -129,6 +129,16 @@ def test_rows_are_not_hidden_without_a_word(
         pass
 
 
+def test_a_file_that_the_server_may_not_open_is_no_privilege_of_a_role(
+    sessions: tuple[Session, Session],
+) -> None:
+    work, _ = sessions
+    sql = "COPY (SELECT 1) TO '/proc/version'"
+    _, error = failed(work, sql)
+    assert error.sqlstate == "42501"
+    assert "the server's own user" in advice(error, Block("010_x", "", "", sql, (), ()))
+
+
 def test_the_last_query_sees_what_the_statements_made(sessions: tuple[Session, Session]) -> None:
     work, _ = sessions
     message = Message(work, "public", statements("CREATE TABLE a (id int)"))

@@ -80,7 +80,7 @@ def test_who_waits_for_longer_than_the_limit_cancels_the_statement(
     (waiters,) = seen
     assert waiters.gave_way
     assert waiters.waited_ms >= 200
-    assert str(waiters.who).endswith("(shop, postgres), waited for our batch")
+    assert str(waiters.who).endswith("(shop, postgres), waited for us")
     assert 0.2 < max(waits) < 0.6, waits
     assert notes.execute("SELECT note FROM notes WHERE id = 1") == [("theirs",)]
 

@@ -222,6 +222,7 @@ def test_a_read_only_role(
     [
         ("", "crm", "schema crm: does not exist"),
         ("CREATE SCHEMA crm", "crm", "schema crm: may not be used"),
+        ('CREATE SCHEMA "$user"', "$user", "schema $user: cannot be looked into"),
     ],
 )
 def test_a_schema_that_cannot_be_used(

@@ -49,6 +49,11 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(("soak", "pause_s"), [("", 0), ("0s", 0), ("0", 0), ("2min", 120)])
+def test_no_soak_is_none_or_zero(tmp_path: Path, soak: str, pause_s: float) -> None:
+    assert fleet(tmp_path, f'{FILE}soak = "{soak}"').soak_s == pause_s
+
+
 @pytest.mark.parametrize(
     "text",
     ['targets_query = { target = "x" }', 'targets_query = { target = "x", sql = "", how = "" }'],

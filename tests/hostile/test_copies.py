@@ -17,10 +17,11 @@ from psycopg import sql
 from support.databases import Database, login_role
 from support.projects import ROOT, Outcome, Project, wait_for
 
-from pgrunbook.errors import Refused
+from pgrunbook.errors import Failed, Refused
 from pgrunbook.ledger import install
 from pgrunbook.ledger.origin import Origin, Standing
 from pgrunbook.postgres.connection import connect
+from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.postgres.target import Target
 
 pytestmark = [pytest.mark.usefixtures("server")]
@@ -194,6 +195,24 @@ def test_a_promoted_standby_is_production_once_somebody_says_so(
             production.command("server", "--target", "production", "--confirm", "again").code == 0
         )
         assert servers(standby)[1:] == [("confirmed", "production")]
+
+
+@pytest.mark.long
+def test_a_lock_on_the_old_primary_is_none_on_a_promoted_standby(
+    own: Database, place: Path
+) -> None:
+    """Both live, and the session that applies blocks was lost."""
+    with copied(own.server, place / "promoted" / "pg", replicates=True) as server:
+        sessions = Sessions(Target("test", own.url), "public", "test")
+        sessions.lock()
+        sessions.require_lock()
+        sessions.work.close()
+        standby = Database(server, own.name)
+        standby.execute("SELECT pg_promote()")
+        sessions.target = Target("test", standby.url)
+        with pytest.raises(Failed, match="on another server"):
+            sessions.require_lock()
+        sessions.close()
 
 
 @pytest.fixture

@@ -374,6 +374,7 @@ CREATE TABLE heir () INHERITS (d);
         "IS ''",
         "ALTER TABLE ONLY d ALTER id SET STATISTICS 9; ALTER TABLE p ALTER id SET STATISTICS 9",
         "ALTER TABLE child DROP CONSTRAINT to_a; ALTER TABLE child DROP COLUMN b",
+        "ALTER TABLE child ALTER a TYPE bigint",
         "DROP TABLE child, c",
         "ALTER TABLE c ADD COLUMN d int REFERENCES d (id); ALTER TABLE b ADD FOREIGN KEY (id) "
         "REFERENCES p (id)",

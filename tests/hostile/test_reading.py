@@ -84,12 +84,15 @@ def named(results: list[CheckResult], role: Role) -> None:
     assert role.name in problem.found
 
 
+DEFAULT = "CREATE TABLE t (id int PRIMARY KEY DEFAULT one(1), n int)"
+
+
 @PG18
-@pytest.mark.parametrize("holder", HOLDERS)
+@pytest.mark.parametrize("holder", [*HOLDERS, "a default"])
 def test_what_a_revert_would_lose_is_not_asked(
     database: Database, lesser: Role, tmp_path: Path, holder: str
 ) -> None:
-    make(lesser, HOLDERS[holder])
+    make(lesser, HOLDERS.get(holder, DEFAULT))
     dropped = "-- title: T\n-- why: W\nALTER TABLE t DROP COLUMN id;\n"
     undone = decision(tmp_path, Action.REVERT, dropped)
     with databases.hearing(database.url, "public") as (conn, told):
@@ -111,6 +114,53 @@ def test_a_backfill_is_planned_without_asking_the_table(
         named(batch_keys.check(keys, [filled]), lesser)
         estimates.frame(conn, [filled], keys)
     assert told == []
+
+
+# What a statement of ours, on a table of ours, could call of another role's when it is planned.
+CALLS = {
+    "a function": (
+        "CREATE FUNCTION app.two(text) RETURNS text IMMUTABLE {body}",
+        "SET v = app.two('x')",
+    ),
+    "a shadow": (
+        "CREATE FUNCTION app.upper(varchar) RETURNS text IMMUTABLE {body}",
+        "SET v = upper('x'::varchar)",
+    ),
+    "a constant operator": (
+        "CREATE FUNCTION app.same(varchar, varchar) RETURNS boolean IMMUTABLE {body};"
+        "CREATE OPERATOR app.= (FUNCTION = app.same, LEFTARG = varchar, RIGHTARG = varchar)",
+        "SET v = ('a'::varchar = 'b'::varchar)::text",
+    ),
+    "an operator of the key": (
+        "CREATE FUNCTION app.less(varchar, varchar) RETURNS boolean {body};"
+        "CREATE OPERATOR app.<= (FUNCTION = app.less, LEFTARG = varchar, RIGHTARG = varchar)",
+        "SET v = 'x'",
+    ),
+}
+
+
+@PG18
+@pytest.mark.parametrize("called", CALLS)
+def test_a_batch_is_not_planned_where_that_calls_a_function_of_theirs(
+    database: Database, lesser: Role, tmp_path: Path, called: str
+) -> None:
+    database.load(
+        "CREATE TABLE own (k varchar(9) PRIMARY KEY, v text); INSERT INTO own VALUES ('a', 'a'); ANALYZE own"
+    )
+    functions, change = CALLS[called]
+    lesser.load(
+        functions.format(body="LANGUAGE plpgsql AS 'BEGIN PERFORM app.tell(); RETURN true; END'")
+    )
+    text = (
+        "-- title: T\n-- why: W\n-- batch: own by k\n-- search_path: public, app\n"
+        f"UPDATE own {change} WHERE k > :from AND k <= :to;\n"
+    )
+    filled = decision(tmp_path, Action.APPLY, text)
+    with databases.hearing(database.url, "public") as (conn, told):
+        keys = batch_keys.find_keys(conn, [filled])
+        found = estimates.frame(conn, [filled], keys).loc["010_fill"]
+    assert told == []
+    assert found["rows"] == 1
 
 
 @PG18

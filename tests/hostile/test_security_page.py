@@ -34,3 +34,27 @@ def test_the_role_of_the_page_applies_runbook_001(migrator: str, project: Projec
     project.env["MIGRATOR_URL"] = migrator
     done = project.step("env:MIGRATOR_URL")
     assert done.code == 0, done.text
+
+
+REVOKED = """
+REVOKE EXECUTE ON ALL ROUTINES IN SCHEMA pg_catalog FROM PUBLIC;
+DO $$ DECLARE called regprocedure; BEGIN
+  FOR called IN SELECT oprcode FROM pg_operator WHERE oprcode <> 0 UNION SELECT castfunc FROM pg_cast WHERE castfunc <> 0
+    UNION SELECT unnest(ARRAY[typinput, typoutput]) FROM pg_type UNION SELECT amproc FROM pg_amproc
+  LOOP EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO PUBLIC', called); END LOOP;
+END $$
+"""
+
+
+@pytest.mark.long
+def test_it_needs_no_other_functions_than_those_of_the_page(
+    crm: Database, migrator: str, project: Project
+) -> None:
+    """A query of ours that calls one more fails here: give the page its name."""
+    (granted,) = re.findall(r"```plpgsql\n(.*?)```", PAGE, re.DOTALL)
+    crm.load(REVOKED)
+    crm.load(granted)
+    project.env["MIGRATOR_URL"] = migrator
+    for mode in ("plan", "apply", "verify"):
+        done = project.step("env:MIGRATOR_URL", "--mode", mode)
+        assert done.code == 0, done.text

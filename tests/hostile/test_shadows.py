@@ -63,6 +63,7 @@ ARRAYS = ("text[]", "name[]", "oid[]", "smallint[]", "int2vector", "oidvector", 
 MOVING = (
     "inert",  # which lists the shadows themselves
     "begun",
+    "callable",  # which says that there are some
     "held",
     "left",
     "circumstances",
@@ -81,7 +82,7 @@ VALUES = {
     "type_oid": "state", "modifier": -1, "oids": "things", "pid": 1, "mode": "AccessShareLock", "longer_than": "0 s",
     "schema": "public", "role": None, "runbook": "001_x", "blocks": None, "run_id": "00000000-0000-0000-0000-000000000000",
     "lookups": ["Others"], "keys": ["id"], "keeper": 1, "schemas": ["public", "public"], "qualifiers": ["", ""], "cursor": False,
-    "path": "public", "read": True, "sees_every_row": True, "least_ms": 1, "wait_ms": 1, "limit_ms": 9, "lock_timeout": "1s", "statement_timeout": "1min",
+    "path": "public", "read": True, "default": True, "sees_every_row": True, "least_ms": 1, "wait_ms": 1, "limit_ms": 9, "lock_timeout": "1s", "statement_timeout": "1min",
     "idle_in_transaction_session_timeout": "1min", "enums": ["state"], "attnums": [1], "kinds": ["index"],
     "functions": ["now"], "parents": ["things"], "parts": ["Kind"], "qualified": "public.things", "setting": "event_triggers", "searched": ["public"],
     "block": "010_x", "revision": 0, "slices": 5, "backfill": 1, "copies": "pgrunbook_", "others": ["elsewhere"], "constraints": ["things_pkey"],
@@ -144,6 +145,12 @@ def made(server: Server) -> Iterator[tuple[Database, Role]]:
 def given(database: Database, name: str) -> dict[str, object]:
     """Values for the parameters of a query."""
     wanted = set(re.findall(r"%\((\w+)\)s", catalog.query(name))) - {"printed_for"}
+    if lacking := sorted(wanted - VALUES.keys()):
+        pytest.fail(
+            f"sql/catalog/{name}.sql has parameters of a new name: {', '.join(lacking)}. "
+            f"Give each a value in VALUES of {__file__}, one of its type, by which the query says "
+            "something of what MADE makes."
+        )
     values = {each: VALUES[each] for each in wanted}
     oid = database.execute("SELECT 'public.things'::regclass::oid, 'public.state'::regtype::oid")[0]
     for each, value in [("oids", [oid[0]]), ("type_oid", oid[1])]:
@@ -489,6 +496,12 @@ PASSED, FAILED, REFUSED = 0, 1, 2
         (f"DO $$ BEGIN SET LOCAL search_path = public, other; END $$;\n{ASKS}", FAILED),
         (f"DO $$ BEGIN SET LOCAL search_path = public, pg_catalog; END $$;\n{ASKS}", FAILED),
         (f"DO $$ BEGIN SET LOCAL search_path = pg_catalog, pg_temp; END $$;\n{ASKS}", PASSED),
+        (f"{ASKS}\nDO $$ BEGIN SET LOCAL search_path = other; END $$;", PASSED),
+        (
+            f"ALTER TABLE words ADD UNIQUE (word) DEFERRABLE;\n{ASKS}\n"
+            "DO $$ BEGIN SET LOCAL search_path = other; END $$;",
+            FAILED,
+        ),
         (
             "SET LOCAL search_path = public;\nSET LOCAL quote_all_identifiers = on;\n"
             "DO $$ BEGIN CREATE TEMP TABLE one ON COMMIT DROP AS SELECT 1 AS id;"

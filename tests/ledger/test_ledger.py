@@ -215,6 +215,37 @@ def test_its_owner_may_add_rows_and_has_given_up_changing_them(
                 conn.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier("pgrunbook", table)))
 
 
+MAY = """
+SELECT o.kind, a.privilege_type
+  FROM (SELECT relname::text, relacl, relowner FROM pg_class WHERE relnamespace = 'pgrunbook'::regnamespace
+        UNION ALL SELECT nspname, nspacl, nspowner FROM pg_namespace WHERE nspname = 'pgrunbook') AS o (kind, acl, owner),
+       aclexplode(acl) AS a
+ WHERE a.grantee <> o.owner
+"""
+
+
+@pytest.mark.parametrize("known", [0, 1], ids=["new", "older"])
+def test_whom_default_privileges_let_in_may_read_it_alone(
+    empty: Database, login_role: type[Role], known: int
+) -> None:
+    """Who was granted more in an older ledger keeps that."""
+    role = login_role(empty)
+    if known:
+        empty.load(install.sql("001"))
+        empty.load(
+            "INSERT INTO pgrunbook.versions (version, tool_version) VALUES (1, '0.1.0');"
+            f"GRANT INSERT ON pgrunbook.verdicts TO {role.name}"
+        )
+    for what in ("TABLES", "SEQUENCES", "SCHEMAS"):
+        for who in (role.name, "PUBLIC"):
+            empty.load(f"ALTER DEFAULT PRIVILEGES GRANT ALL ON {what} TO {who}")
+    with connect(Target("test", empty.url), schema="public") as conn:
+        install.install(conn)
+    rights = {*empty.execute(MAY)}
+    assert {"SELECT", "USAGE"} >= {right for of, right in rights if of != "verdicts"} >= {"SELECT"}
+    assert (("verdicts", "INSERT") in rights) is bool(known)
+
+
 def test_every_table_and_column_is_commented(empty: Database) -> None:
     with empty.connect() as conn:
         install.install(conn)

@@ -93,6 +93,15 @@ def test_what_a_block_makes_itself_has_taken_no_name(block: Block) -> None:
     assert problems(decisions.decide_judged(block, REFUSED, None, names)) == "fails on the twin"
 
 
+def test_a_name_that_a_block_frees_is_not_taken(tmp_path: Path) -> None:
+    frees = of(
+        tmp_path,
+        "DROP INDEX i; CREATE INDEX i ON b (m); ALTER TABLE t RENAME TO old; CREATE TABLE t ();"
+        "ALTER TABLE moved SET SCHEMA s; CREATE VIEW moved AS SELECT 1; CREATE INDEX j ON t (a);",
+    )
+    assert decisions.given_names([frees]) == ["j", "old"]
+
+
 def test_what_the_twin_has_found_there_was_there_before(block: Block) -> None:
     there = {Object("table", "public.t"): Definition({"owner": "ada"})}
     judgement = Judgement(Action.COMPLETE, (1, 2), there=there)

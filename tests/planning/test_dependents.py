@@ -112,3 +112,6 @@ def test_on_a_constraint_that_is_no_key_nothing_depends(empty: Database) -> None
     empty.load(f"{THERE}; ALTER TABLE orders ADD CONSTRAINT small CHECK (total < 9)")
     assert foretold(empty, None, ["ALTER TABLE orders DROP CONSTRAINT small"]) == []
     assert foretold(empty, None, ["ALTER TABLE orders DROP CONSTRAINT orders_pkey"]) == ["not run"]
+    empty.load("CREATE VIEW per_order AS SELECT id, note FROM orders GROUP BY id")
+    empty.load("ALTER TABLE lines DROP CONSTRAINT lines_orders_id_fkey")
+    assert foretold(empty, None, ["ALTER TABLE orders DROP CONSTRAINT orders_pkey"]) == ["not run"]

@@ -181,6 +181,27 @@ def test_a_column_without_null_is_not_scanned_for_it(
     assert [risk.name for risk in found if risk.hazard == "scans_under_lock"] == expected
 
 
+@pytest.mark.parametrize(
+    ("there", "expected"),
+    [
+        ("CREATE UNIQUE INDEX i ON t (c)", ["scans_under_lock"]),
+        ("CREATE UNIQUE INDEX i ON t (d)", []),
+        ("CREATE UNIQUE INDEX i ON t (d) INCLUDE (c)", []),
+        ("CREATE UNIQUE INDEX i ON t (d, c)", ["scans_under_lock"]),
+        ("CREATE UNIQUE INDEX i ON t (c); ALTER TABLE t ALTER c SET NOT NULL", []),
+        # a CHECK may say that there is none; an index of a block before may be on any column
+        ("CREATE UNIQUE INDEX i ON t (c); ALTER TABLE t ADD CHECK (c IS NOT NULL)", ["may: scans_under_lock"]),
+        ("CREATE INDEX other ON t (c)", ["may: scans_under_lock"]),
+    ],
+)  # fmt: skip
+def test_a_key_of_columns_that_may_be_null_is_scanned_for_it(
+    database: Database, assess: Assess, there: str, expected: list[str]
+) -> None:
+    database.load(f"CREATE TABLE t (c int, d int NOT NULL); {there}")
+    found = assess("ALTER TABLE t ADD PRIMARY KEY USING INDEX i")
+    assert [risk.name for risk in found if risk.hazard == "scans_under_lock"] == expected
+
+
 def test_a_partition_that_joins_is_scanned_and_the_default_one_too(
     database: Database, assess: Assess
 ) -> None:
@@ -238,6 +259,22 @@ def test_how_much_it_is_and_what_depends_on_it(database: Database, assess: Asses
         "foreign key lines_deal of lines",
         "policy own of lines",
     )
+
+
+def test_on_a_constraint_depends_what_needs_it(database: Database, assess: Assess) -> None:
+    database.load(
+        """
+        CREATE TABLE deals (id int PRIMARY KEY, size int CONSTRAINT small CHECK (size < 9));
+        CREATE TABLE lines (deal int CONSTRAINT lines_deal REFERENCES deals);
+        CREATE VIEW sizes AS SELECT size FROM deals;
+        CREATE VIEW per_deal AS SELECT id, size FROM deals GROUP BY id;
+        CREATE PUBLICATION sales FOR TABLE deals
+        """
+    )
+    (check,) = assess("ALTER TABLE deals DROP CONSTRAINT small")
+    assert check.dependents == ()
+    (key,) = assess("ALTER TABLE deals DROP CONSTRAINT deals_pkey")
+    assert key.dependents == ("foreign key lines_deal of lines", "view per_deal")
 
 
 def test_of_a_partitioned_table_all_partitions_count(database: Database, assess: Assess) -> None:
@@ -600,6 +637,9 @@ CREATE FUNCTION valid(int) RETURNS bool LANGUAGE sql AS 'SELECT true'; ALTER TAB
         ("ALTER TABLE a DROP CONSTRAINT refers", {"big"}),
         ("ALTER TABLE a DROP COLUMN k", {"big"}),
         ("ALTER TABLE a DROP COLUMN d", set()),
+        ("ALTER TABLE big ALTER c TYPE bigint", {"a"}),
+        ("ALTER TABLE a ALTER k TYPE bigint", {"big"}),
+        ("ALTER TABLE a ALTER d TYPE bigint", set()),
         ("ALTER TABLE big DROP CONSTRAINT big_pkey CASCADE", {"a"}),
         ("DROP TABLE a CASCADE", {"big", "work"}),
         ("DROP TABLE big CASCADE", {"a"}),

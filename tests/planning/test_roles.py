@@ -55,7 +55,7 @@ def test_what_is_said_of_a_role(
     source = Source.read(tmp_path)
     blocks = [source.block(name, {}) for name in source.plain_blocks()]
     with connect(Target("test", empty.url), schema="public", read_only=True) as conn:
-        results = [*roles.check(conn, blocks, "postgres")]
+        results = [*roles.look(conn, blocks).check("postgres")]
     said = []
     for each in results:
         if each.problem:
@@ -84,5 +84,5 @@ def test_a_block_before_may_let_the_run_become_a_role(
     blocks = [source.block(name, {}) for name in source.plain_blocks()]
     role = databases.login_role(empty)
     with connect(Target("test", role.url), schema="public", read_only=True) as conn:
-        results = [*roles.check(conn, blocks, role.name)]
+        results = [*roles.look(conn, blocks).check(role.name)]
     assert any(each.result != "ok" for each in results) is refused

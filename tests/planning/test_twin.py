@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from support.databases import Database
+from support.databases import Database, login_role
 
 from pgrunbook.errors import Problem
 from pgrunbook.inventory.objects import PLACE, Definition, Inventory, Object
@@ -558,7 +558,8 @@ def test_what_fails_on_the_twin_is_refused_with_the_reason_if_it_is_there(asking
 @pytest.mark.parametrize(
     ("sql", "action"),
     [
-        ("CREATE TABLE z (id int)", "refuse"),  # the twin has it, too
+        ("CREATE TABLE z (id int)", "adopt"),
+        ("CREATE TABLE z (id text)", "refuse"),
         ("CREATE TABLE IF NOT EXISTS z (id int)", "adopt"),
         ("CREATE TABLE elsewhere (id int)", "apply"),
     ],
@@ -570,16 +571,173 @@ def test_what_a_block_makes_behind_a_path_of_its_own_is_looked_for_there(
     assert asking.actions(f"SET LOCAL search_path = app; {sql}") == [action]
 
 
-def test_what_fails_on_the_twin_is_applied_if_nothing_was_done_by_hand(asking: Asking) -> None:
-    """The table that is swapped is one that is there by the name that its copy is to have."""
-    asking.database.load("CREATE TABLE swapped (id int)")
-    swap = (
-        "CREATE TABLE copy (LIKE swapped); ALTER TABLE swapped RENAME TO old;"
-        "ALTER TABLE copy RENAME TO swapped; DROP TABLE old"
+@pytest.mark.parametrize(
+    ("blocks", "absent"),
+    [
+        (["CREATE TABLE z (id int)"], "table z"),
+        (["CREATE TABLE t (a int); CREATE INDEX i ON t (a)"], "index i on t"),
+        (["ALTER TABLE t ADD c int, ADD CONSTRAINT k CHECK (c > 0)"], "table column t.c, table constraint k on t"),
+        (["SET LOCAL search_path = app; CREATE TABLE t (a int)"], "table t"),
+        (["CREATE TABLE app.z (a int)", "CREATE TABLE t (a int)"], "table z"),
+        (["INSERT INTO t VALUES (1)"], ""),
+        (["CREATE TABLE t (a int)"], ""),
+        # it is temporary, or has gone since
+        (["CREATE TEMP TABLE z (a int) ON COMMIT DROP; CREATE INDEX i ON z (a); UPDATE t SET a = 1"], ""),
+        (["CREATE TABLE z (a int); ALTER TABLE z ADD c int; DROP TABLE z"], ""),
+        (["CREATE TABLE z (a int)", "DROP TABLE z"], ""),
+        (["CREATE TABLE z (a int)", "ALTER TABLE z RENAME TO t"], ""),
+        (["CREATE TABLE app.t (a int)", "ALTER TABLE app.t SET SCHEMA public"], ""),
+        (["CREATE VIEW w AS TABLE t", "DROP SCHEMA other CASCADE"], ""),
+        (["CREATE INDEX i ON t (b)", "ALTER TABLE t DROP COLUMN b"], ""),
+        (["CREATE INDEX i ON t (a)", "DROP INDEX i"], ""),
+        (["CREATE INDEX i ON t (a)", "ALTER TABLE t ADD CONSTRAINT u UNIQUE USING INDEX i"], "table constraint u on t"),
+        (["CREATE VIEW w AS TABLE t; DROP VIEW w; CREATE VIEW w AS SELECT 1"], "view w"),
+    ],
+)  # fmt: skip
+def test_a_block_that_is_said_to_be_done_by_hand_is_there_by_name(
+    asking: Asking, blocks: list[str], absent: str
+) -> None:
+    asking.database.load("CREATE TABLE t (a int); CREATE SCHEMA app")
+    judged = asking.of(*blocks, adopt="001_block,002_block")
+    found = [problem.expected for each in judged for problem in each.problems]
+    assert found == ([f"there by name: {absent}"] if absent else [])
+    assert asking.of("UPDATE base SET v = 1", adopt="001_block")[0].reason.endswith(
+        "nothing of it can be looked for"
     )
-    assert asking.actions(swap) == ["refuse"]
-    (judged,) = asking.of(swap, adopt="none")
-    assert (judged.action, judged.statements) == (Action.APPLY, (0, 1, 2, 3))
+
+
+def test_what_goes_with_a_later_block_is_asked_of_that_alone_later(asking: Asking) -> None:
+    """Before it is recorded, each block is decided about once more, by itself."""
+    blocks = [_block(0, "CREATE TABLE z (a int)"), _block(1, "DROP TABLE z")]
+    target = Target("env:CRM_URL", asking.database.url)
+    with connect(target, schema="public", read_only=True) as look:
+        twins = Twins(_nothing, [block.name for block in blocks], adopt="001_block,002_block")
+        for asked in (blocks, blocks[:1], blocks[1:]):
+            judged = twins.judge(look, asked, partial(read, look))
+            assert {each.action for each in judged.values()} == {Action.ADOPT}
+
+
+def test_who_goes_back_to_its_own_role_makes_what_the_run_would(asking: Asking) -> None:
+    role = login_role(asking.database).name
+    made = (
+        f"SET LOCAL ROLE {role}; CREATE TABLE x (a int); SET LOCAL ROLE NONE;CREATE TABLE y (a int)"
+    )
+    asking.database.load(f"GRANT CREATE ON SCHEMA public TO {role}; {made}")
+    assert asking.actions(made) == ["adopt"]
+
+
+def test_what_a_dump_says_of_an_extension_is_compared(asking: Asking) -> None:
+    dump = (
+        "CREATE EXTENSION IF NOT EXISTS vector; COMMENT ON EXTENSION vector IS 'it''s {x}';"
+        "CREATE TABLE t (a int, e vector)"
+    )
+    asking.database.load(dump)
+    (judged,) = asking.of(dump)
+    assert (judged.action, judged.problems) == (Action.ADOPT, ())
+    asking.database.load("COMMENT ON EXTENSION vector IS 'something else'")
+    assert asking.actions(dump) != ["adopt"]
+
+
+def test_what_if_not_exists_finds_is_dropped_as_psql_would(asking: Asking) -> None:
+    asking.database.load("CREATE TABLE big (id int, v text)")
+    made = "CREATE TABLE IF NOT EXISTS big (id int)"
+    (judged,) = asking.of(f"{made}; DROP TABLE big")
+    assert (judged.action, judged.statements) == (Action.APPLY, (0, 1))
+    assert asking.actions(made, "DROP TABLE big") == ["adopt", "apply"]
+    assert asking.actions(f"{made}; DROP TABLE big; CREATE TABLE big (id int)") == ["refuse"]
+
+
+# An extension that the twin's server does not have: a type with an operator of its own, and a
+# function that makes something.
+ODD = """
+CREATE TYPE odd;
+CREATE FUNCTION odd_in(cstring) RETURNS odd LANGUAGE internal IMMUTABLE STRICT AS 'textin';
+CREATE FUNCTION odd_out(odd) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS 'textout';
+CREATE TYPE odd (INPUT = odd_in, OUTPUT = odd_out, LIKE = text);
+CREATE FUNCTION odd_eq(odd, odd) RETURNS bool LANGUAGE internal IMMUTABLE STRICT AS 'texteq';
+CREATE OPERATOR = (LEFTARG = odd, RIGHTARG = odd, FUNCTION = odd_eq);
+CREATE FUNCTION odd_index(t text) RETURNS void LANGUAGE plpgsql
+    AS $$ BEGIN EXECUTE format('CREATE UNIQUE INDEX odd_%s ON %I (a)', t, t); END $$;
+"""
+# what psql has run, in place of what the block says; and what is said of it
+OF_ODD = {
+    "what is printed otherwise": (
+        "CREATE VIEW w AS SELECT 'a'::odd = 'b'::odd AS same",
+        "",
+        "view public.w cannot be judged: it could not be copied to the twin",
+    ),
+    "what a function would have made": (
+        "CREATE TABLE t (a int); DO $$ BEGIN PERFORM odd_index('t'); END $$",
+        "",
+        "index public.odd_t cannot be judged: the twin has odd_index() only by name, and it did nothing",
+    ),
+    "what it can have": (
+        "CREATE TABLE t (a int, e odd)",
+        "CREATE TABLE t (a bigint, e odd)",
+        "table column public.t.a is not as the block makes it",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("server", [18], indirect=True)
+@pytest.mark.parametrize("case", OF_ODD)
+def test_what_the_twin_cannot_show_is_not_said_of_the_target(
+    asking: Asking, place: Path, case: str
+) -> None:
+    folder = place / "odd" / "extension"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "odd.control").write_text("default_version = '1'\nrelocatable = true\n")
+    (folder / "odd--1.sql").write_text(ODD)
+    block, by_hand, said = OF_ODD[case]
+    asking.database.load(
+        f"SET extension_control_path = '{place / 'odd'}'; CREATE EXTENSION odd; {by_hand or block}"
+    )
+    (judged,) = asking.of(block)
+    problem = judged.problems[-1]
+    assert problem.what == said
+    if "cannot be judged" in said:
+        assert "-p adopt 001_block" in problem.remedy
+        assert asking.actions(block, adopt="001_block") == ["adopt"]
+
+
+def test_what_fails_on_the_twin_is_applied_if_nothing_was_done_by_hand(asking: Asking) -> None:
+    asking.database.load("CREATE TABLE t (a int)")
+    fails = "CREATE TABLE t (a int); SELECT 1 / 0"
+    assert asking.actions(fails) == ["refuse"]
+    (judged,) = asking.of(fails, adopt="none")
+    assert (judged.action, judged.statements) == (Action.APPLY, (0, 1))
+
+
+# A block puts something in the place of what it renames.
+SWAPS = {
+    "a table": (
+        "CREATE TABLE copy (LIKE base); INSERT INTO copy TABLE base;"
+        "ALTER TABLE base RENAME TO old; ALTER TABLE copy RENAME TO base; DROP TABLE old"
+    ),
+    "a column": "ALTER TABLE base RENAME v TO v_old; ALTER TABLE base ADD v int",
+    "a table and its partitions": (
+        "ALTER TABLE base RENAME TO old; CREATE TABLE base (LIKE old) PARTITION BY RANGE (id);"
+        "CREATE TABLE base_1 PARTITION OF base DEFAULT; INSERT INTO base TABLE old;"
+        "ALTER TABLE base ADD extra int"
+    ),
+    "a table for a view": (
+        "DROP VIEW w; CREATE TABLE w AS SELECT id FROM base; ALTER TABLE w ADD extra int"
+    ),
+    "a column behind a path": (
+        "SET LOCAL search_path = app; ALTER TABLE t RENAME v TO w; ALTER TABLE t ADD v text"
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SWAPS)
+def test_what_is_renamed_to_make_place_was_there_before(asking: Asking, case: str) -> None:
+    asking.database.load(
+        "CREATE SCHEMA app; CREATE TABLE app.t (v text); CREATE VIEW w AS SELECT id FROM other"
+    )
+    assert asking.actions(SWAPS[case]) == ["apply"]
+    asking.database.load(SWAPS[case])
+    # of a table that is a copy of another, the catalog does not show it
+    assert asking.actions(SWAPS[case]) == ["apply" if case == "a table" else "adopt"]
 
 
 @pytest.mark.parametrize(("adopt", "action"), [("", "refuse"), ("none", "apply")])
@@ -651,6 +809,11 @@ ANEW = {
         "FUNCTION f()",
     ),
     "a column": ("SELECT", "ALTER TABLE base DROP COLUMN n, ADD COLUMN n int"),
+    "an index": ("CREATE INDEX i ON base (v)", "DROP INDEX i; CREATE INDEX i ON base (v, n)"),
+    "an index of another": (
+        "CREATE INDEX i ON base (id)",
+        "DROP INDEX i; CREATE INDEX i ON other (id)",
+    ),
 }
 
 

@@ -305,6 +305,33 @@ def test_the_target_s_own_code_is_not_run_by_a_superuser(crm: Database, folder: 
             ).fetchone() == (1, True)
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "GRANT SELECT ON t TO {0}",
+        "CREATE POLICY p ON t TO {0} USING (true)",
+        "CREATE TABLE n (id int); ALTER TABLE n OWNER TO {0}",
+        "SET LOCAL ROLE {0}; CREATE TABLE n (id int)",
+        "CREATE SCHEMA new AUTHORIZATION {0}",
+        "DO $$ BEGIN EXECUTE 'GRANT SELECT ON t TO {0}'; END $$",
+    ],
+)
+@on_18
+def test_roles_that_a_block_names_are_there_and_no_superuser_is_let_in(
+    empty: Database, login_role: type[Role], folder: Path, statement: str
+) -> None:
+    role = login_role(empty).name
+    empty.load("CREATE TABLE t (id int)")
+    with (
+        connect(target(empty), schema="public", read_only=True) as conn,
+        schema_copy.copy_schema(target(empty), conn, folder, "x") as copy,
+        psycopg.connect(copy.target.conninfo) as there,
+    ):
+        there.execute(statement.format(role).encode())
+        may = "SELECT pg_has_role(oid, 'MEMBER') FROM pg_roles WHERE rolsuper"
+        assert {*there.execute(may)} == {(False,)}
+
+
 @on_18
 def test_pg_dump_reaches_the_server_of_the_session(
     crm: Database,

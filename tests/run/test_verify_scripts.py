@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 from support.databases import Database
 from support.projects import wait_for
 
+from pgrunbook.planning.checks import CheckResult
 from pgrunbook.planning.timeouts import Timeouts
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.target import Target
@@ -23,6 +27,15 @@ pytestmark = [
 SCRIPT = "-- check: it can be emptied\nTRUNCATE a;\n"
 
 
+@contextmanager
+def verifying(
+    database: Database, pool: ThreadPoolExecutor, script: str, timeouts: Timeouts
+) -> Iterator[Future[list[CheckResult]]]:
+    target = Target("test", database.url)
+    with connect(target, schema="public") as work, connect(target, schema="public") as look:
+        yield pool.submit(verify, work, look, "v", statements(script), timeouts)
+
+
 @pytest.mark.parametrize("limit", ["60s", "1s"])
 def test_others_pass_while_it_waits_for_a_lock(empty: Database, limit: str) -> None:
     """It is tried again until it may take no longer."""
@@ -30,9 +43,7 @@ def test_others_pass_while_it_waits_for_a_lock(empty: Database, limit: str) -> N
     with ThreadPoolExecutor(1) as pool, empty.connect() as holder, empty.connect() as other:
         holder.execute("BEGIN; INSERT INTO a VALUES (1)")
         other.execute("SET lock_timeout = '900ms'")
-        with connect(Target("test", empty.url), schema="public") as conn:
-            timeouts = Timeouts("150ms", limit, "1min")
-            verified = pool.submit(verify, conn, "v", statements(SCRIPT), timeouts)
+        with verifying(empty, pool, SCRIPT, Timeouts("150ms", limit, "1min")) as verified:
             waiting = "SELECT FROM pg_locks WHERE NOT granted AND relation = 'a'::regclass"
             wait_for(lambda: bool(empty.execute(waiting)))
             other.execute("INSERT INTO a VALUES (2)")  # behind it
@@ -45,37 +56,52 @@ def test_others_pass_while_it_waits_for_a_lock(empty: Database, limit: str) -> N
     assert empty.execute("SELECT id FROM a ORDER BY id") == [(1,), (2,)]
 
 
-@pytest.mark.parametrize(
-    ("statement", "kept"),
-    [
-        ("TRUNCATE a", "public.a (AccessExclusiveLock)"),
-        ("ALTER TABLE a DISABLE TRIGGER ALL", "public.a (ShareRowExclusiveLock)"),
-        ("CREATE INDEX ON a (id)", "public.a (ShareLock)"),
-        ("ALTER SEQUENCE s RESTART", "public.s (ShareRowExclusiveLock)"),
-        ("ALTER TABLE a ADD c int, DROP COLUMN id", "public.a (AccessExclusiveLock)"),
-        ("ALTER VIEW v RENAME id TO x", "public.v (AccessExclusiveLock)"),
-        ("ALTER FOREIGN TABLE f ADD c int", "public.f (AccessExclusiveLock)"),
-        ("CREATE TABLE b (id int REFERENCES k)", "public.k (ShareRowExclusiveLock)"),
-        ("INSERT INTO a VALUES (1)", ""),
-        ("CREATE TABLE b (id int PRIMARY KEY); ALTER TABLE b ADD c int; TRUNCATE b", ""),
-        ("CREATE TEMP TABLE a (LIKE a INCLUDING ALL); TRUNCATE a", ""),
-        ("CREATE VIEW w AS SELECT 1 AS c; ALTER VIEW w RENAME c TO d", ""),
-    ],
-)
-def test_a_script_ends_before_it_works_on_while_others_wait(
-    empty: Database, statement: str, kept: str
+LOCKS = [
+    ("SELECT FROM a WHERE id = 1 FOR UPDATE", "UPDATE a SET id = 1 WHERE id = 1"),
+    ("UPDATE a SET id = 2 WHERE id = 1", "SELECT FROM a WHERE id = 1 FOR SHARE"),
+    ("DROP TABLE a", "SELECT FROM a"),
+    ("ALTER TABLE a ADD c int, DROP COLUMN id", "SELECT FROM a"),
+    ("CREATE TABLE b (id int REFERENCES k)", "INSERT INTO k VALUES (7) ON CONFLICT DO NOTHING"),
+    ("SELECT pg_advisory_xact_lock(7)", "SELECT pg_advisory_xact_lock(7)"),
+    (
+        "DO $$ BEGIN LOCK a; PERFORM pg_sleep(9); EXCEPTION WHEN query_canceled THEN NULL; END $$",
+        "SELECT FROM a",
+    ),
+]
+MADE = "CREATE TABLE a (id int); INSERT INTO a VALUES (1); CREATE TABLE k (id int PRIMARY KEY)"
+
+
+@pytest.mark.parametrize(("statement", "asked"), LOCKS)
+def test_whoever_waits_for_what_it_has_locked_does_not_wait_for_its_end(
+    empty: Database, statement: str, asked: str
 ) -> None:
-    empty.load(
-        "CREATE TABLE a (id int); CREATE SEQUENCE s; CREATE VIEW v AS SELECT 1 AS id;"
-        "CREATE TABLE k (id int PRIMARY KEY); CREATE FOREIGN DATA WRAPPER w;"
-        "CREATE SERVER s FOREIGN DATA WRAPPER w; CREATE FOREIGN TABLE f (id int) SERVER s"
-    )
-    script = f"{statement};\n-- check: it goes on\nSELECT 1;\n"
-    with connect(Target("test", empty.url), schema="public") as conn:
-        results = verify(conn, "v", statements(script), Timeouts("150ms", "10s", "1min"))
-    assert [(each.check, each.problem and each.problem.found) for each in results] == (
-        [("keeps nobody waiting", kept)] if kept else [("it goes on", None)]
-    )
+    empty.load(MADE)
+    script = f"{statement};\n-- check: it works on\nSELECT pg_sleep(9);\n"
+    waits: list[float] = []
+    with ThreadPoolExecutor(1) as pool, empty.connect(application_name="shop") as shop:
+        with verifying(empty, pool, script, Timeouts("300ms", "2s", "1min")) as verified:
+            while not verified.done():
+                start = time.monotonic()
+                shop.execute(asked.encode())
+                waits.append(time.monotonic() - start)
+        (result,) = verified.result()
+    assert result.problem
+    assert "others would have waited" in result.problem.what
+    assert re.fullmatch(r"pid \d+ \(shop, postgres\), waited for us", result.problem.found)
+    assert 0.15 < max(waits) < 0.6
+
+
+@pytest.mark.parametrize("statement", [statement for statement, _ in LOCKS[:-1]])
+def test_what_nobody_waits_for_it_may_lock(empty: Database, statement: str) -> None:
+    empty.load(MADE)
+    script = f"{statement};\n-- check: it goes on\nSELECT pg_sleep(0.1);\n"
+    with (
+        ThreadPoolExecutor(1) as pool,
+        verifying(empty, pool, script, Timeouts("150ms", "10s", "1min")) as verified,
+    ):
+        (result,) = verified.result()
+    assert result.problem is None
+    assert empty.execute("SELECT id FROM a") == [(1,)]
 
 
 @pytest.mark.parametrize(
@@ -98,8 +124,11 @@ def test_a_check_that_says_no_has_failed(
 ) -> None:
     empty.load("CREATE TABLE a (id int); INSERT INTO a VALUES (1), (2)")
     script = f"SELECT false;\n-- check: it holds\n{statement};\n-- check: next\nSELECT true;\n"
-    with connect(Target("test", empty.url), schema="public") as conn:
-        result, other = verify(conn, "v", statements(script), Timeouts("150ms", "10s", "1min"))
+    with (
+        ThreadPoolExecutor(1) as pool,
+        verifying(empty, pool, script, Timeouts("150ms", "10s", "1min")) as verified,
+    ):
+        result, other = verified.result()
     assert (result.problem and result.problem.found) == found
     assert other.result == "ok"
 
@@ -128,9 +157,11 @@ def test_a_script_with_a_path_of_its_own_sees_no_shadows(empty: Database, sets: 
         f"{sets};\n\n-- check: letters\nDO $$ BEGIN ASSERT upper('a'::varchar) = 'A'; END $$;\n"
     )
     try:
-        with connect(Target("test", empty.url), schema="public") as conn:
-            timeouts = Timeouts("150ms", "10s", "1min")
-            (result,) = verify(conn, "v", statements(script), timeouts)
+        with (
+            ThreadPoolExecutor(1) as pool,
+            verifying(empty, pool, script, Timeouts("150ms", "10s", "1min")) as verified,
+        ):
+            (result,) = verified.result()
         assert result.problem
         assert "called" not in str(result.problem)
         assert re.search(r"(other|postgres)\.upper|\{public,other\}", str(result.problem))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -343,6 +344,43 @@ def test_all_that_cannot_be_taken_over_is_named_at_once(
         "migrations/015_o.sql:1",
     ]
     assert all(problem.remedy for problem in problems)
+
+
+def test_what_pg_dump_writes_for_psql_alone_is_left_out(
+    project: Project, importing: Importer
+) -> None:
+    imported = importing({"1_base.sql": f"--\n\\restrict aB3\n\n{TABLE}\n\\unrestrict aB3\n"})
+    assert [(note.what, note.where) for note in imported.notes] == [
+        ("\\restrict is left out: it is for psql alone", "migrations/1_base.sql:2"),
+        ("\\unrestrict is left out: it is for psql alone", "migrations/1_base.sql:6"),
+    ]
+    (script,) = Source.read(project.sql("001_app")).scripts()
+    assert script.body.startswith(f"--\n\n\n{TABLE}")
+
+
+def test_a_baseline_of_flyway_stands_for_what_comes_before_it(
+    importing: Importer, refused: Callable[..., list[Problem]], folder: Path
+) -> None:
+    (problem,) = refused({"V1__a.sql": TABLE, "V2.1__b.sql": TABLE, "B2__base.sql": TABLE})
+    assert (problem.where, problem.found) == ("migrations/B2__base.sql", "migrations/V1__a.sql")
+    (folder / "V1__a.sql").unlink()
+    imported = importing(
+        {"R__v.sql": TABLE, "beforeMigrate.sql": TABLE, "afterEachMigrate__x.sql": TABLE}
+    )
+    assert names(imported) == ["0001_B2__base", "0002_V2.1__b", "0003_R__v"]
+    assert [note.where for note in imported.notes if "Flyway" in note.what] == [
+        "migrations/afterEachMigrate__x.sql",
+        "migrations/beforeMigrate.sql",
+    ]
+
+
+def test_a_name_that_is_no_line_of_text_is_refused(refused: Callable[..., list[Problem]]) -> None:
+    names = ("1_a\n-- role: app.sql", os.fsdecode(b"2_\xff.sql"))
+    problems = refused(dict.fromkeys(names, TABLE))
+    assert [problem.where for problem in problems] == [
+        r"migrations/1_a\n-- role: app.sql",
+        r"migrations/2_\udcff.sql",
+    ]
 
 
 def test_a_link_out_of_the_folder_is_not_read(

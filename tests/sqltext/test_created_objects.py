@@ -19,6 +19,7 @@ NAMES = {
     "ALTER TABLE t ADD a int, ADD CONSTRAINT k CHECK (a > 0)": "table column t.a, table constraint k on t",
     "ALTER TABLE t ADD CHECK (a > 0)": "table constraint without a name on t",
     "ALTER TABLE t ADD PRIMARY KEY (a)": "table constraint t_pkey on t",
+    "ALTER TABLE t ADD PRIMARY KEY USING INDEX i": "table constraint i on t",
     "ALTER TABLE t RENAME TO u": "table u",
     "ALTER TABLE t RENAME COLUMN a TO b": "table column t.b",
     "ALTER FUNCTION f(int) RENAME TO g": "function g",
@@ -50,6 +51,7 @@ NAMES = {
     "DROP TABLE t": "",
 }
 UNDONE = {
+    "CREATE TEMP TABLE t (a int) ON COMMIT DROP": "DROP TABLE IF EXISTS pg_temp.t CASCADE",
     'CREATE TABLE app."Deals" (id int)': 'DROP TABLE IF EXISTS app."Deals" CASCADE',
     "ALTER TABLE app.t ADD a int": "ALTER TABLE app.t DROP COLUMN IF EXISTS a CASCADE",
     "CREATE FUNCTION f(a int, OUT b int) LANGUAGE sql AS ''": "DROP FUNCTION IF EXISTS f(integer) CASCADE",

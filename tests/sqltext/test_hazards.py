@@ -7,10 +7,11 @@ from pglast import parse_sql
 
 from pgrunbook.sqltext.dangers import dangers
 from pgrunbook.sqltext.hazards import Danger, Hazard
+from pgrunbook.sqltext.names import Names
 from pgrunbook.sqltext.things import FIRED
 
 
-def found(sql: str, *, transaction: bool = True) -> list[str]:
+def found(sql: str, *, transaction: bool = True, names: Names | None = None) -> list[str]:
     """Each hazard as `hazard thing`, with what it is in doubt about; but for rules and triggers, which
     whatever writes rows may fire.
     """
@@ -21,7 +22,7 @@ def found(sql: str, *, transaction: bool = True) -> list[str]:
         )
         .replace("  ", " ")
         .rstrip()
-        for d in dangers(statements, transaction=transaction)
+        for d in dangers(statements, transaction=transaction, names=names)
         if not _may_fire(d) and not (d.during and all(map(_may_fire, d.during)))
     ]
 
@@ -80,7 +81,7 @@ def _may_fire(danger: Danger) -> bool:
         ("ALTER TABLE t ADD IF NOT EXISTS c int UNIQUE", ["scans_under_lock column t.c unless absent", "locks_out_reads column t.c unless absent"]),
         ("ALTER TABLE t ADD c int REFERENCES u", []),
         ("ALTER TABLE t ADD c int DEFAULT 1 REFERENCES u", ["scans_under_lock column t.c", "locks_out_writes column t.c", "locks_out_writes table u"]),
-        ("ALTER TABLE t ALTER c TYPE text", ["rewrites_table column t.c unless type", "locks_out_reads column t.c unless type"]),
+        ("ALTER TABLE t ALTER c TYPE text", ["rewrites_table column t.c unless type", "locks_out_reads column t.c unless type", "locks_out_reads column t.c tables beside it unless type unless taken along"]),
         ("ALTER TABLE t ALTER c SET NOT NULL", ["scans_under_lock column t.c unless not null", "locks_out_reads column t.c unless not null"]),
         ("ALTER TABLE t ALTER c DROP NOT NULL, ALTER c SET DEFAULT 1, ALTER c SET STATISTICS 10", []),
         ("ALTER TABLE t ALTER c SET EXPRESSION AS (1)", ["rewrites_table column t.c unless stored", "locks_out_reads column t.c unless stored"]),
@@ -93,7 +94,8 @@ def _may_fire(danger: Danger) -> bool:
         ("ALTER TABLE t ADD FOREIGN KEY (c) REFERENCES u NOT VALID", []),
         ("ALTER TABLE t ADD UNIQUE (c)", ["scans_under_lock table t", "locks_out_reads table t"]),
         ("ALTER TABLE t ADD EXCLUDE USING gist (c WITH &&)", ["scans_under_lock table t", "locks_out_reads table t"]),
-        ("ALTER TABLE t ADD PRIMARY KEY USING INDEX i", []),
+        ("ALTER TABLE t ADD PRIMARY KEY USING INDEX i", ["scans_under_lock table t unless key", "locks_out_reads table t unless key"]),
+        ("ALTER TABLE t ADD UNIQUE USING INDEX i", []),
         ("ALTER TABLE t VALIDATE CONSTRAINT k", []),
         ("ALTER TABLE t ALTER CONSTRAINT k ENFORCED", ["scans_under_lock constraint k of t", "locks_out_writes constraint k of t"]),
         ("ALTER TABLE t ALTER CONSTRAINT k DEFERRABLE, ALTER CONSTRAINT l NOT ENFORCED", []),
@@ -174,6 +176,15 @@ def _may_fire(danger: Danger) -> bool:
 )  # fmt: skip
 def test_a_statements_hazards(sql: str, expected: list[str]) -> None:
     assert found(sql) == expected
+
+
+def test_a_temporary_table_hides_nothing_from_the_next_block() -> None:
+    names = Names()
+    said = []
+    for sql in ("CREATE TEMP TABLE t () ON COMMIT DROP; DELETE FROM t", "DELETE FROM t"):
+        names.begin("")
+        said.append(found(sql, names=names))
+    assert said == [[], ["deletes_rows table t every row"]]
 
 
 LOCKED = "locks_out_reads table a locked since line 1"
@@ -272,6 +283,13 @@ def test_what_may_have_been_there_before_is_one(sql: str) -> None:
         ("ALTER TABLE t RENAME TO v; CREATE TABLE t (); DELETE FROM t", []),
         # a temporary table hides the other one as long as it is there
         ("CREATE TEMP TABLE t (); DROP TABLE t; DELETE FROM t", ["deletes_rows table t every row"]),
+        ("CREATE TEMP TABLE t (); SET LOCAL search_path = s; DELETE FROM t; DROP TABLE t", []),
+        ("CREATE TABLE pg_temp.t (); ALTER TABLE t RENAME TO u; DELETE FROM u", []),
+        ("SET LOCAL search_path = pg_catalog, pg_temp, s; CREATE TEMP TABLE t (); DELETE FROM t", []),
+        ("SET LOCAL search_path = s, pg_temp; CREATE TEMP TABLE t (); DELETE FROM t", ["deletes_rows table t every row"]),
+        ("CREATE TEMP TABLE t (); SET LOCAL search_path = s, pg_temp; DELETE FROM t", ["deletes_rows table t every row"]),
+        ("CREATE TEMP TABLE t (); DELETE FROM s.t", ["deletes_rows table s.t every row"]),
+        ("CREATE TEMP VIEW t AS SELECT * FROM s.u; DELETE FROM t", ["deletes_rows table s.u every row, as t"]),
         ("CREATE TABLE t (); CREATE TRIGGER g AFTER INSERT ON t EXECUTE FUNCTION f(); DROP TRIGGER g ON t; DELETE FROM t", []),
         ("SELECT 1 AS c INTO t; DELETE FROM t", []),
         # another path finds another one, which a function need not set
@@ -287,6 +305,12 @@ def test_what_may_have_been_there_before_is_one(sql: str) -> None:
         ("CREATE TABLE p (); CREATE TABLE t (); ALTER TABLE t INHERIT p; DELETE FROM p", []),
         ("CREATE TABLE p (); CREATE TABLE q (); ALTER TABLE t INHERIT q; ALTER TABLE q INHERIT p; ALTER TABLE p DROP COLUMN c", ["drops_column column t.c as p.c"]),
         ("CREATE TABLE p (); ALTER TABLE t INHERIT p; GRANT SELECT ON p TO r; ALTER TABLE p RENAME TO q", []),
+        # rows that refer to it go along, or lose what they refer to
+        ("CREATE TABLE p (); ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES p ON DELETE CASCADE NOT VALID; DELETE FROM p", ["deletes_rows table t as it refers to p"]),
+        ("CREATE TABLE p (); ALTER TABLE t ADD COLUMN a int REFERENCES p ON DELETE SET NULL; ALTER TABLE p RENAME TO q; DELETE FROM q", ["updates_rows table t as it refers to q"]),
+        ("ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES p ON DELETE CASCADE NOT VALID; DELETE FROM p", ["deletes_rows table p every row", "deletes_rows table t as it refers to p"]),
+        ("CREATE TABLE p (); ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES p NOT VALID; DELETE FROM p; TRUNCATE p CASCADE", ["truncates table t as it refers to p"]),
+        ("CREATE TABLE p (); CREATE TABLE t (); ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES p ON DELETE CASCADE; DELETE FROM p", []),
         # the schema is called something else
         ("ALTER SCHEMA s RENAME TO o; DROP TABLE o.t", ["drops_table table s.t as o.t"]),
         ("ALTER SCHEMA s RENAME TO o; ALTER TABLE o.t DROP COLUMN c", ["drops_column column s.t.c as o.t.c"]),

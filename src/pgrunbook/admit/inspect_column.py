@@ -84,6 +84,7 @@ class Inspection:
                     "path": self.path,
                     # a lookup table is read: what its policies and indexes call is called, too
                     "read": self.depth > 0,
+                    "default": False,
                 },
             },
         )

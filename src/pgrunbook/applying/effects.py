@@ -37,14 +37,14 @@ class Effect:
 
     - `differences` has the definitions of each changed object before and after; `after` is the
       inventory of all that was read for that.
-    - `kept` are the objects that the block has taken over as they were.
+    - `kept` are the objects that the block has taken over as they were, None if they were gone.
     - `parts` has the identity of the relation that an object is a part of.
     - `rows_written` says how many rows of which table.
     """
 
     differences: Sequence[Difference] = ()
     after: Inventory = field(default_factory=Inventory)
-    kept: Mapping[Object, Definition] = field(default_factory=dict)
+    kept: Mapping[Object, Definition | None] = field(default_factory=dict)
     parts: Mapping[Object, str | None] = field(default_factory=dict)
     rows_written: Sequence[Mapping[str, Any]] = ()
 
@@ -145,7 +145,11 @@ def read_effect(
     now = {each: after[each] for each, address in after.addresses.items() if address in touched}
     changes = differences(before, now, renumbered=True)
     changed = {each.object for each in changes}
-    kept = {each: after[each] for each in wanted if each in after and each not in changed}
+    kept = {
+        each: after.get(each)
+        for each, definition in wanted.items()
+        if each not in changed and (each in after or definition is None)
+    }
     parts = ground.parts_of({*changed, *kept}, after)
     return Effect(changes, after, kept, parts)
 
@@ -232,13 +236,13 @@ def compare(
     changes = ground.compare(conn, block.relations, code=not block.plain)
     changed = {each.object for each in changes}
     seen = ground.seen
-    kept = {}
+    kept: dict[Object, Definition | None] = {}
     for each in wanted:
-        if each not in seen or each in changed:
+        if each in changed:
             continue
         if each in before:
-            kept[each] = seen[each]
-        else:
+            kept[each] = seen.get(each)
+        elif each in seen:
             changes.append(Difference(each, None, seen[each]))
     parts = ground.parts_of([*(each.object for each in changes), *kept], seen)
     return Effect(changes, seen, kept, parts)

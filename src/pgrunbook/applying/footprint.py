@@ -203,14 +203,21 @@ _ALTERING = {
 }
 
 
+# Foreign keys go with these, or are made anew.
+_LOSING = (
+    AlterTableType.AT_AlterColumnType,
+    AlterTableType.AT_DropColumn,
+    AlterTableType.AT_DropConstraint,
+)
+
+
 def _of_alter_table(node: ast.AlterTableStmt) -> Iterator[Wanted]:
     """Yield the lock on the table that its strongest command takes, if all of them are known; and
     those on others.
     """
     modes = [_mode_of(command) for command in node.cmds]
-    drops = (AlterTableType.AT_DropColumn, AlterTableType.AT_DropConstraint)
     if None not in modes:
-        losing = tuple(command.name for command in node.cmds if command.subtype in drops)
+        losing = tuple(command.name for command in node.cmds if command.subtype in _LOSING)
         strongest = max((mode for mode in modes if mode), key=_MODES.index)
         yield _on(node.relation, strongest)._replace(losing=losing)
     for command in node.cmds:

@@ -131,10 +131,11 @@ class Message:
                 schemas = search_path.schemas(self.conn, self.path)
             locks = footprint.acquired(self.conn, schemas, self.statements)
         nodes = [statement.node for statement in self.statements]
-        require = ""
+        require = require_last = ""
         if self._may_set:
             named = reliance.named_schemas(self.conn, self.path, nodes, self.role)
             require = search_path.require({self.schema, *named})
+            require_last = search_path.require({self.schema, *named}, last=True)
         # what reads no rows leaves none out
         reads = not all(isinstance(each, _PLAIN) or adds_its_own_rows(each) for each in nodes)
         begun = catalog.statement(self.conn, "begun", sees_every_row=reads, **timeouts)
@@ -157,14 +158,15 @@ class Message:
             if not goes_on:
                 yield from self._enter(number)
             yield _Part(statement.sql, None, statement)
+            is_last = statement is self.statements[-1]
             if require:
-                yield _Part(require, None, statement)
-            if statement is self.statements[-1]:
+                yield _Part(require_last if is_last else require, None, statement)
+            if is_last:
                 yield _Part(_NOT_DEFERRED)
             if ends:
                 yield from self._leave()
             yield _Part(_NOW, self._take_end)
-            if ends and (self.traced or statement is self.statements[-1]):
+            if ends and (self.traced or is_last):
                 yield _Part(held, self._take_locks)
         if not self.statements:
             yield _Part(held, self._take_kept)

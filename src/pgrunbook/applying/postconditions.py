@@ -19,9 +19,9 @@ def of_objects(decision: Decision, effect: Effect) -> list[Problem]:
     what, remedy = _AS_FOUND, "run again"
     if decision.action is Action.REVERT:
         what, remedy = "is not as it was before the block", "correct the revert script"
-    # a block that is completed may alter what is there of it
+    # a block that is completed may alter what is there of it, and one that keeps what it finds
     altered = set()
-    if decision.action is Action.COMPLETE:
+    if decision.action in (Action.COMPLETE, Action.APPLY):
         altered = {each.object for each in effect.differences}
     for wanted, definition in decision.wanted.items():
         found = effect.after.get(wanted)

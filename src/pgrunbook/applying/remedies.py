@@ -30,12 +30,18 @@ _CLOSED = (
     "run has some there, too"
 )
 
+# Where the server opens the files of COPY; what roles may do is checked elsewhere.
+_COPYING = ("copyto.c", "copyfrom.c")
+_OF_THE_SERVER = "name a file that the server's own user may open, in the server's file system"
+
 
 def advice(
     exc: psycopg.Error, block: Block, otherwise: str = "correct the SQL or the data, then run again"
 ) -> str:
     """Return what to do about the server's error; `otherwise`, if nothing is known about it."""
     where = "the header" if "statement_timeout" in block.timeouts else "the parameter"
+    if exc.sqlstate == "42501" and exc.diag.source_file in _COPYING:
+        return _OF_THE_SERVER
     code = exc.sqlstate or "08"  # no answer: the connection was lost
     lost = psycopg.errors.InvalidCursorName, psycopg.errors.InvalidSqlStatementName
     if isinstance(exc, lost) and _OURS in (exc.diag.message_primary or ""):

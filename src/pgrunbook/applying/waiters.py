@@ -98,7 +98,7 @@ def _look(look: Connection, pid: int, patience_ms: float, waiters: Waiters) -> N
         if row["waited_ms"] >= waiters.waited_ms:
             waiters.waited_ms = row["waited_ms"]
             who = row["pid"], row["application"], row["role"]
-            waiters.who = Blocker(*who, "waited for our batch", None, lock="", query="")
+            waiters.who = Blocker(*who, "waited for us", None, lock="", query="")
         waiters.gave_way = waiters.gave_way or row["cancelled"]
 
 

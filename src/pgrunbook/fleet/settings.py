@@ -88,9 +88,14 @@ class Fleet:
             settings,
             waves,
             tuple(budgets if len(budgets) == len(waves) else budgets * len(waves)),
-            milliseconds(settings.soak) / 1000 if settings.soak else 0,
+            milliseconds(settings.soak) / 1000 if _pauses(settings.soak) else 0,
             milliseconds(settings.cell_timeout) / 1000,
         )
+
+
+def _pauses(soak: str) -> bool:
+    """Whether a soak is one: `0s` is none."""
+    return bool(soak) and re.fullmatch(r"\s*0\s*[a-z]*\s*", soak) is None
 
 
 def _wave(text: str) -> Share | tuple[str, ...]:
@@ -112,7 +117,7 @@ def _problems(name: str, settings: FleetSettings) -> Iterator[Problem]:
     yield from _of_source(at, settings)
     yield from _of_waves(at, settings)
     durations = [("cell_timeout", settings.cell_timeout, "1h")]
-    if settings.soak:
+    if _pauses(settings.soak):
         durations.append(("soak", settings.soak, "30min"))
     for key, value, example in durations:
         try:

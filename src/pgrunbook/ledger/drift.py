@@ -19,7 +19,8 @@ from pgrunbook.ledger.fold import Fold, Setter
 
 _REMEDY = (
     "bring the database back to what is expected by hand, then run again; nothing is overwritten. "
-    "If it is to stay as it is, make the same change in a new block"
+    "If it is to stay as it is, make the same change in a new block, with the header "
+    "`-- keeps: {}`"
 )
 
 
@@ -48,7 +49,7 @@ class Drift:
             where=str(self.setter),
             expected=describe(self.expected, self.found),
             found=describe(self.found, self.expected),
-            remedy=_REMEDY,
+            remedy=_REMEDY.format(self.object),
         )
 
 
@@ -94,7 +95,7 @@ def _altered(fold: Fold, found: Inventory, unknown: Container[Object]) -> Iterat
 
 def _added_by_hand(fold: Fold, found: Inventory) -> Iterator[Drift]:
     """Yield what is part of what a block has made, and no block has made. An index that enforces
-    nothing is the DBA's own business.
+    nothing is the DBA's own business; a view's columns are those of its definition.
     """
     made: dict[Address, Object] = {}
     for each in fold.made & fold.history.keys():
@@ -102,7 +103,7 @@ def _added_by_hand(fold: Fold, found: Inventory) -> Iterator[Drift]:
             made[found.addresses[each]] = each
     for each, owner in found.owners.items():
         whole = made.get(owner)
-        if whole is None or each in fold.history:
+        if whole is None or each in fold.history or each.type.endswith("view column"):
             continue
         definition = found[each]
         text = str(definition.properties.get("definition", ""))

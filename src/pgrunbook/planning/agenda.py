@@ -160,7 +160,8 @@ class Agenda:
             drifted = self.state.drift()
             return [self._undo(block, found, entries.get(block.name), drifted) for block in blocks]
         done = {name for name, entry in entries.items() if entry.done}
-        drifted = self.state.drift() if done else []
+        drifted = self.state.drift() if done or any(block.keeps for block in blocks) else []
+        kept = self.state.kept(self.blocks(), drifted) if drifted else {}
         undone = [block for block in blocks if block.name not in done]
         broken_off = {name for name, entry in entries.items() if entry.broken_off}
         backfills = {block.name for block in undone if block.batching} & broken_off
@@ -173,7 +174,7 @@ class Agenda:
             if block.problems:
                 decision = decisions.decide_unable(block)
             elif entry and entry.done:
-                altered = self.state.problems(block, drifted)
+                altered = self.state.problems(block, drifted, kept)
                 decision = decisions.decide_recorded(block, found, entry, altered)
             elif entry and block.name in backfills:
                 table = batch_keys.find_table(self.sessions.look, block)
@@ -186,7 +187,7 @@ class Agenda:
                 decision = decisions.decide_begun(block, left, there, entry, taken, judgement)
             else:
                 decision = decisions.decide_judged(block, judged[block.name], entry, taken)
-            decided.append(decision)
+            decided.append(decisions.keep(decision, kept.get(block.name, {})))
         return decided
 
     def _backfill(self, entry: ledger.Entry) -> batches.Backfill | None:
@@ -241,12 +242,10 @@ class Agenda:
         )
 
     def _taken_names(self, undone: Sequence[Block]) -> dict[str, Mapping[str, Any]]:
-        """Return what has the names already that these blocks give: rows of the catalog query
-        `relations`, by name.
+        """Return what has the names already that these blocks give, and that none of them frees:
+        rows of the catalog query `relations`, by name.
         """
-        wanted = []
-        for block in undone:
-            wanted += [each.name for each in block.made]
+        wanted = decisions.given_names(undone)
         if not wanted:
             return {}
         rows = catalog.rows(self.look, "relations", schema=self.schema, names=wanted, role=None)
@@ -285,7 +284,7 @@ class Agenda:
             found,
             entry,
             self.state.fold.changed_by(self.runbook, block.name),
-            self.state.problems(block, drifted),
+            self.state.problems(block, drifted, {}),
             lambda undo: self._remains(undo, entry),
             self.source,
             self.variables,

@@ -177,45 +177,47 @@ def _check_rehearsal(
     """Check that a rehearsal of the same plan has passed, and that its record is sealed and
     unchanged.
     """
-    doubt = ""  # about the latest that passed
-    unpassed = False
-    for path, record in _records_of(folders, plan.digest):
-        if record.identity.get("mode") != "rehearse":
-            continue
-        if record.noted.get("verdict") == Verdict.PASSED:
-            why = _doubt(project, path)
-            if not why:
-                return
-            doubt = doubt or why
-        else:
-            unpassed = True
+    passed: list[Path] = []
     found = "none"
-    if doubt:
+    for path, record in _records_of(folders, plan.digest):
+        if record.identity.get("mode") == "rehearse":
+            found = "one that did not pass, or that `pgrunbook run` has not recorded"
+            if record.noted.get("verdict") == Verdict.PASSED:
+                passed.append(path)
+    if passed:
+        doubt = _doubt(project, passed)
+        if not doubt:
+            return
         found = f"its record {doubt}"
-    elif unpassed:
-        found = "one that did not pass, or that `pgrunbook run` has not recorded"
     remedy = arguments.command_again(project, plan.runbook, chosen, "rehearse")
     yield Problem(
         "was not rehearsed", WHERE, "a rehearsal of the same plan that passed", found, remedy
     )
 
 
-def _doubt(project: Project, notebook: Path) -> str:
-    """Return why a record does not vouch for its rehearsal; empty if it does."""
+def _doubt(project: Project, notebooks: Sequence[Path]) -> str:
+    """Return why the first of these records does not vouch for its rehearsal; empty if one of them
+    does.
+    """
     # No ledger has a rehearsal: the record's seal alone vouches for it. Imported here, because few
     # targets ask for it.
     from pgrunbook.records import verification
     from pgrunbook.records.archive import Archive
+    from pgrunbook.records.reading import read_archive
 
-    unsealed = "is not sealed, or was changed"
     keys = verification.trusted_keys(project)
+    archive = Archive(project.outputs)
+    doubts = []
     try:
-        archive = Archive(project.outputs)
-        if verification.verify(archive, keys, only=notebook).problems:
-            return unsealed
-        seal = archive.read(seal_of(notebook))
+        reading = read_archive(archive)  # all its seals: once for all of them
+        for notebook in notebooks:
+            found = verification.verify(archive, keys, only=notebook, reading=reading)
+            if found.problems:
+                doubts.append("is not sealed, or was changed")
+            elif archive.read(seal_of(notebook)).by_hand:
+                doubts.append("was sealed by hand, and not at the end of its run")
+            else:
+                return ""
     except (Unreadable, OSError):
-        return unsealed
-    if seal.by_hand:
-        return "was sealed by hand, and not at the end of its run"
-    return ""
+        doubts.append("is not sealed, or was changed")
+    return doubts[0]

@@ -4,29 +4,34 @@ what each statement changes there.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from typing import Any
 
 import psycopg
+from pglast import ast
 from psycopg import sql
 from psycopg.pq import TransactionStatus
 
 from pgrunbook.errors import Problem
-from pgrunbook.inventory.objects import Object
+from pgrunbook.inventory.objects import Inventory, Object
+from pgrunbook.inventory.read import read
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.planning.timeline import Change, Step, Work
 from pgrunbook.planning.twin_state import TwinState, drop_statement, is_one_of
-from pgrunbook.planning.twin_statements import substitute, work_of, work_of_node
+from pgrunbook.planning.twin_statements import as_role, substitute, work_of, work_of_node
 from pgrunbook.planning.votes import Trial
 from pgrunbook.postgres import search_path
 from pgrunbook.postgres.twin_server import Twin
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.runbooks.scripts import Statement
-from pgrunbook.sqltext.created_objects import CreatedObject, created_objects
-from pgrunbook.sqltext.things import dropped_objects
+from pgrunbook.sqltext import search_paths
+from pgrunbook.sqltext.created_objects import RELATIONS, CreatedObject, created_objects
+from pgrunbook.sqltext.things import dropped_objects, kind_of, name_of
 
+_STOOD_IN = "pgrunbook.stood_in"  # set by what stands in for a function: extension_members.sql
 _STATEMENT_TIMEOUT = "60s"  # on a twin without rows
 
 
@@ -56,9 +61,10 @@ class Attempt:
         """
         self._apart = apart
         self.steps: list[Step] = []
+        self.stood_in: dict[str, str] = {}  # see `Limits`
         self._path = path
         self._missing = twin.missing
-        self._role = sql.Identifier(twin.role)
+        self._role = twin.role
         # If the second session cannot be opened, the first is closed again.
         with ExitStack() as stack:
             self._conn = stack.enter_context(twin.session())
@@ -71,35 +77,41 @@ class Attempt:
         """End the sessions."""
         self._stack.close()
 
+    def inventory(self) -> Inventory:
+        """Return all objects as they are now."""
+        return read(self._conn)
+
     def clear_away(
         self, blocks: Sequence[Block], was_there: Callable[[CreatedObject], bool]
     ) -> None:
         """Drop what the blocks make, the last first, with what depends on it; not what `was_there`
         before them.
         """
-        # What they drop before they make it was there before them: it stays.
-        dropped_first = _dropped_first(blocks)
+        # What they drop before they make it was there before them: it stays. So does what they
+        # rename first, unless it is there by its new name.
+        dropped_first, renamed_first = _gone_first(blocks)
+        with_rename: dict[tuple[str, str], list[str]] = defaultdict(list)
         for block in reversed(blocks):
-            self._set_path(self._beside, block)
-            for each in reversed(block.made):
-                if not each.name or _may_exist(each) or was_there(each):
+            for path, each in reversed(block.made_along(self._path)):
+                name = name_of(each)
+                stays = name in dropped_first and not _is_another(each, dropped_first[name])
+                if not each.name or _may_exist(each) or was_there(each) or stays:
                     continue
-                if (each.name, each.parent) not in dropped_first:
-                    self._drop_if_there(each)
-        self._beside.execute(f"SET search_path = {search_path.OURS}".encode())
+                where = search_path.theirs(search_paths.of_role(path, block.role or self._role))
+                undo = f"{where}; {_undo_statement(each)}"
+                if name in renamed_first:
+                    with_rename[name].append(undo)
+                else:
+                    self._drop_if_there([*with_rename.pop((each.was, each.parent), ()), undo])
 
-    def _drop_if_there(self, each: CreatedObject) -> None:
-        # A schema may hold what no block makes: it is dropped only if it is empty.
-        statement = each.undo_statement.removesuffix(" CASCADE" if each.kind == "schema" else "")
+    def _drop_if_there(self, statements: Sequence[str]) -> None:
+        """Run all of the statements, or none."""
         try:
-            self._beside.execute(statement.encode())
+            self._beside.execute("; ".join(statements).encode())
         except psycopg.Error:
             # It is not there, or was renamed, or is a schema that is not empty.
             if self._beside.closed:
                 raise
-
-    def _set_path(self, conn: psycopg.Connection[Any], block: Block) -> None:
-        conn.execute(f"SET search_path = {block.search_path or self._path}".encode())
 
     def run(self, blocks: Sequence[Block]) -> list[Trial]:
         """Run the blocks up to the first that fails. Returns one trial for each, in order; those
@@ -120,15 +132,18 @@ class Attempt:
         return trials
 
     def _run(self, block: Block, state: TwinState) -> Trial:
-        self._set_path(self._conn, block)
-        role = sql.Identifier(block.role) if block.role else self._role
+        role = sql.Identifier(block.role or self._role)
+        self._conn.execute(f"SET search_path = {block.search_path or self._path}".encode())
         self._conn.execute(sql.SQL("SET ROLE {}").format(role))
+        block = replace(block, statements=tuple(as_role(s, self._role) for s in block.statements))
         run = _in_transaction if block.transaction else _alone
         steps: list[Step] = []
         failure, sqlstate = None, ""
+        self._conn.execute(f"SET {_STOOD_IN} = ''".encode())
         try:
             for step in run(self._conn, block, state, apart=self._apart):
                 steps.append(step)
+            ((self.stood_in[block.name],),) = self._conn.execute(f"SHOW {_STOOD_IN}".encode())
         except _Failed as exc:
             # a failed block has changed nothing: its transaction was rolled back
             failure, sqlstate, steps = exc.problem, exc.sqlstate, []
@@ -139,17 +154,46 @@ class Attempt:
         return Trial(block.name, size, numbers, failure=failure, sqlstate=sqlstate)
 
 
-def _dropped_first(blocks: Sequence[Block]) -> set[tuple[str, str]]:
-    """Return the objects that statements drop before any of them makes one of that name: each by
-    its name and that of its table, if it is part of one.
+_Name = tuple[str, str]  # of an object, and that of its table if it is part of one
+
+
+def _gone_first(blocks: Sequence[Block]) -> tuple[dict[_Name, str], set[_Name]]:
+    """Return the objects that statements drop, each with its kind as DROP writes it, and those that
+    they rename, before any of them makes one of that name. What IF NOT EXISTS may find counts for
+    dropped if it is gone in the end.
     """
-    made_before: set[tuple[str, str]] = set()
-    first: set[tuple[str, str]] = set()
+    made: set[_Name] = set()
+    leniently: set[_Name] = set()
+    found: set[_Name] = set()
+    dropped: dict[_Name, str] = {}
+    renamed: set[_Name] = set()
     for block in blocks:
         for statement in block.statements:
-            first |= {*dropped_objects(statement.node)} - made_before
-            made_before |= {(each.name, each.parent) for each in created_objects(statement.node)}
-    return first
+            kind = ""
+            if isinstance(statement.node, ast.DropStmt):
+                kind = kind_of(statement.node.removeType)
+            names = {*dropped_objects(statement.node)}
+            dropped |= dict.fromkeys(names - made, kind)
+            found |= names & leniently
+            for each in created_objects(statement.node):
+                name, was = name_of(each), (each.was, each.parent)
+                if each.was and was not in made:
+                    renamed.add(was)
+                if each.lenient and name not in made:
+                    leniently.add(name)
+                made.add(name)
+                found.discard(name)
+    return dropped | dict.fromkeys(found, ""), renamed
+
+
+def _is_another(each: CreatedObject, dropped: str) -> bool:
+    """Whether a relation comes in the place of one of another kind: DROP knows which is there."""
+    return each.kind in RELATIONS and dropped in RELATIONS and each.kind != dropped
+
+
+def _undo_statement(each: CreatedObject) -> str:
+    # A schema may hold what no block makes: it is dropped only if it is empty.
+    return each.undo_statement.removesuffix(" CASCADE" if each.kind == "schema" else "")
 
 
 def _may_exist(each: CreatedObject) -> bool:

@@ -15,6 +15,7 @@ from pgrunbook.ledger.ledger import Entry
 from pgrunbook.runbooks.blocks import Block, source_sha256, tree_sha256
 from pgrunbook.runbooks.facts import Facts
 from pgrunbook.runbooks.scripts import Script
+from pgrunbook.sqltext.things import freed_names
 
 if TYPE_CHECKING:  # which import this module
     from pgrunbook.planning.judgement import Judgement
@@ -196,6 +197,20 @@ def decide_recorded(
     return Decision(block, Action.SKIP, entry.when)
 
 
+def keep(decision: Decision, kept: Mapping[Object, Definition | None]) -> Decision:
+    """Let the ledger take over with the block what is to stay as somebody has altered it: `kept`
+    has it as it is, None if it is gone.
+    """
+    if not kept or decision.action is Action.REFUSE:
+        return decision
+    return replace(
+        decision,
+        reason=f"{decision.reason}; keeps as found: {', '.join(map(str, kept))}",
+        kept=decision.kept | kept.keys(),
+        wanted={**decision.wanted, **kept},
+    )
+
+
 def is_edited(files: Sequence[Script], entry: Entry) -> bool:
     """Whether a block's files differ from those that were recorded, by more than comments and white
     space.
@@ -217,6 +232,17 @@ def altered_facts(entry: Entry, found: Facts) -> Iterator[Problem]:
                 remedy="bring the database back to the expected shape by hand, then run again; "
                 "nothing is overwritten",
             )
+
+
+def given_names(blocks: Sequence[Block]) -> list[str]:
+    """Return the names that these blocks give to something, and that none of them frees."""
+    given: set[str] = set()
+    freed: set[str] = set()
+    for block in blocks:
+        given |= {each.name for each in block.made}
+        for statement in block.statements:
+            freed |= {name for name, _ in freed_names(statement.node)}
+    return sorted(given - freed)
 
 
 def taken_names(block: Block, names: Mapping[str, Mapping[str, Any]]) -> Iterator[Problem]:

@@ -40,7 +40,7 @@ def check(
     conn: Session, make: Maker, decisions: Sequence[Decision], risks: Sequence[Risk]
 ) -> Iterator[CheckResult]:
     """Yield one result if something depends on what is dropped, or gets another type."""
-    if not _has_drops_with_dependents(conn, risks) and not _has_types_with_readers(conn, decisions):
+    if not _has_drops_with_dependents(risks) and not _has_types_with_readers(conn, decisions):
         return
     try:
         with make() as twin:
@@ -56,20 +56,14 @@ def check(
         yield CheckResult("statements", _CHECK)
 
 
-def _has_drops_with_dependents(conn: Session, risks: Sequence[Risk]) -> bool:
+def _has_drops_with_dependents(risks: Sequence[Risk]) -> bool:
     """Whether something is dropped on which other objects depend, that do not go with it."""
-    tables, names = [], []
     for risk in risks:
-        others = [each for each in risk.dependents if not each.startswith(_GOING_ALONG)]
-        if risk.hazard not in _DROPS or not others:
-            continue
-        if risk.danger.thing.kind != "constraint":
-            return True
-        # They depend on the constraint's table, but maybe not on the constraint: only a key has
-        # dependents of its own.
-        tables.append(risk.danger.thing.name)
-        names.append(risk.danger.thing.part)
-    return bool(names) and bool(catalog.rows(conn, "keys_named", tables=tables, constraints=names))
+        if risk.hazard in _DROPS:
+            for each in risk.dependents:
+                if not each.startswith(_GOING_ALONG):
+                    return True
+    return False
 
 
 def _has_types_with_readers(conn: Session, decisions: Sequence[Decision]) -> bool:

@@ -17,18 +17,26 @@ _REMEDY = (
 )
 
 
-def problem(deviation: Deviation, where: str) -> Problem:
+_JUDGE = (
+    "compare it yourself: if the block was done, -p adopt {0}; or name a server that can have it, "
+    "as [twin] server in pgrunbook.toml (docs/configuration.md)"
+)
+
+
+def problem(deviation: Deviation, where: str, why_not: str = "") -> Problem:
     """Return what differs of an object; of a text of several lines, such as a function's, the
-    lines.
+    lines. `why_not`: the twin cannot tell, as it says.
     """
     each, expected, found = deviation.object, deviation.expected, deviation.found
-    what = f"{each.type} {each.identity} is not as the block makes it"
+    what, remedy = f"{each} is not as the block makes it", _REMEDY
+    if why_not:
+        what, remedy = f"{each} cannot be judged: {why_not}", _JUDGE.format(where)
     if expected is None or found is None or not deviation.properties:
-        return Problem(what, where, shown(expected), shown(found), _REMEDY)
+        return Problem(what, where, shown(expected), shown(found), remedy)
     names = sorted(deviation.properties)
     if len(names) == 1 and "\n" in _text(expected.properties.get(names[0])):
-        return Problem(what, where, found=_diff(expected, found, names[0]), remedy=_REMEDY)
-    return Problem(what, where, shown(expected, names), shown(found, names), _REMEDY)
+        return Problem(what, where, found=_diff(expected, found, names[0]), remedy=remedy)
+    return Problem(what, where, shown(expected, names), shown(found, names), remedy)
 
 
 def shown(state: State, names: Collection[str] | None = None) -> str:
@@ -90,16 +98,16 @@ class Tables:
                 elif each.type == "table column":
                     self._columns[step.block].add(target.owners[each])
 
-    def problems(self, block: str) -> Iterator[Problem]:
+    def problems(self, block: str, why_not: str = "") -> Iterator[Problem]:
         """Yield what the objects that a block makes have besides, and the columns that blocks add
-        if they stand in another order.
+        if they stand in another order. `why_not`: see `problem`.
         """
         for made in self._made[block]:
-            yield from self._extras(made, block)
+            yield from self._extras(made, block, why_not)
         for address in sorted(self._columns[block]):
             yield from self._order(address, block)
 
-    def _extras(self, made: Object, where: str) -> Iterator[Problem]:
+    def _extras(self, made: Object, where: str, why_not: str) -> Iterator[Problem]:
         for each in self._parts[self._target.addresses[made]]:
             if each in self._timeline or each in self._expected:
                 continue
@@ -108,7 +116,10 @@ class Tables:
             # An index that enforces nothing is the DBA's own business.
             if each.type == "index" and not text.startswith("CREATE UNIQUE"):
                 continue
-            what = f"{each.type} {each.identity} is on a {made.type} that the block makes"
+            if why_not:
+                yield problem(Deviation(each, frozenset(), None, definition), where, why_not)
+                continue
+            what = f"{each} is on a {made.type} that the block makes"
             yield Problem(what, where, "absent", shown(definition), _REMEDY)
 
     def _order(self, table: Address, where: str) -> Iterator[Problem]:

@@ -146,6 +146,8 @@ class Catalog:
             case "stored", (name,):
                 column = self._column_of(row, name)
                 return Likely.NO if column and column["generated"] == "v" else Likely.YES
+            case "key", (index,):
+                return _nullable(row, index)
             case "checks", _:
                 return Likely.MAY if row and row["checked"] else Likely.YES
             case "default partition", _:
@@ -186,6 +188,17 @@ class Catalog:
             elif row[f"every_{what}"]:
                 likely = Likely.YES
         return likely
+
+
+def _nullable(row: Row | None, index: str) -> Likely:
+    """Return whether a column of a unique index may be NULL."""
+    if row is None:
+        return Likely.MAY
+    # an index that is not there yet may be on any of the columns
+    found = row["unique_indexes"].get(index)
+    if found is False or not row["nullable"]:
+        return Likely.NO
+    return Likely.MAY if found is None or row["checked"] else Likely.YES
 
 
 _OF_FUNCTIONS = ("default", "volatile", "returns set")

@@ -36,20 +36,23 @@ def frame(conn: Session, decisions: Sequence[Decision], keys: Keys) -> pd.DataFr
     - `rows` (of the table, by the planner's estimate), `bytes` (with indexes), `to_change` (the
       rows that the statement would change, by the plan of a batch), `leaves_dead` (rows; missing
       where a function is called), all numbers or missing,
+    - where a role that is not trusted has made functions which that could call, neither `upto` nor
+      `to_change`,
     - `wal` (how much would be written, by the last backfill of the table that the ledger has; or,
       of an UPDATE, by the size of the table) and `takes` (by the last backfill that the ledger
       has), both str.
     """
     rows = []
+    readable = not trust.callable_functions(conn)
     for decision in decisions:
         there = keys.get(decision.block.name)
         # else it cannot be cut into batches as things are
         if there and not any(batch_keys.problems(decision.block, there)):
-            rows.append(_row(conn, decision, there))
+            rows.append(_row(conn, decision, there, readable))
     return pd.DataFrame(rows, columns=["block", *_COLUMNS]).set_index("block")
 
 
-def _row(conn: Session, decision: Decision, there: Mapping[str, Any]) -> list[Any]:
+def _row(conn: Session, decision: Decision, there: Mapping[str, Any], readable: bool) -> list[Any]:
     block = decision.block
     keyset = Keyset.of(there, block)
     rows = there["estimated_rows"]
@@ -58,8 +61,9 @@ def _row(conn: Session, decision: Decision, there: Mapping[str, Any]) -> list[An
     upper: batches.Key | None = None
     share: float | None = None
     try:
-        upper = keyset.greatest(conn)
-        share = 0.0 if upper is None else _share(conn, decision, keyset, upper)
+        if readable:
+            upper = keyset.greatest(conn)
+            share = 0.0 if upper is None else _share(conn, decision, keyset, upper)
     except psycopg.Error:
         # another block may have to come first, or the role may not read the table
         upper = None
@@ -80,8 +84,7 @@ def _row(conn: Session, decision: Decision, there: Mapping[str, Any]) -> list[An
 
 def _share(conn: Session, decision: Decision, keyset: Keyset, upper: batches.Key) -> float | None:
     """Return the share of the first rows that the statement would change, as the server plans it;
-    None if it calls a function, which no plan looks into, or if planning it would call one of a
-    role that is not trusted.
+    None if it calls a function, which no plan looks into, or if it reads what is not to be read.
     """
     batching = decision.block.batching
     assert batching

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+
+from pglast.stream import maybe_double_quote_name
 
 from pgrunbook.errors import Problem
 from pgrunbook.inventory.objects import Definition, Inventory, Object
@@ -118,13 +120,47 @@ class Expectation:
                 left.append(each)
         return left
 
-    def problems(self, block: Block, drifted: Sequence[Drift]) -> list[Problem]:
+    def kept(
+        self, blocks: Sequence[Block], drifted: Sequence[Drift]
+    ) -> dict[str, dict[Object, Definition | None]]:
+        """Return what is there of the drift that blocks which are not done are to keep, by the
+        block's name: None if it is gone, and so for the parts of what is gone.
+        """
+        keeping = {block.name: block.keeps for block in blocks if block.keeps}
+        entries = ledger.entries(self.look, self.runbook, self.schema, [*keeping])
+        kept: dict[str, dict[Object, Definition | None]] = {}
+        for name, named in keeping.items():
+            if name in entries and entries[name].done:
+                continue
+            kept[name] = {}
+            for each in drifted:
+                if not named.isdisjoint(self._names(each.object)):
+                    kept[name][each.object] = each.found
+                    if each.found is None:
+                        kept[name] |= dict.fromkeys(self._parts(each.object))
+        return kept
+
+    def _parts(self, whole: Object) -> list[Object]:
+        """Return the parts of an object that are expected."""
+        parts = [each for each, of in self.fold.parts.items() if of == whole.identity]
+        return [each for each in parts if self.fold.definitions.get(each)]
+
+    def _names(self, known: Object) -> set[str]:
+        """Return how a header may name an object: one of the run's schema without it, too."""
+        within = known.identity.replace(f"{maybe_double_quote_name(self.schema)}.", "", 1)
+        return {f"{known.type} {known.identity}", f"{known.type} {within}"}
+
+    def problems(
+        self, block: Block, drifted: Sequence[Drift], kept: Mapping[str, Collection[Object]]
+    ) -> list[Problem]:
         """Return a problem for each object that the block was the last to set, and that is not as
-        it left it.
+        it left it; but for what another block is to keep so.
         """
         problems = []
+        keeps = set().union(*kept.values())
         for each in drifted:
-            if each.setter.is_of(self.runbook) and each.setter.block == block.name:
+            own = each.setter.is_of(self.runbook) and each.setter.block == block.name
+            if own and each.object not in keeps:
                 problems.append(replace(each.problem, where=block.name))
         return problems
 

@@ -20,7 +20,7 @@ from pgrunbook.postgres.session import Session
 from pgrunbook.records.words import listed
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.sqltext.dangers import dangers
-from pgrunbook.sqltext.hazards import Danger, Doubt, Hazard
+from pgrunbook.sqltext.hazards import BESIDE, Danger, Hazard
 from pgrunbook.sqltext.names import Names
 from pgrunbook.sqltext.things import IN_RELATIONS
 
@@ -129,7 +129,7 @@ def _cases(conn: Session, decisions: Sequence[Decision]) -> Iterator[Case]:
         block = decision.block
         chosen = [block.statements[n] for n in decision.statements]
         texts = [(statement.node, statement.line) for statement in chosen]
-        names.path = block.search_path
+        names.begin(block.search_path)
         for danger in dangers(texts, transaction=block.transaction, names=names):
             yield _case(paths, block, danger)
 
@@ -182,7 +182,8 @@ class _Context:
         """Return all that is known of one danger."""
         block, danger, path, _ = case
         row = self._answers.relation(danger.thing, path)
-        size = Size(row["rows"], row["bytes"]) if row and danger.hazard in _SIZED else None
+        sized = danger.hazard in _SIZED and BESIDE not in danger.doubts
+        size = Size(row["rows"], row["bytes"]) if row and sized else None
         # a block of variants consists of several files
         file = block.scripts[0].name if len(block.scripts) == 1 else block.name
         return Risk(
@@ -197,12 +198,12 @@ class _Context:
         )
 
     def _dependents(self, case: Case, row: Mapping[str, Any] | None) -> tuple[str, ...]:
-        if case.danger.doubts == _BESIDE:
+        if BESIDE in case.danger.doubts:
             return self._answers.locked_beside(case.danger.thing, case.path)
         if case.danger.hazard not in _WITH_DEPENDENTS:
             return ()
         if row:
-            return self._of_relations.get((row["oid"], row["attnum"]), ())
+            return self._of_relations.get(_key(row, case.danger), ())
         for place in _places_of_others(case):
             if place in self._of_others:
                 return self._of_others[place]
@@ -228,25 +229,30 @@ _WITH_DEPENDENTS = {
 }
 
 
-_BESIDE = (Doubt("taken along", ("locked",)),)
+# The OID of a relation; the number of a column, or 0; the name of a constraint that is dropped.
+_Key = tuple[int, int, str]
+
+
+def _key(row: Mapping[str, Any], danger: Danger) -> _Key:
+    dropped = danger.thing.part if danger.hazard is Hazard.DROPS_OTHER else ""
+    return row["oid"], row["attnum"], dropped
 
 
 def _dependents_of_relations(
     conn: Session, schema: str, answers: Catalog, cases: Sequence[Case]
-) -> dict[tuple[int, int], tuple[str, ...]]:
-    """Return the dependents by the OID of a relation and the number of a column, or 0."""
+) -> dict[_Key, tuple[str, ...]]:
     keys = set()
     for case in cases:
         row = answers.relation(case.danger.thing, case.path)
         if row:
-            keys.add((row["oid"], row["attnum"]))
+            keys.add(_key(row, case.danger))
     if not keys:
         return {}
-    oids, attnums = zip(*sorted(keys), strict=True)
-    asked = {"oids": [*oids], "attnums": [*attnums], "printed_for": schema}
-    dependents: dict[tuple[int, int], tuple[str, ...]] = {}
+    oids, attnums, parts = zip(*sorted(keys), strict=True)
+    asked = {"oids": [*oids], "attnums": [*attnums], "parts": [*parts], "printed_for": schema}
+    dependents: dict[_Key, tuple[str, ...]] = {}
     for row in catalog.rows(conn, "hazard_dependents", **asked):
-        key = row["oid"], row["attnum"]
+        key = row["oid"], row["attnum"], row["part"]
         dependents[key] = (*dependents.get(key, ()), row["dependent"])
     return dependents
 

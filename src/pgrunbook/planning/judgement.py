@@ -12,6 +12,7 @@ from pgrunbook.inventory.objects import Definition, Inventory, Object
 from pgrunbook.planning import deviations
 from pgrunbook.planning.decisions import Action
 from pgrunbook.planning.timeline import Deviation, Timeline, Vote, Work
+from pgrunbook.planning.twin_limits import LIMITLESS, Limits
 from pgrunbook.planning.votes import (
     Count,
     Trial,
@@ -43,6 +44,7 @@ def judge(
     before: str,
     adopt: str,
     expected: Collection[Object] = (),
+    limits: Limits = LIMITLESS,
 ) -> dict[str, Judgement]:
     """Judge each block. Returns a judgement by block.
 
@@ -51,6 +53,7 @@ def judge(
       if it was not done.
     - `adopt` is the run's parameter.
     - `expected` are the objects that the ledger expects.
+    - `limits` says what the twin cannot show.
     """
     counts = [count_votes(trial, timeline, named.get(trial.block, ())) for trial in trials]
     blame_first_setter(counts)
@@ -59,6 +62,7 @@ def judge(
         counts,
         timeline,
         last,
+        limits,
         adopting=before == "adopted" or last >= 0,
         nothing_by_hand=adopt.strip() == NONE,
         applying=before == "applied" and last < 0,
@@ -70,7 +74,8 @@ def judge(
     tables = deviations.Tables(timeline, target, expected, last_number(counts[: reached + 1]))
     judgements = {}
     for count, judgement in zip(counts, judged, strict=True):
-        judgements[count.block] = _with_extras(judgement, count, tables)
+        why_not = limits.of_block(count.block)
+        judgements[count.block] = _with_extras(judgement, count, tables, why_not)
     return judgements
 
 
@@ -86,6 +91,7 @@ class _Judge:
     counts: Sequence[Count]
     timeline: Timeline
     last: int
+    limits: Limits
     adopting: bool
     nothing_by_hand: bool
     applying: bool = False  # a block before is applied or completed
@@ -110,11 +116,11 @@ class _Judge:
     def _judge(self, place: int, count: Count) -> Judgement:
         everything = tuple(range(count.trial.statements))
         if count.trial.by_hand:
-            return Judgement(Action.ADOPT, reason="done by hand, as the parameter adopt says")
+            return Judgement(Action.ADOPT)
         if not count.trial.tried or count.trial.failure:
             return self._judge_untried(count, everything)
         if count.deviations:
-            return _refuse(count, count.deviations)
+            return self._refuse(count, count.deviations)
         votes = set(count.votes.values())
         if Vote.DONE in votes and Vote.UNDONE in votes:
             return self._judge_partial(count)
@@ -123,7 +129,7 @@ class _Judge:
         if Vote.UNDONE in votes:
             replaced = self._foreign_replaced(count) if place < self.last else []
             if replaced:
-                return _refuse(count, replaced)
+                return self._refuse(count, replaced)
             return Judgement(Action.APPLY, everything, "absent")
         return self._judge_without_votes(place, count, everything)
 
@@ -200,6 +206,13 @@ class _Judge:
             return Judgement(Action.APPLY, everything, "not done yet")
         return Judgement(Action.ADOPT, reason="changes nothing that is there")
 
+    def _refuse(self, count: Count, found: Sequence[Deviation]) -> Judgement:
+        problems = []
+        for each in found:
+            why_not = self.limits.of(each, count.block)
+            problems.append(deviations.problem(each, count.block, why_not))
+        return Judgement(Action.REFUSE, (), "there in another shape", tuple(problems))
+
     def _has_undone_behind(self, place: int) -> bool:
         return any(Vote.UNDONE in count.votes.values() for count in self.counts[place + 1 :])
 
@@ -229,11 +242,6 @@ def _refuse_untold(count: Count, which: str) -> Judgement:
     return Judgement(Action.REFUSE, (), "cannot be told", (problem,))
 
 
-def _refuse(count: Count, found: Sequence[Deviation]) -> Judgement:
-    problems = tuple(deviations.problem(each, count.block) for each in found)
-    return Judgement(Action.REFUSE, (), "there in another shape", problems)
-
-
 def _already(count: Count) -> str:
     """Return the reason why a block is not applied as a whole."""
     # the columns are named only where no table is
@@ -242,11 +250,13 @@ def _already(count: Count) -> str:
     return f"there already: {', '.join(names)}"
 
 
-def _with_extras(judgement: Judgement, count: Count, tables: deviations.Tables) -> Judgement:
+def _with_extras(
+    judgement: Judgement, count: Count, tables: deviations.Tables, why_not: str
+) -> Judgement:
     """Refuse a block if its tables have something on the target that it does not make."""
     if judgement.action is Action.APPLY or count.trial.by_hand:
         return judgement
-    problems = tuple(tables.problems(count.block))
+    problems = tuple(tables.problems(count.block, why_not))
     if not problems:
         return judgement
     return replace(

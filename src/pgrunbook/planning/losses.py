@@ -137,7 +137,7 @@ def _untrusted_function(conn: Connection, table: str, column: str) -> Problem | 
     (relation,) = conn.execute("SELECT to_regclass(%s)::oid", [table]).fetchone() or (None,)
     if not relation:
         return None
-    problems = trust.functions_called_by_reads(conn, relation, [column])
+    problems = trust.functions_called_by_reads(conn, relation, [column], default=True)
     return problems[0] if problems else None
 
 

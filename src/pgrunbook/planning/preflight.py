@@ -41,15 +41,16 @@ def check(
         results += reliance.check_names(shape, name)
     results += reliance.report_event_triggers(conn)
     before = "" if shape is conn else "a runbook"
-    results += roles.check(conn, pending, identity.role, before)
+    named = roles.look(conn, pending, before)
+    results += named.check(identity.role)
     # on a copy everything belongs to its owner
-    made_by = roles.there(conn, pending) if shape is conn else []
+    made_by = named.of_headers if shape is conn else []
     there = There.look(shape, schema, decisions, made_by)
     results += requirements.check(shape, there, decisions, identity.role)
     results += _changed(shape, decisions, identity.role)
-    named = {result.where for result in results if result.problem}
+    wrong = {result.where for result in results if result.problem}
     for decision in decisions:
-        results += _decision_results(decision, there, named)
+        results += _decision_results(decision, there, wrong)
     return list(dict.fromkeys(results))
 
 
@@ -123,6 +124,17 @@ def _schema(
 ) -> Iterator[CheckResult]:
     where = f"schema {schema}"
     check, expected = "exists, and we may use it", "a schema that this role may use"
+    if schema == "$user":
+        yield result(
+            where,
+            check,
+            False,
+            "cannot be looked into",
+            expected=expected,
+            found="search_path takes its name for that of the role",
+            remedy='ALTER SCHEMA "$user" RENAME TO another_name',
+        )
+        return
     if not privileges["schema_exists"]:
         yield result(
             where,

@@ -5,6 +5,7 @@ becomes. Reads only.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from pglast import ast
@@ -33,28 +34,32 @@ class _Place(NamedTuple):
     behind: str
 
 
-def check(
-    conn: Connection, blocks: Sequence[Block], role: str, behind: str = ""
-) -> Iterator[CheckResult]:
-    """Check the roles that these blocks name, and do not make themselves. `role` is who runs them;
-    `behind`: what is done before them, and may make any.
+@dataclass(frozen=True)
+class Roles:
+    """The roles that blocks name, and do not make themselves, and what the server says of them, by
+    their names. `of_headers`: those of headers that are there already.
     """
+
+    places: Mapping[_Named, _Place]
+    rows: Mapping[str, Mapping[str, Any]]
+    of_headers: Sequence[str]
+
+    def check(self, role: str) -> Iterator[CheckResult]:
+        """Check each of them for `role`, who runs the blocks."""
+        for named, place in self.places.items():
+            yield _result(named, place, self.rows[named.role], role)
+
+
+def look(conn: Connection, blocks: Sequence[Block], behind: str = "") -> Roles:
+    """Look for the roles of these blocks. `behind`: what is done before them, and may make any."""
     places = _places(blocks, behind)
-    if not places:
-        return
-    found = catalog.rows(conn, "may_become", names=sorted({named.role for named in places}))
-    rows = {row["name"]: row for row in found}
-    for named, place in places.items():
-        yield _result(named, place, rows[named.role], role)
-
-
-def there(conn: Connection, blocks: Sequence[Block]) -> list[str]:
-    """Return the roles of the blocks' headers that are there already."""
-    names = {block.role for block in blocks} - {""}
-    if not names:
-        return []
-    found = catalog.rows(conn, "may_become", names=sorted(names))
-    return [row["name"] for row in found if row["there"]]
+    of_headers = {block.role for block in blocks} - {""}
+    names = of_headers.union(named.role for named in places)
+    rows: dict[str, Mapping[str, Any]] = {}
+    if names:
+        for row in catalog.rows(conn, "may_become", names=sorted(names)):
+            rows[row["name"]] = row
+    return Roles(places, rows, [name for name in sorted(of_headers) if rows[name]["there"]])
 
 
 def _result(named: _Named, place: _Place, row: Mapping[str, Any], role: str) -> CheckResult:

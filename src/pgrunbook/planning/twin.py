@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from pgrunbook.errors import Refused
@@ -16,17 +16,18 @@ from pgrunbook.inventory.objects import Inventory, Object
 from pgrunbook.ledger.ledger import Entry
 from pgrunbook.planning import existing_columns, judgement
 from pgrunbook.planning.attempt import Attempt
+from pgrunbook.planning.by_hand import judge_named
 from pgrunbook.planning.decisions import Action
 from pgrunbook.planning.judgement import NONE, Judgement
 from pgrunbook.planning.timeline import Step, Timeline
+from pgrunbook.planning.twin_limits import Limits, compare
 from pgrunbook.planning.twin_state import is_one_of
 from pgrunbook.planning.votes import Trial
 from pgrunbook.postgres import catalog, search_path
 from pgrunbook.postgres.session import Session
 from pgrunbook.postgres.twin_server import Twin
 from pgrunbook.runbooks.blocks import Block
-from pgrunbook.sqltext.created_objects import CreatedObject, created_objects
-from pgrunbook.sqltext.search_paths import ANYWHERE, path_behind
+from pgrunbook.sqltext.created_objects import CreatedObject
 
 Maker = Callable[[], AbstractContextManager[Twin]]
 
@@ -66,6 +67,7 @@ class Twins:
     expected: Callable[[], Collection[Object]] = tuple
     applied: Callable[[], Sequence[Object]] = list
     _tried: _Tried | None = None
+    _known: dict[str, Block] = field(default_factory=dict)  # in the order of the runbook
 
     def judge(
         self, look: Session, blocks: Sequence[Block], target: Callable[[], Inventory]
@@ -77,12 +79,12 @@ class Twins:
         if not blocks:
             return {}
         pending = self._with_those_tried(blocks)
-        named = find_made(look, pending)
-        unexplained = self._unexplained(named, look.schema, target)
-        by_hand = self._by_hand(pending)
-        plain = {block.name: _plain(block, block.name in by_hand) for block in blocks}
-        if not self._tried:  # once a twin was, it knows better
-            named = unexplained
+        there = find_made(look, pending)
+        unexplained = self._unexplained(there, look.schema, target)
+        named = there if self._tried else unexplained  # once a twin was, it knows better
+        adopted = self._adopted(pending, there)
+        by_hand = adopted.keys()
+        plain = {block.name: adopted.get(block.name) or _absent(block) for block in blocks}
         event_before = self._event_before(pending[0]) if pending else ""
         # A block that makes nothing, behind one that was adopted: the catalog cannot show by a name
         # whether it was done, too. Any other goes without a twin if none of its names is there.
@@ -94,35 +96,32 @@ class Twins:
             if simple:
                 return {name: simple.get(name, judgement) for name, judgement in plain.items()}
         try:
-            there = named, unexplained
-            return self._ask(look, pending, blocks, there, by_hand, target(), event_before)
+            made = named, unexplained
+            judged = self._ask(look, pending, made, by_hand, target(), event_before)
         except Refused as exc:
             if self.adopt.strip() == NONE:
                 return plain
-            judged = {}
-            for block in blocks:
-                judged[block.name] = _unjudged(block, named.get(block.name, ()), by_hand, exc)
-            return judged
+            judged = {name: _unjudged(name, made, exc) for name, made in named.items()}
+        return {name: adopted.get(name) or judged.get(name, each) for name, each in plain.items()}
 
     def _ask(
         self,
         look: Session,
         pending: Sequence[Block],
-        blocks: Sequence[Block],
-        there: tuple[_Named, _Named],
-        by_hand: set[str],
+        made: tuple[_Named, _Named],
+        by_hand: Collection[str],
         target: Inventory,
         event_before: str,
     ) -> Mapping[str, Judgement]:
         """Judge by what each block makes; where one is there in part, or differs, by what each
-        statement makes, which takes longer. `there` are the objects of each block that are there by
+        statement makes, which takes longer. `made` are the objects of each block that are there by
         name, and those of them that no block of the ledger has made: nothing else speaks against a
         block that the twin, which has no rows, could not run.
         """
         path = search_path.of(look)
-        named, unexplained = there
+        named, unexplained = made
         for apart in (False, True):
-            tried = self._try(pending, by_hand, look.schema, path, apart=apart)
+            tried = self._try(pending, by_hand, look.schema, path, target, apart=apart)
             texts = {}
             for block in pending:
                 trial = tried.trials[_key(block)]
@@ -136,10 +135,11 @@ class Twins:
                 event_before,
                 self.adopt,
                 self.expected(),
+                tried.limits,
             )
             if {each.action for each in judged.values()} <= {Action.APPLY, Action.ADOPT}:
                 break
-        return {block.name: judged[block.name] for block in blocks}
+        return judged
 
     def _unexplained(
         self,
@@ -174,7 +174,7 @@ class Twins:
         look: Session,
         pending: Sequence[Block],
         named: Mapping[str, Sequence[CreatedObject]],
-        by_hand: set[str],
+        by_hand: Collection[str],
         target: Callable[[], Inventory],
     ) -> dict[str, Judgement]:
         """Return the judgements of all blocks of which something is there, if each is so simple
@@ -204,9 +204,17 @@ class Twins:
         done -= {block.name for block in blocks}
         return [block for block in tried if block.name not in done]
 
-    def _by_hand(self, blocks: Sequence[Block]) -> set[str]:
+    def _adopted(
+        self, pending: Sequence[Block], there: Mapping[str, Sequence[CreatedObject]]
+    ) -> Mapping[str, Judgement]:
+        """Judge those of the pending blocks that the parameter names."""
         names = {name.strip() for name in self.adopt.split(",")} - {"", NONE}
-        return {block.name for block in blocks if block.named_in(names)}
+        adopted = [block.name for block in pending if block.named_in(names)]
+        if not adopted:
+            return {}
+        # what is asked later is about some of the blocks that were pending first
+        self._known |= {block.name: block for block in pending}
+        return judge_named([*self._known.values()], adopted, there)
 
     def _event_before(self, block: Block) -> str:
         """Return what the ledger says of the block before it: empty if that was not done."""
@@ -218,7 +226,14 @@ class Twins:
         return entry.event if entry and entry.done else ""
 
     def _try(
-        self, blocks: Sequence[Block], by_hand: set[str], schema: str, path: str, *, apart: bool
+        self,
+        blocks: Sequence[Block],
+        by_hand: Collection[str],
+        schema: str,
+        path: str,
+        target: Inventory,
+        *,
+        apart: bool,
     ) -> _Tried:
         """Run the blocks on the twin, unless that was done; those that were done by hand are there
         as the target has them, and so is what blocks of the ledger have made.
@@ -233,6 +248,8 @@ class Twins:
             for warning in twin.warnings:
                 self.say(f"not on the twin: {warning}")
             with closing(Attempt(twin, path, apart=apart)) as attempt:
+                # what was copied without a complaint is as it is there
+                unlike = compare(target, attempt.inventory()) if twin.warnings else {}
                 ours = self.applied()
                 attempt.clear_away(
                     pending, lambda named: any(_is(each, named, schema) for each in ours)
@@ -241,7 +258,8 @@ class Twins:
         for block in blocks:
             if block.name in by_hand:
                 trials[_key(block)] = Trial(block.name, len(block.statements), by_hand=True)
-        self._tried = _Tried(blocks, trials, attempt.steps, apart)
+        limits = Limits(unlike, attempt.stood_in)
+        self._tried = _Tried(blocks, trials, attempt.steps, limits, apart)
         return self._tried
 
 
@@ -254,6 +272,7 @@ class _Tried:
     blocks: Sequence[Block]
     trials: Mapping[tuple[str, str], Trial]
     steps: Sequence[Step]
+    limits: Limits
     apart: bool
 
     def has(self, blocks: Sequence[Block]) -> bool:
@@ -269,11 +288,8 @@ def find_made(look: Session, blocks: Sequence[Block]) -> dict[str, Sequence[Crea
     """Return what the target has, by name, of the objects that blocks make: by block."""
     by_path: dict[str, list[tuple[str, CreatedObject]]] = defaultdict(list)
     for block in blocks:
-        path = block.search_path or search_path.of(look)
-        for statement in block.statements:
-            by_path[path] += [(block.name, each) for each in created_objects(statement.node)]
-            behind = path_behind(statement.node, path)
-            path = path if behind == ANYWHERE else behind
+        for path, each in block.made_along(search_path.of(look)):
+            by_path[path].append((block.name, each))
     found: dict[str, list[CreatedObject]] = defaultdict(list)
     for path, objects in by_path.items():
         asked = {
@@ -309,23 +325,17 @@ def _parts_of_others(target: Inventory, ours: Sequence[Object]) -> set[tuple[str
     return found
 
 
-def _plain(block: Block, by_hand: bool) -> Judgement:
+def _absent(block: Block) -> Judgement:
     """Return the judgement of a block of which nothing is there by name."""
-    if by_hand:
-        return Judgement(Action.ADOPT, reason="done by hand, as the parameter adopt says")
     return Judgement(Action.APPLY, tuple(range(len(block.statements))), "absent")
 
 
-def _unjudged(
-    block: Block, named: Sequence[CreatedObject], by_hand: set[str], why: Refused
-) -> Judgement:
-    """Return the judgement of a block where no twin can be made."""
-    if block.name in by_hand or not named:
-        return _plain(block, block.name in by_hand)
+def _unjudged(block: str, named: Sequence[CreatedObject], why: Refused) -> Judgement:
+    """Return the judgement of a block of which something is there, where no twin can be made."""
     already = f"there already: {', '.join(map(str, named))}"
     problems = []
     for each in why.problems:
-        where, found = f"{block.name}: {each.where}", f"{each.found}; {already}"
+        where, found = f"{block}: {each.where}", f"{each.found}; {already}"
         remedy = f"{each.remedy}; or {_ADOPT}" if each.remedy else _ADOPT
         problems.append(replace(each, where=where, found=found, remedy=remedy))
     return Judgement(Action.REFUSE, (), already, tuple(problems))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 import psycopg
 from pglast import ast, parse_sql
-from pglast.enums import AlterTableType
+from pglast.enums import AlterTableType, ObjectType
 from pglast.stream import RawStream
-from psycopg import errors
+from psycopg import errors, sql
 
 from pgrunbook.planning.timeline import Work
 from pgrunbook.runbooks.scripts import Statement
@@ -61,9 +62,22 @@ def work_of_node(node: ast.Node) -> Work:
     return Work.NONE
 
 
+def as_role(statement: Statement, role: str) -> Statement:
+    """Return the statement; where it goes back to the role of the session, one that becomes the
+    run's: on a twin, somebody else has begun the session.
+    """
+    match statement.node:
+        case ast.VariableSetStmt(
+            name="role", args=None | (ast.A_Const(val=ast.String(sval="none")),)
+        ):
+            return replace(statement, sql=f"SET LOCAL ROLE {sql.Identifier(role).as_string()}")
+    return statement
+
+
 def substitute(statement: str, exc: psycopg.Error, stood_in_for: Collection[str]) -> str | None:
     """Return what to run in place of a statement that fails because it was done before the twin was
-    made: it drops what is gone, or adds what others need. None: it fails for another reason.
+    made, it drops what is gone, or adds what others need; or as an extension has another owner
+    there. None: it fails for another reason.
     """
     node = parse_sql(statement)[0].stmt
     match node:
@@ -71,6 +85,9 @@ def substitute(statement: str, exc: psycopg.Error, stood_in_for: Collection[str]
             return ""
         case _ if isinstance(node, _OF_THE_CLUSTER):
             return ""
+        case ast.CommentStmt(objtype=ObjectType.OBJECT_EXTENSION):
+            lacks = isinstance(exc, errors.InsufficientPrivilege)
+            return _AS_OWNER.replace("{}", statement) if lacks else None
         case ast.CreateSchemaStmt() | ast.CreateExtensionStmt() | ast.AlterEnumStmt():
             there = isinstance(exc, errors.DuplicateSchema | errors.DuplicateObject)
             return "" if there else None
@@ -83,6 +100,14 @@ def substitute(statement: str, exc: psycopg.Error, stood_in_for: Collection[str]
             return str(RawStream()(node)) if drops else None
     return None
 
+
+# Who has made the copy has begun the session.
+_AS_OWNER = """\
+SELECT pg_catalog.set_config('pgrunbook.role', pg_catalog.current_setting('role'), true);
+SET LOCAL ROLE NONE;
+{}
+;
+SELECT pg_catalog.set_config('role', pg_catalog.current_setting('pgrunbook.role'), true)"""
 
 _UNKNOWN = (
     errors.UndefinedTable,

@@ -139,8 +139,8 @@ def _drop(conn: Connection, name: str) -> None:
 
 @contextmanager
 def make_roles(server: Host, names: Iterable[str]) -> Iterator[None]:
-    """The roles that a schema names, as policies do: they are not in a dump. They may not log in,
-    and go with the last copy that needs any.
+    """The roles that a schema, or a block, names: they are not in a dump. They may not log in, and
+    go with the last copy that needs any.
     """
     with closing(session(server.conninfo())) as own:
         own.execute("SELECT pg_advisory_lock_shared(hashtextextended(%s, 0))", [_MADE])
@@ -157,6 +157,30 @@ def make_roles(server: Host, names: Iterable[str]) -> Iterator[None]:
                     _drop_made(own)
 
 
+def let_in(copy: Place, names: Iterable[str]) -> None:
+    """Let the copy's owner become those of the roles that `make_roles` has made, and let them
+    create in its schemas. Whoever else is called so may be a superuser.
+    """
+    asked = f"{_OF_COPIES} AND rolname = ANY (%s)"
+    made = [sql.Identifier(name) for (name,) in copy.keeper.execute(asked, [_MADE, [*names]])]
+    if not made:
+        return
+    roles = sql.SQL(", ").join(made)
+    copy.keeper.execute(sql.SQL("GRANT {} TO {}").format(roles, sql.Identifier(copy.name)))
+    with closing(session(copy.conninfo)) as own:
+        for (schema,) in own.execute(_ITS_SCHEMAS).fetchall():
+            grant = sql.SQL("GRANT USAGE, CREATE ON SCHEMA {} TO {}")
+            own.execute(grant.format(sql.Identifier(schema), roles))
+
+
+_ITS_SCHEMAS = (
+    "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'"
+)
+
+
+_OF_COPIES = "SELECT rolname FROM pg_roles WHERE shobj_description(oid, 'pg_authid') = %s"
+
+
 def _make(own: Connection, role: sql.Identifier) -> None:
     with own.transaction():
         own.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(role))
@@ -164,8 +188,7 @@ def _make(own: Connection, role: sql.Identifier) -> None:
 
 
 def _drop_made(own: Connection) -> None:
-    asked = "SELECT rolname FROM pg_roles WHERE shobj_description(oid, 'pg_authid') = %s"
-    for (name,) in own.execute(asked, [_MADE]).fetchall():
+    for (name,) in own.execute(_OF_COPIES, [_MADE]).fetchall():
         # somebody has given it something
         with suppress(psycopg.errors.DependentObjectsStillExist):
             own.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))

@@ -197,21 +197,24 @@ class Sessions:
         return self._lock.info.backend_pid, self._key
 
     def require_lock(self) -> None:
-        """Raise Failed unless the lock is still ours: it went with its session, if that was
-        lost.
+        """Raise Failed unless the lock is still ours: it went with its session, if that was lost,
+        and is of no use where the name of the target leads to another server by now.
         """
         try:
-            if self._lock is not None:
-                self._lock.execute("SELECT")
-                return
+            if self._lock is None:
+                raise self.lost_lock()
+            self._lock.execute("SELECT")
         except psycopg.OperationalError:
-            pass
-        raise self.lost_lock()
+            raise self.lost_lock() from None
+        held = catalog.rows(self.work, "held", keeper=self._lock.info.backend_pid, key=self._key)
+        if not held[0]["kept"]:
+            raise self.lost_lock()
 
     def lost_lock(self) -> Failed:
         """Return what to raise if the lock is gone."""
         return Failed.of(
-            "the session that held the run's lock is gone: another run may be at work",
+            "the session that held the run's lock is gone, or is on another server than the one "
+            "that applies blocks: another run may be at work",
             where=f"target {self.target.name!r}",
             remedy="run the cells again from the target on",
         )

@@ -73,11 +73,12 @@ def copy_schema(target: Target, conn: Connection, folder: Path, name: str) -> It
             if statistics:
                 options = [*_WITHOUT_ROLES, "--no-data", "--statistics"]
             dump(target, conn, server, file, *options)
-            roles = [row["name"] for row in catalog.rows(conn, "policy_roles")]
+            roles = [row["name"] for row in catalog.rows(conn, "roles")]
             stack.enter_context(copy_place.make_roles(server, roles))
             copy = stack.enter_context(copy_place.make_place(server, f"{PREFIX}{name}", conn))
             restore = Restore(copy, conn, file, roles=False)
             restore.what_calls_nothing()
+            copy_place.let_in(copy, roles)
             restore.the_rest()
             if statistics:
                 restore.statistics()

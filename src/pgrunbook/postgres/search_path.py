@@ -46,7 +46,7 @@ def schemas(conn: psycopg.Connection[Any], path: str) -> list[str]:
 # The one way to raise an error without a function: what is no number, and says what it is about.
 _STRAYED = "pgrunbook: the path is "
 _REQUIRE = """\
-SELECT pg_catalog.concat({}, path)::pg_catalog.int4
+SELECT CASE WHEN {} THEN pg_catalog.concat({}, path)::pg_catalog.int4 END
   FROM pg_catalog.current_schemas(false) AS s (path)
  WHERE pg_catalog.array_position(path, 'pg_catalog'::pg_catalog.name) OPERATOR(pg_catalog.>) 1
     OR NOT path OPERATOR(pg_catalog.<@) pg_catalog.array_append({}::pg_catalog.name[],
@@ -54,12 +54,18 @@ SELECT pg_catalog.concat({}, path)::pg_catalog.int4
              WHERE oid OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()))"""
 
 
-def require(schemas: Iterable[str]) -> str:
+# Behind the last statement only what is deferred still runs.
+_DEFERRED = "EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgdeferrable)"
+
+
+def require(schemas: Iterable[str], *, last: bool = False) -> str:
     """Return the statement that raises an error where the path leads elsewhere than to these
-    schemas, or to pg_catalog behind another: a function can set any path. See `strayed`.
+    schemas, or to pg_catalog behind another: a function can set any path. See `strayed`. `last`: it
+    is for behind the last statement.
     """
     seen = sql.Literal(sorted({*schemas, "pg_catalog"}))
-    return sql.SQL(_REQUIRE).format(_STRAYED, seen).as_string()
+    when = sql.SQL(_DEFERRED if last else "true")
+    return sql.SQL(_REQUIRE).format(when, _STRAYED, seen).as_string()
 
 
 def strayed(exc: psycopg.Error) -> str:

@@ -55,16 +55,22 @@ def _take_over(schema: str, thing: str, owner: str, role: str) -> str:
 
 
 def functions_called_by_reads(
-    conn: Connection, relation: int, columns: Iterable[str]
+    conn: Connection, relation: int, columns: Iterable[str], *, default: bool = False
 ) -> list[Problem]:
     """Return the functions, of roles that are not trusted, that may be called where rows of a table
     are read, or a query on it is planned: by its indexes, statistics, CHECKs, partitions and
-    policies, and by the types of these columns. The server evaluates what is constant when it
-    plans.
+    policies, and by the types of these columns; with `default`, by their defaults, too. The server
+    evaluates what is constant when it plans.
     """
     found: dict[tuple[str, str], Mapping[str, str]] = {}
     for column in columns:
-        about = {"relation": relation, "column": column, "path": "", "read": True}
+        about = {
+            "relation": relation,
+            "column": column,
+            "path": "",
+            "read": True,
+            "default": default,
+        }
         for row in catalog.rows(conn, "admission_strangers", **about):
             found[row["expression"], row["function"]] = row
     if not found:
@@ -72,6 +78,14 @@ def functions_called_by_reads(
     name = conn.execute("SELECT %s::oid::regclass::text", [relation]).fetchone()
     where = str(name[0]) if name else ""
     return problems_of_calls(found.values(), where, conn.info.user, "cannot be read: a query on it")
+
+
+def callable_functions(conn: Connection) -> bool:
+    """Return whether there are functions, of roles that are not trusted, that any query may call:
+    while the server plans it, or for an operator, wherever the query's path leads.
+    """
+    (row,) = catalog.rows(conn, "callable")
+    return bool(row["theirs"])
 
 
 def problems_of_calls(

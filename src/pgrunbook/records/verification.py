@@ -87,16 +87,18 @@ def verify(
     keys: Sequence[Key] = (),
     heads: Mapping[str, Sequence[Head]] | None = None,
     only: Path | None = None,
+    reading: Reading | None = None,
 ) -> Verification:
     """Check every byte of the archive, or of the record of the notebook `only`, and its place in
     the chain.
 
     With `keys`, every seal must be signed with one of them, and there must be some. `heads` are
     what the ledgers of targets, by their names, have noted as the head at some time: the chain must
-    still hold them. Raises Refused if no record has the name of `only`.
+    still hold them. `reading`: the archive, if it was read already. Raises Refused if no record has
+    the name of `only`.
     """
     own = names(archive.record(only)) if only else None
-    reading = read_archive(archive)
+    reading = reading or read_archive(archive)
     seals = [seal for seal in _all_seals(reading) if own is None or seal.name in own]
     unsigned = _unsigned(seals, keys)
     signed = len(seals) - len(unsigned) if keys else None

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 import psycopg
+from psycopg import sql
 
 from pgrunbook.applying import lock_waits
+from pgrunbook.applying.waiters import GaveWay, cancelling
+from pgrunbook.durations import milliseconds
 from pgrunbook.errors import Problem
 from pgrunbook.ledger import batches
 from pgrunbook.planning import reliance
 from pgrunbook.planning.checks import CheckResult
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.timeouts import Timeouts
-from pgrunbook.postgres import catalog, search_path, session_settings
+from pgrunbook.postgres import search_path, session_settings
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.driver_errors import problem_of
 from pgrunbook.postgres.session import Session
@@ -129,15 +133,19 @@ def _yes(value: bool) -> str:
 
 
 def verify(
-    conn: Session, name: str, statements: Sequence[Statement], timeouts: Timeouts
+    conn: Session, look: Connection, name: str, statements: Sequence[Statement], timeouts: Timeouts
 ) -> list[CheckResult]:
     """Run a verify script in a transaction that is rolled back. Returns one result for each
     `-- check:` statement.
 
     A check holds if its statement raises nothing and, where it returns booleans, each is true. Each
     runs in a savepoint, so that one that fails does not hide the next; if a statement without a
-    check fails, or one keeps others out of what was there before, the checks after it are not run.
-    Nothing is run if a schema of a path that the script sets holds shadows of pg_catalog.
+    check fails, or one takes too long, the checks after it are not run. Nothing is run if a schema
+    of a path that the script sets holds shadows of pg_catalog.
+
+    Nobody waits for what the script locks, or queues behind what it waits for, for longer than
+    lock_timeout: it gives way, and begins anew for as long as a statement may take. `look` is
+    another session's.
     """
     named = reliance.named_schemas(conn, "", [statement.node for statement in statements])
     results = []
@@ -146,27 +154,19 @@ def verify(
     if results:
         return results
     require = search_path.require({conn.schema, *named})
-    with conn.transaction(force_rollback=True):
-        conn.execute(
-            "SELECT set_config('lock_timeout', %s, true),"
-            "       set_config('statement_timeout', %s, true)",
-            [timeouts.lock_timeout, timeouts.statement_timeout],
+    script = _Script(conn, look, name, statements, timeouts, require)
+    try:
+        lock_waits.retry(
+            script.run,
+            block=name,
+            budget=timeouts.statement_timeout,
+            watch=lambda: nullcontext(()),
+            report=lambda _: None,
+            again=(psycopg.errors.LockNotAvailable, GaveWay),
         )
-        settings = session_settings.theirs(search_path.of(conn))
-        conn.execute("; ".join([*settings, _SAVEPOINT]).encode())
-        for statement in statements:
-            problem, kept = _try(conn, name, statement, require, timeouts)
-            if statement.check:
-                results.append(CheckResult(name, statement.check, problem))
-            elif problem:
-                results.append(
-                    CheckResult(name, f"set-up: {statement.sql.splitlines()[0]}", problem)
-                )
-                break
-            if kept and statement is not statements[-1]:
-                results.append(CheckResult(name, "keeps nobody waiting", _kept(statement, kept)))
-                break
-    return results
+    except _OUT_OF_TIME as exc:
+        script.note(script.problem(exc))
+    return script.results
 
 
 _REMEDY = (
@@ -175,10 +175,13 @@ _REMEDY = (
 )
 
 
+# What ends a script: it has waited or worked for too long, or others have waited.
+_OUT_OF_TIME = (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled)
+
+
 # What keeps a check from being tried says nothing about what it checks.
 _NOT_TRIED = (
-    psycopg.errors.LockNotAvailable,
-    psycopg.errors.QueryCanceled,
+    *_OUT_OF_TIME,
     psycopg.errors.InsufficientPrivilege,
     psycopg.errors.ReadOnlySqlTransaction,
 )
@@ -193,39 +196,85 @@ _RELEASE = "RELEASE pgrunbook_check"
 _ROLLBACK = b"ROLLBACK TO pgrunbook_check"
 
 
-def _execute(
-    conn: Session, name: str, statement: Statement, require: str, timeouts: Timeouts
-) -> tuple[str, list[str]]:
-    """Run it after the savepoint, with what is required behind it, and make the next one, in one
-    round trip. Returns what it says if that is no yes, and which relations that were there before
-    the script now keeps others out of.
+@dataclass(slots=True)
+class _Script:
+    """A verify script, the results of its checks so far, and the statement that it is at."""
 
-    Others queue behind a lock that it waits for: it waits for lock_timeout at a time, and is tried
-    again for as long as a statement may take.
-    """
-    parts = [statement.sql, require, _RELEASE, _SAVEPOINT, catalog.query("locked_out")]
-    message = "\n;".join(parts).encode()
+    conn: Session
+    look: Connection
+    name: str
+    statements: Sequence[Statement]
+    timeouts: Timeouts
+    require: str  # raises an error after a statement that has left another search path
+    results: list[CheckResult] = field(default_factory=list)
+    at: Statement = field(init=False)
 
-    def run() -> tuple[str, list[str]]:
+    def run(self) -> None:
+        """Run it from its beginning. Raises LockNotAvailable or QueryCanceled where it cannot go
+        on, GaveWay if that is as others would wait for it.
+        """
+        self.results.clear()
+        conn, limit_ms = self.conn, milliseconds(self.timeouts.wait)
+        with (
+            conn.transaction(force_rollback=True),
+            cancelling(conn, self.look, limit_ms) as waiters,
+        ):
+            settings = session_settings.theirs(search_path.of(conn))
+            for name, value in self.timeouts.settings.items():
+                settings.append(f"SET LOCAL {name} = {sql.quote(value)}")
+            conn.execute("; ".join([*settings, _SAVEPOINT]).encode())
+            for statement in self.statements:
+                self.at = statement
+                problem = self._try(statement)
+                if waiters.gave_way:  # it has caught the cancel, or that came too late for it
+                    raise psycopg.errors.QueryCanceled("cancelled")
+                if statement.check or problem:
+                    self.note(problem)
+                if problem and not statement.check:
+                    break
+
+    def _try(self, statement: Statement) -> Problem | None:
+        """Run it after the savepoint, with what is required behind it, and make the next one, in
+        one round trip. Returns what is wrong if it fails, or if a check says no.
+        """
+        message = "\n;".join([statement.sql, self.require, _RELEASE, _SAVEPOINT])
         try:
-            cursor = conn.execute(message)
-        except psycopg.Error:
-            if not conn.closed:
-                conn.execute(_ROLLBACK)
+            cursor = self.conn.execute(message.encode())
+            no = _no(cursor)
+            while cursor.nextset():
+                pass
+        except _OUT_OF_TIME:
             raise
-        no = _no(cursor)
-        while cursor.nextset():
-            pass
-        return no, [f"{relation} ({mode})" for relation, mode in cursor]
+        except psycopg.Error as exc:
+            if not self.conn.closed:
+                self.conn.execute(_ROLLBACK)
+            return self.problem(exc)
+        if no and statement.check:
+            return Problem("says no", statement.place(), statement.check, no, _REMEDY)
+        return None
 
-    return lock_waits.retry(
-        run,
-        block=name,
-        budget=timeouts.statement_timeout,
-        watch=lambda: nullcontext(()),
-        report=lambda _: None,
-        again=(psycopg.errors.LockNotAvailable,),
-    )
+    def note(self, problem: Problem | None) -> None:
+        """Add what came of the statement that it is at."""
+        what = self.at.check or f"set-up: {self.at.sql.splitlines()[0]}"
+        self.results.append(CheckResult(self.name, what, problem))
+
+    def problem(self, exc: psycopg.Error) -> Problem:
+        """Return what is wrong with the statement that it is at."""
+        if isinstance(exc, GaveWay):
+            return Problem(
+                "could not be tried: others would have waited for what the script has locked",
+                self.at.place(),
+                f"nobody waits for longer than {self.timeouts.lock_timeout} (lock_timeout)",
+                str(exc.waiters.who),
+                "lock rows and tables that others use last, or work on a temporary copy: "
+                "CREATE TEMP TABLE … (LIKE … INCLUDING ALL); then run again",
+            )
+        place = self.at.place(self.conn.index(exc, self.at.sql) or 0)
+        problem = problem_of(exc, where=place)
+        what = problem.what.removesuffix(" (SQLSTATE P0001)")
+        if isinstance(exc, _NOT_TRIED):
+            what = f"could not be tried: {what}"
+        return Problem(what, problem.where, self.at.check, problem.found, problem.remedy or _REMEDY)
 
 
 def _no(cursor: psycopg.Cursor[Any]) -> str:
@@ -244,35 +293,3 @@ def _no(cursor: psycopg.Cursor[Any]) -> str:
 
 _WORDS = {True: "true", False: "false", None: "NULL"}
 _BOOLEAN = {psycopg.adapters.types["bool"].oid}
-
-
-def _try(
-    conn: Session, name: str, statement: Statement, require: str, timeouts: Timeouts
-) -> tuple[Problem | None, list[str]]:
-    """Return what is wrong if the statement fails, or a check says no; and what it keeps others
-    out of.
-    """
-    try:
-        no, kept = _execute(conn, name, statement, require, timeouts)
-        problem = None
-        if no and statement.check:
-            problem = Problem("says no", statement.place(), statement.check, no, _REMEDY)
-        return problem, kept
-    except psycopg.Error as exc:
-        problem = problem_of(exc, where=statement.place(conn.index(exc, statement.sql) or 0))
-        what = problem.what.removesuffix(" (SQLSTATE P0001)")
-        if isinstance(exc, _NOT_TRIED):
-            what = f"could not be tried: {what}"
-        remedy = problem.remedy or _REMEDY
-        return Problem(what, problem.where, statement.check, problem.found, remedy), []
-
-
-def _kept(statement: Statement, relations: Sequence[str]) -> Problem:
-    return Problem(
-        "keeps the application out until the script ends: what is behind it was not run",
-        statement.place(),
-        expected="locks on what the script itself has made",
-        found=", ".join(relations),
-        remedy="do it to a temporary copy, without foreign keys to other tables: CREATE TEMP TABLE "
-        "… (LIKE … INCLUDING ALL); or make it the script's last statement",
-    )

@@ -16,6 +16,7 @@ from pgrunbook.sqltext import mentions, needs
 from pgrunbook.sqltext.created_objects import CreatedObject, created_objects
 from pgrunbook.sqltext.mentions import Relation
 from pgrunbook.sqltext.needs import Need
+from pgrunbook.sqltext.search_paths import ANYWHERE, path_behind
 
 
 class Admits(NamedTuple):
@@ -77,6 +78,11 @@ class Block:
         return frozenset().union(*(script.accepts for script in self.scripts))
 
     @property
+    def keeps(self) -> frozenset[str]:
+        """The objects that are to stay as somebody has altered them, by type and identity."""
+        return frozenset().union(*(script.keeps for script in self.scripts))
+
+    @property
     def source_sha256(self) -> str:
         """Checksum of the files."""
         return source_sha256(self.scripts)
@@ -95,6 +101,18 @@ class Block:
     def made(self) -> list[CreatedObject]:
         """The objects that its statements make, by the names in their text."""
         return created_objects(*(statement.node for statement in self.statements))
+
+    def made_along(self, path: str) -> list[tuple[str, CreatedObject]]:
+        """Return the same, each with the path that leads to it: the block's own, or else this one,
+        until a statement sets another in its text.
+        """
+        path = self.search_path or path
+        found = []
+        for statement in self.statements:
+            found += [(path, each) for each in created_objects(statement.node)]
+            behind = path_behind(statement.node, path)
+            path = path if behind == ANYWHERE else behind
+        return found
 
     @property
     def about(self) -> list[str]:

@@ -18,11 +18,13 @@ from pgrunbook.runbooks.encoding import decode
 _FORWARD = ("up", "do", "deploy", "migration")
 _BACK = ("down", "undo", "revert", "rollback")
 
-# Flyway's: V1_2__name; U1_2__name undoes it; R__name comes after all others, whenever it changes.
-_FLYWAY = re.compile(r"(?P<kind>[VU])(?P<version>\d+(?:[._]\d+)*)__(?P<rest>.*)", re.DOTALL)
+# Flyway's: V1_2__name; U1_2__name undoes it; B2__name comes in the place of all up to its version;
+# R__name comes after all others, whenever it changes; callbacks come around each of its runs.
+_FLYWAY = re.compile(r"(?P<kind>[VUB])(?P<version>\d+(?:[._]\d+)*)__(?P<rest>.*)", re.DOTALL)
 # Diesel's: a moment. It compares versions as texts, without their dashes, as older ones have none.
 _MOMENT = re.compile(r"(?P<version>\d{4}-\d\d-\d\d(?:-\d+)*)(?P<rest>.*)", re.DOTALL)
 _NUMBERED = re.compile(r"(?P<version>\d+(?:\.\d+)*)(?P<rest>.*)", re.DOTALL)
+_CALLBACK = re.compile(r"(before|after)[A-Z]\w*|createSchema(__.*)?", re.DOTALL)
 _DATED = re.compile(r"(19|20)\d{6,}")
 _VERSIONED = (_FLYWAY, _MOMENT, _NUMBERED)
 
@@ -80,10 +82,15 @@ def read(folder: Path) -> Folder:
     undoing: dict[str, Part] = {}
     # in lower case: `Down` is the partner of `up`
     stems = {path.relative_to(folder).with_suffix("").as_posix().lower() for path in files}
+    of_flyway = any(re.match(r"V\d[\d._]*__", path.name) for path in files)
+    left: list[Note] = []
     for path in files:
         relative = PurePosixPath(path.relative_to(folder).with_suffix(""))
-        told = f"{folder.resolve().name}/{path.relative_to(folder).as_posix()}"
+        told = _told(path, folder)
         name, forward = _way(relative, stems)
+        if of_flyway and _CALLBACK.fullmatch(relative.name):
+            left.append(Note("is left out: Flyway has it run around each of its runs", told))
+            continue
         try:
             text = _text(path, folder, told)
         except Refused as exc:
@@ -97,6 +104,7 @@ def read(folder: Path) -> Folder:
                 problems += _add(undoing, name, Part(told, down))
         else:
             problems += _add(undoing, name, Part(told, up))
+    problems += _baselines(steps)
     if not steps and not problems:
         problems.append(
             Problem("holds no SQL file", str(folder), remedy="name the folder of the migrations")
@@ -107,11 +115,27 @@ def read(folder: Path) -> Folder:
     of_diesel = any(_MOMENT.fullmatch(name) for name in steps)
     for name in sorted(steps, key=partial(_order, as_text=of_diesel)):
         ordered.append(Migration(name, steps[name], by_identity.get(_identity(name))))
-    others = [path.relative_to(folder).as_posix() for path in visible if path not in files]
-    left = [*_undoing_nothing(steps, undoing)]
+    others = [
+        _escaped(path.relative_to(folder).as_posix()) for path in visible if path not in files
+    ]
+    left += _undoing_nothing(steps, undoing)
     if not of_diesel:
         left += _dates(steps, folder)
     return Folder(tuple(ordered), tuple(others), tuple(left), tuple(problems))
+
+
+# What a name may hold, and no line that it is written into: ends of lines, and bytes that are no
+# text.
+_NO_TEXT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+def _escaped(name: str) -> str:
+    return _NO_TEXT.sub(lambda found: ascii(found[0])[1:-1], name)
+
+
+def _told(path: Path, folder: Path) -> str:
+    """Return the path of a file as people are told it."""
+    return _escaped(f"{folder.resolve().name}/{path.relative_to(folder).as_posix()}")
 
 
 def words(name: str) -> str:
@@ -219,6 +243,9 @@ def _text(path: Path, folder: Path, told: str) -> str:
     """Return the text of a file, its ends of lines as they are. Raises Refused for one that lies
     elsewhere or is no text.
     """
+    if _NO_TEXT.search(path.relative_to(folder).as_posix()):
+        remedy = "rename it: its name is written into the header of its block"
+        raise Refused.of("has a name that is no text of one line", where=told, remedy=remedy)
     if not path.resolve().is_relative_to(folder.resolve()):
         raise Refused.of(
             "is a link that leads out of the folder: it is not read",
@@ -237,6 +264,29 @@ def _add(parts: dict[str, Part], name: str, part: Part) -> Iterator[Problem]:
         yield Problem(what, part.file, remedy=remedy)
     else:
         parts[name] = part
+
+
+def _baselines(steps: dict[str, Part]) -> Iterator[Problem]:
+    """Yield the baselines that come in the place of others that are here."""
+    found = {name: match for name in steps if (match := _FLYWAY.fullmatch(name))}
+    for name, baseline in found.items():
+        if baseline["kind"] != "B":
+            continue
+        replaced = []
+        for other, match in found.items():
+            if match["kind"] == "V" and _numbers(match) <= _numbers(baseline):
+                replaced.append(steps[other].file)
+        if replaced:
+            yield Problem(
+                "is a baseline, which Flyway applies in the place of others that are here",
+                steps[name].file,
+                found=", ".join(replaced),
+                remedy="take it out of the folder, or those: they make the same",
+            )
+
+
+def _numbers(match: re.Match[str]) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", match["version"])]
 
 
 def _undoing_nothing(steps: dict[str, Part], undoing: dict[str, Part]) -> Iterator[Note]:

@@ -46,7 +46,7 @@ def cut(part: Part) -> Cut:
     """Cut a file where it has to be: at a COMMIT, around what PostgreSQL refuses inside a
     transaction, and behind a new value of an enum that the rest of the file uses.
     """
-    text, problems = _without_client(part)
+    text, notes, problems = _without_client(part)
     try:
         segments = _segments(text)
     except ParseError as exc:
@@ -54,7 +54,7 @@ def cut(part: Part) -> Cut:
     cutting = _Cutting(part.file)
     for segment in segments:
         cutting.take(segment, used_later=_uses(segment, segments))
-    return Cut(cutting.pieces(), tuple(cutting.notes), (*problems, *cutting.problems))
+    return Cut(cutting.pieces(), (*notes, *cutting.notes), (*problems, *cutting.problems))
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +268,12 @@ _COPIED = re.compile(
 )
 
 
-def _without_client(part: Part) -> tuple[str, list[Problem]]:
+# What pg_dump writes around its SQL, so that psql takes no other command in between: here it is
+# refused anyhow.
+_RESTRICTS = re.compile(r"\\(un)?restrict\s+\w+")
+
+
+def _without_client(part: Part) -> tuple[str, list[Note], list[Problem]]:
     """Return the text without what psql itself reads, so that the rest can be parsed: its commands,
     and the rows behind COPY, which is named by whoever reads the statement.
     """
@@ -277,21 +282,29 @@ def _without_client(part: Part) -> tuple[str, list[Problem]]:
     for match in reversed([*_COPIED.finditer(text)]):
         start, stop = match.span("rows")
         text = text[:start] + blank(text[start:stop]) + text[stop:]
+    notes = []
     problems = []
     for start in reversed([*_commands(text)]):
         stop = text.find("\n", start)
         stop = len(text) if stop < 0 else stop
         line = text.count("\n", 0, start) + 1
+        where = f"{part.file}:{line}"
+        command = text[start:stop].strip()
+        if _RESTRICTS.fullmatch(command):
+            word, _ = command.split()
+            notes.append(Note(f"{word} is left out: it is for psql alone", where))
+            text = text[:start] + blank(text[start:stop]) + text[stop:]
+            continue
         problems.append(
             Problem(
                 "is a command of psql's, which the server does not know",
-                f"{part.file}:{line}",
-                found=text[start:stop].strip(),
+                where,
+                found=command,
                 remedy="delete it, or write what it does as SQL",
             )
         )
         text = f"{text[:start]};{text[stop:]}"
-    return text, problems[::-1]
+    return text, notes[::-1], problems[::-1]
 
 
 def _commands(text: str) -> Iterator[int]:

@@ -39,6 +39,7 @@ HEADER_KEYS = (
     "give way",
     "skip",
     "accepts",
+    "keeps",
     "search_path",
     "role",
     "repeatable",
@@ -47,6 +48,8 @@ HEADER_KEYS = (
     "exposed",
     "imported",
 )
+
+_AS_WORDS = {key.replace(" ", "_"): key for key in HEADER_KEYS}
 
 _BOUNDS = frozenset({"from", "to"})
 
@@ -119,6 +122,13 @@ class Script:
     def accepts(self) -> tuple[str, ...]:
         """The hazards that its header accepts, as they are written there."""
         return tuple(re.findall(r"[^,\s]+", self.header.get("accepts", "")))
+
+    @property
+    def keeps(self) -> frozenset[str]:
+        """The objects that are to stay as somebody has altered them, by type and identity."""
+        # a comma in parentheses is between a function's arguments
+        names = re.split(r",(?![^()]*\))", self.header.get("keeps", ""))
+        return frozenset(name.strip() for name in names if name.strip())
 
     @property
     def proves(self) -> frozenset[str]:
@@ -209,9 +219,29 @@ class Script:
         # in quotes, as a name may be a word of SQL's
         return substitute(self.text, {name: name for name in self.variables}, bare='"')
 
+    def _misread(self) -> Iterator[Problem]:
+        """Yield the lines of the header that give a key again, or one that is read as a comment, as
+        it is not written as it should be.
+        """
+        given: set[str] = set()
+        for number, line in enumerate(self.text[: _header_end(self.text)].splitlines(), start=1):
+            found = _LIKE_A_KEY.match(line)
+            key = _AS_WORDS.get(re.sub(r"[\s_-]+", "_", found[1].lower())) if found else None
+            if key is None:
+                continue
+            where = f"{self.name}:{number}"
+            if not line.startswith(f"-- {key}:"):
+                remedy = "write it so; or put an empty line above it, which ends the header"
+                yield Problem("is no header key, but like one", where, f"-- {key}:", line, remedy)
+            elif key in given:
+                remedy = "leave one of the two out, or write both values into one"
+                yield Problem(f"the header key {key!r} is given twice", where, remedy=remedy)
+            given.add(key)
+
     def _problems(self) -> Iterator[Problem]:
+        yield from self._misread()
         for key in self.header:
-            if key in HEADER_KEYS:
+            if key in HEADER_KEYS or key in _AS_WORDS:
                 continue
             line = self.text.count("\n", 0, self.text.index(f"-- {key}:")) + 1
             expected = f"one of {', '.join(HEADER_KEYS)}"
@@ -287,6 +317,10 @@ def syntax_problem(exc: ParseError, sql: str, name: str) -> Problem:
 def _header_end(text: str) -> int:
     match = re.match(r"(?:--[^\n]*(?:\n|$))*", text)
     return match.end() if match else 0
+
+
+# A third space goes on with the value before.
+_LIKE_A_KEY = re.compile(r"--[ \t]{0,2}([A-Za-z]+(?:[ _-]+[A-Za-z]+)?)[ \t]*:")
 
 
 def _header(text: str) -> Iterator[tuple[str, str]]:

@@ -13,7 +13,7 @@ from pglast import ast
 from pglast.enums import AlterTableType, ConstrType, ObjectType
 from pglast.stream import RawStream, maybe_double_quote_name
 
-from pgrunbook.sqltext.hazards import Danger, Doubt, Hazard, Thing
+from pgrunbook.sqltext.hazards import BESIDE, Danger, Doubt, Hazard, Thing
 from pgrunbook.sqltext.parse_tree import nodes
 from pgrunbook.sqltext.things import kind_of, relation
 
@@ -37,7 +37,8 @@ def dangers(node: ast.AlterTableStmt, line: int) -> Iterator[Danger]:
         return
     for command in node.cmds:
         for hazard, thing, doubts in _command(table, command):
-            yield Danger(hazard, thing, line, doubts)
+            beside = "tables beside it" if BESIDE in doubts else ""
+            yield Danger(hazard, thing, line, doubts, beside)
 
 
 def _of_type(node: ast.AlterTableStmt, table: Thing, line: int) -> Iterator[Danger]:
@@ -72,6 +73,8 @@ def _command(table: Thing, command: ast.AlterTableCmd) -> Found:
                 using = "using"
             doubt = Doubt("type", (RawStream()(command.def_.typeName), using))
             yield from _rewrites(column, doubt)
+            # its foreign keys are made anew, which reads and locks the tables of both sides
+            yield Hazard.LOCKS_OUT_READS, column, (doubt, BESIDE)
         case AlterTableType.AT_SetExpression:
             yield from _rewrites(column, Doubt("stored", (command.name,)))
         case AlterTableType.AT_SetNotNull:
@@ -143,12 +146,17 @@ _SCANNED_UNDER = {
 def _add_constraint(table: Thing, constraint: ast.Constraint) -> Found:
     """Yield what it costs to find out whether a constraint holds for the rows that are there.
 
-    Nothing, with NOT VALID and NOT ENFORCED; and a key from an index that is there holds.
+    Nothing, with NOT VALID and NOT ENFORCED; and a key from an index that is there holds, but that
+    the columns of a primary key are not NULL.
     """
     lock = _SCANNED_UNDER.get(constraint.contype)
-    if lock is None or constraint.skip_validation or constraint.indexname:
+    if lock is None or constraint.skip_validation:
         return
     doubts = []
+    if constraint.indexname:
+        if constraint.contype != ConstrType.CONSTR_PRIMARY:
+            return
+        doubts = [Doubt("key", (constraint.indexname,))]
     if constraint.contype == ConstrType.CONSTR_NOTNULL:
         doubts = [Doubt("not null", (constraint.keys[0].sval,))]
     yield from _scans(table, lock, *doubts)

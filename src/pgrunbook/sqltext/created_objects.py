@@ -27,6 +27,7 @@ _OF_A_TABLE = ("trigger", "policy", "rule")
 _PARTS = {"table column": "TABLE", "table constraint": "TABLE", "domain constraint": "DOMAIN"}
 _WITH_ARGUMENTS = ("function", "procedure", "aggregate", "operator")
 _OF_A_METHOD = ("operator class", "operator family")
+TEMPORARY = "pg_temp"  # the schema of what is temporary, whatever it is called
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +204,8 @@ RELATIONS = {*_RELATIONS.values()}
 
 
 def _relation(kind: str, relation: ast.RangeVar, lenient: Any = False) -> CreatedObject:
-    return CreatedObject(kind, relation.schemaname or "", relation.relname, lenient=bool(lenient))
+    schema = TEMPORARY if relation.relpersistence == "t" else relation.schemaname or ""
+    return CreatedObject(kind, schema, relation.relname, lenient=bool(lenient))
 
 
 def _part(kind: str, table: ast.RangeVar, name: str | None) -> CreatedObject:
@@ -229,7 +231,7 @@ def _by_alter_table(node: ast.AlterTableStmt) -> Iterator[CreatedObject]:
 
 def _constraint_name(node: ast.AlterTableStmt, constraint: ast.Constraint) -> str | None:
     """Its name; that of a primary key, of which a table has one, can be told without."""
-    name: str | None = constraint.conname
+    name: str | None = constraint.conname or constraint.indexname
     if constraint.contype is ConstrType.CONSTR_PRIMARY and not name:
         return f"{node.relation.relname}_pkey"
     return name

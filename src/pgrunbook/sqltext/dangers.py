@@ -18,7 +18,7 @@ from pglast.enums import (
 from pgrunbook.sqltext import alter_table
 from pgrunbook.sqltext.alter_table import Found
 from pgrunbook.sqltext.explained import executed
-from pgrunbook.sqltext.hazards import Danger, Doubt, Hazard, Thing
+from pgrunbook.sqltext.hazards import BESIDE, Danger, Doubt, Hazard, Thing
 from pgrunbook.sqltext.held_locks import Held, dropped_with_others, locked_out
 from pgrunbook.sqltext.mentions import relations
 from pgrunbook.sqltext.names import EVENTS, Names
@@ -54,8 +54,7 @@ def dangers(
             for hazard, thing in locked_out(done):
                 locked += names.before(Danger(hazard, thing, line))
             for thing in dropped_with_others(done):
-                beside = (Doubt("taken along", ("locked",)),)
-                locked += names.before(Danger(Hazard.LOCKS_OUT_READS, thing, line, beside))
+                locked += names.before(Danger(Hazard.LOCKS_OUT_READS, thing, line, (BESIDE,)))
             held.take(done, line, new, locked)
         names.take(done)
     return list(dict.fromkeys([*found, *held.dangers()]))

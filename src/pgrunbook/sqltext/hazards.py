@@ -57,6 +57,7 @@ class Doubt(NamedTuple):
     | `default` | functions, each quoted | none of them is volatile |
     | `domain` | a type | it is no domain with constraints |
     | `not null` | a column | it holds no NULL for certain |
+    | `key` | an index | none of its columns may be NULL |
     | `checks` | | the partition's constraint follows from its CHECKs: this is never certain |
     | `default partition` | | the table has no default partition |
     | `storage` | `access method`, `tablespace`, `persistence`; its value | it is that already |
@@ -71,6 +72,10 @@ class Doubt(NamedTuple):
 
     about: str
     values: tuple[str, ...] = ()
+
+
+# What is locked beside a thing: what goes along with it, or is made anew, is of other tables, too.
+BESIDE = Doubt("taken along", ("locked",))
 
 
 class Danger(NamedTuple):

@@ -100,6 +100,7 @@ def dropped_with_others(node: ast.Node) -> Iterator[Thing]:
 
 
 _DROPPING = {
+    AlterTableType.AT_AlterColumnType: "column",
     AlterTableType.AT_DropColumn: "column",
     AlterTableType.AT_DropConstraint: "constraint",
 }

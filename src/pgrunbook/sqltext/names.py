@@ -9,11 +9,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pglast import ast
-from pglast.enums import AlterTableType, CmdType, DropBehavior, ObjectType
+from pglast.enums import AlterTableType, CmdType, ConstrType, DropBehavior, ObjectType
 
 from pgrunbook.sqltext import search_paths
 from pgrunbook.sqltext.alter_table import called_functions
-from pgrunbook.sqltext.created_objects import CreatedObject, created_objects, created_relations
+from pgrunbook.sqltext.created_objects import (
+    TEMPORARY,
+    CreatedObject,
+    created_objects,
+    created_relations,
+)
 from pgrunbook.sqltext.hazards import Danger, Hazard, Thing
 from pgrunbook.sqltext.mentions import Relation, relations
 from pgrunbook.sqltext.things import FIRED, IN_RELATIONS, relation, thing_named
@@ -23,6 +28,7 @@ _Was = tuple[Thing, str]
 
 # What a view passes on to the table that it reads.
 _PASSED_ON = (Hazard.DELETES_ROWS, Hazard.UPDATES_ROWS, Hazard.RUNS_CODE)
+
 
 # What of a parent does not concern its children, nor its partitions.
 _NOT_INHERITED = (Hazard.RENAMES, Hazard.CHANGES_PRIVILEGES)
@@ -53,9 +59,18 @@ class Names:
     _views: dict[Relation, Thing] = field(default_factory=dict)  # what each reads alone
     # what there was that has become a child, or a partition, of what was made
     _children: dict[Relation, list[_Was]] = field(default_factory=dict)
+    # what there was that has been made to refer to it, with the letter for ON DELETE
+    _referring: dict[Relation, list[tuple[str, _Was]]] = field(default_factory=dict)
     _code: dict[Relation, tuple[str, ...]] = field(default_factory=dict)  # what a view calls
     _fired: set[tuple[Thing, str]] = field(default_factory=set)  # by rules and triggers
     _schemas: dict[str, str] = field(default_factory=dict)  # their first names, by those of now
+
+    def begin(self, path: str) -> None:
+        """Begin a block with this path. Nothing temporary has outlived the one before."""
+        self.path = path
+        for schema, name in [*self._made]:
+            if schema == TEMPORARY:
+                del self._made[schema, name]
 
     def before(self, danger: Danger) -> Iterator[Danger]:
         """Yield the danger, of what it concerned before the first statement: none of what these
@@ -67,7 +82,7 @@ class Names:
             return
         if danger.hazard in _PASSED_ON:
             thing = self._read_by(thing)
-        if thing.schema == "pg_temp":
+        if self._place_of(thing)[0] == TEMPORARY:
             return
         for was, path in self._concerned(thing, danger.hazard):
             detail = danger.detail
@@ -75,6 +90,11 @@ class Names:
                 now = f"as {_name(danger.thing, was)}"
                 detail = f"{detail}, {now}" if detail else now
             yield danger._replace(thing=was, path=path, detail=detail)
+        for action, (child, path) in self._referring.get((thing.schema, thing.name), ()):
+            hazard = _passed_to_referring(danger, action)
+            if hazard:
+                detail = f"as it refers to {_name(thing, child)}"
+                yield danger._replace(hazard=hazard, thing=child, path=path, detail=detail)
 
     def _concerned(self, thing: Thing, hazard: Hazard) -> list[_Was]:
         """Return what there was that a hazard of the thing concerns."""
@@ -124,11 +144,13 @@ class Names:
                 for each in objects:
                     dropped = thing_named(kind, each)
                     if dropped.kind in IN_RELATIONS and not dropped.part:
-                        self._made.pop((dropped.schema, dropped.name), None)
+                        self._made.pop(self._place_of(dropped), None)
                         self._children.pop((dropped.schema, dropped.name), None)
+                        self._referring.pop((dropped.schema, dropped.name), None)
             case ast.AlterTableStmt(relation=table, cmds=commands):
                 for each in commands:
                     self._take_child(relation("table", table), each)
+                    self._take_keys(relation("table", table), each.def_)
             case ast.ViewStmt():
                 self._take_view(node)
             case ast.RuleStmt(relation=table, event=event):
@@ -142,7 +164,7 @@ class Names:
     def _rename_schema(self, former: str, name: str) -> None:
         """Note that what lies in a schema lies in one of another name behind this."""
         self._schemas[name] = self._schemas.pop(former, former)
-        for known in (self._made, self._views, self._children, self._code):
+        for known in (self._made, self._views, self._children, self._referring, self._code):
             _move(known, former, name)
         for (_, part), of_name in self._was.items():
             if former in of_name and not part:
@@ -158,15 +180,30 @@ class Names:
 
     def _note(self, former: Thing, schema: str, name: str) -> None:
         """Note that what was called so until now is called something else behind it."""
-        own = former.schema, former.name
+        own = self._place_of(former)
+        if not former.part and own in self._referring:
+            self._referring[schema, name] = self._referring.pop(own)
         if own in self._made:
             if not former.part:
+                schema = own[0] if own[0] == TEMPORARY else schema
                 self._made[schema, name] = self._made.pop(own)
                 self._children[schema, name] = self._children.pop(own, [])
             return
         (was, path), *_ = self._meant(former)
         key = (was.name, name) if former.part else (name, "")
         self._was.setdefault(key, {})[was.schema if former.part else schema] = was, path
+
+    def _place_of(self, thing: Thing) -> Relation:
+        """Return schema and name of what a statement names. What is temporary comes before every
+        path that does not name pg_temp: https://www.postgresql.org/docs/current/runtime-config-client.html
+        """
+        temporary = TEMPORARY, thing.name
+        if thing.schema or temporary not in self._made:
+            return thing.schema, thing.name
+        path = [name for name in search_paths.schemas(self.path) or () if name != "pg_catalog"]
+        if TEMPORARY in path[1:]:
+            return thing.schema, thing.name
+        return temporary
 
     def _meant(self, thing: Thing) -> list[_Was]:
         """Return what a thing may be, by its names before."""
@@ -213,6 +250,15 @@ class Names:
             joined = self._concerned(child, Hazard.DELETES_ROWS)
             self._children[own] = [*self._children.get(own, ()), *joined]
 
+    def _take_keys(self, table: Thing, made: Any) -> None:
+        """Note what a new foreign key, of a table or of a column, refers to."""
+        for each in (made, *(getattr(made, "constraints", None) or ())):
+            if isinstance(each, ast.Constraint) and each.contype == ConstrType.CONSTR_FOREIGN:
+                referred = relation("table", each.pktable)
+                joined = self._concerned(table, Hazard.DELETES_ROWS)
+                referring = self._referring.setdefault((referred.schema, referred.name), [])
+                referring += [(each.fk_del_action, was) for was in joined]
+
     def _take_view(self, node: ast.ViewStmt) -> None:
         view = node.view.schemaname or "", node.view.relname
         calls = called_functions(node.query), self.code_of_views(node.query)
@@ -232,6 +278,20 @@ def _move(known: dict[Relation, Any], former: str, schema: str) -> None:
     for lies_in, name in list(known):
         if lies_in == former:
             known[schema, name] = known.pop((former, name))
+
+
+def _passed_to_referring(danger: Danger, on_delete: str) -> Hazard | None:
+    """Return what becomes of the rows that refer to a table, by the letter for ON DELETE of
+    src/include/nodes/parsenodes.h.
+    """
+    match danger.hazard, on_delete:
+        case Hazard.TRUNCATES, _ if danger.detail == "CASCADE":
+            return Hazard.TRUNCATES
+        case Hazard.DELETES_ROWS, "c":
+            return Hazard.DELETES_ROWS
+        case Hazard.DELETES_ROWS, "n" | "d":
+            return Hazard.UPDATES_ROWS
+    return None
 
 
 def _finds(path: str, other: str) -> bool:

@@ -72,7 +72,7 @@ def _complaint(node: ast.Node, *, kept: bool) -> tuple[str, str]:
         case ast.CopyStmt(filename=None):
             return "copies rows from or to a client that has none", "use INSERT, or SELECT"
         case ast.VariableSetStmt(is_local=local) if kept and not local:
-            return f"changes the session: it {_OUTLIVES}", _LOCAL
+            return f"changes the session: it {_OUTLIVES}", _locally(node)
         # nothing rolls these back
         case ast.DiscardStmt() | ast.PrepareStmt() | ast.DeallocateStmt() | ast.LoadStmt():
             return f"changes the session: it {_OUTLIVES}", "delete the statement"
@@ -85,6 +85,15 @@ def _complaint(node: ast.Node, *, kept: bool) -> tuple[str, str]:
     if kept and _sets_for_the_session(node):
         return f"changes the session: it {_OUTLIVES}", "give set_config() true for is_local"
     return "", ""
+
+
+def _locally(node: ast.VariableSetStmt) -> str:
+    """Return what to write in place of a statement that changes the session."""
+    if node.kind != VariableSetKind.VAR_RESET:
+        return _LOCAL
+    if node.name == "role":
+        return "write SET LOCAL ROLE NONE, which ends with the block"
+    return f"write SET LOCAL {node.name} TO DEFAULT, which ends with the block"
 
 
 def _of_transaction(node: ast.VariableSetStmt) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 from pglast import ast
 from pglast.enums import AlterTableType, ObjectType
 
+from pgrunbook.sqltext.created_objects import CreatedObject, created_objects
 from pgrunbook.sqltext.hazards import Thing
 
 
@@ -100,3 +101,18 @@ def dropped_objects(node: ast.Node) -> Iterator[tuple[str, str]]:
             for command in commands:
                 if command.subtype in losing:
                     yield command.name, relation.relname
+
+
+def name_of(each: CreatedObject) -> tuple[str, str]:
+    """Return what `dropped_objects` calls an object: DROP INDEX names no table."""
+    return each.name, "" if each.kind == "index" else each.parent
+
+
+def freed_names(node: ast.Node) -> Iterator[tuple[str, str]]:
+    """Yield the same, and what a statement renames or moves."""
+    yield from dropped_objects(node)
+    for each in created_objects(node):
+        if each.was:
+            yield each.was, each.parent
+    if isinstance(node, ast.AlterObjectSchemaStmt):
+        yield thing_named(node.objectType, node.relation or node.object).name, ""

@@ -26,7 +26,8 @@ WITH RECURSIVE trusted AS (
       FROM pg_attrdef d
       JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
      WHERE d.adrelid = %(relation)s::oid AND a.attgenerated = ''
-       AND EXISTS (SELECT FROM concerned WHERE whole OR a.attname = ANY (columns))
+       AND (%(default)s AND a.attname = %(column)s
+            OR EXISTS (SELECT FROM concerned WHERE whole OR a.attname = ANY (columns)))
 ), roots (class, oid, relation, tree) AS (
     SELECT 'pg_constraint'::regclass, oid, conrelid, conbin::text FROM concerned
      UNION ALL

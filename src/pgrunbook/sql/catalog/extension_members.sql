@@ -13,9 +13,11 @@ SELECT e.extname AS extension,
 UNION ALL
 SELECT e.extname,
        quote_ident(n.nspname),
-       format('CREATE FUNCTION %%I.%%I(%%s) RETURNS %%s LANGUAGE plpgsql %%s AS $$ BEGIN RETURN%%s; END $$',
+       format('CREATE FUNCTION %%I.%%I(%%s) RETURNS %%s LANGUAGE plpgsql %%s AS $$ BEGIN '
+              'PERFORM pg_catalog.set_config(''pgrunbook.stood_in'', %%L, false); RETURN%%s; END $$',
               n.nspname, p.proname, pg_get_function_arguments(p.oid), pg_get_function_result(p.oid),
               CASE p.provolatile WHEN 'i' THEN 'IMMUTABLE' WHEN 's' THEN 'STABLE' ELSE 'VOLATILE' END,
+              p.proname,
               CASE WHEN p.prorettype <> 'void'::regtype THEN ' NULL' END),
        2, false
   FROM pg_extension e

@@ -1,5 +1,5 @@
--- Which of these relations, and what belongs to them, are there; how large are they, how are they stored, and which events
--- fire a rule or a trigger of theirs? `select`: it is a view that calls a volatile function. Partitions count for their table.
+-- Which of these relations, and what belongs to them, are there; how large are they, how are they stored, may a column be NULL,
+-- which unique indexes have one that may, and which events fire a rule or a trigger of theirs? `select`: it is a view that calls a volatile function. Partitions count for their table.
 -- In place of a schema, `*` is any but the server's and the ledger's: one relation of that name stands for all.
 WITH given AS (
     SELECT * FROM unnest(%(schemas)s::text[], %(names)s::text[], %(kinds)s::text[], %(parts)s::text[])
@@ -46,6 +46,14 @@ SELECT t.nspname AS place,
                   WHERE d.datname = current_database())) AS tablespace,
        EXISTS (SELECT FROM pg_partitioned_table WHERE partrelid = t.oid AND partdefid <> 0) AS has_default_partition,
        EXISTS (SELECT FROM pg_constraint WHERE conrelid = t.oid AND contype = 'c' AND convalidated) AS checked,
+       EXISTS (SELECT FROM pg_attribute n WHERE n.attrelid = t.oid AND n.attnum > 0 AND NOT n.attisdropped AND NOT n.attnotnull) AS nullable,
+       coalesce((SELECT json_object_agg(x.relname, EXISTS (
+                            SELECT FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, place)
+                              JOIN pg_attribute n ON n.attrelid = t.oid AND n.attnum = k.attnum
+                             WHERE k.place <= i.indnkeyatts AND NOT n.attnotnull))
+                   FROM pg_index i
+                   JOIN pg_class x ON x.oid = i.indexrelid
+                  WHERE i.indrelid = t.oid AND i.indisunique), '{}') AS unique_indexes,
        ARRAY(SELECT e.event
                FROM (VALUES ('update', '2', 16), ('insert', '3', 4), ('delete', '4', 8), ('truncate', NULL, 32)) AS e (event, of_rule, bit)
               WHERE EXISTS (SELECT FROM pg_rewrite

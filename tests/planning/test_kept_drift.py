@@ -1,0 +1,106 @@
+"""What somebody has altered by hand, and is to stay: a block whose header names it takes it into
+the ledger, with the same change for every other database.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.databases import Database
+from support.projects import Outcome, Project
+
+pytestmark = [
+    pytest.mark.usefixtures("server"),
+    pytest.mark.parametrize("server", [18], indirect=True),
+]
+
+MADE = """-- title: T
+-- why: W
+
+CREATE TABLE z (id int PRIMARY KEY, n text);
+CREATE INDEX z_n ON z (n);
+CREATE TABLE ev (id int, at date) PARTITION BY RANGE (at);
+CREATE TABLE ev_1 PARTITION OF ev FOR VALUES FROM ('2026-01-01') TO ('2026-02-01');
+"""
+# by hand, what a run says, and the block that keeps it
+CHANGES = {
+    "a privilege": (
+        "GRANT SELECT ON z TO pg_monitor",
+        "-- keeps: table public.z\n\nGRANT SELECT ON z TO pg_monitor;",
+    ),
+    "a partition that is gone": (
+        "DROP TABLE ev_1",
+        "-- keeps: table public.ev_1\n-- accepts: drops_table\n\nDROP TABLE IF EXISTS ev_1;",
+    ),
+    "what it alters itself": (
+        "GRANT SELECT ON z TO pg_monitor",
+        "-- keeps: table z\n\nGRANT INSERT ON z TO pg_monitor;",
+    ),
+}
+
+
+def blocks(folder: Path, **texts: str) -> None:
+    for name, text in texts.items():
+        (folder / "deploy" / f"{name}.sql").write_text(text)
+
+
+def run(project: Project, *arguments: str) -> Outcome:
+    return project.command("run", "009", "--target", "env:CRM_URL", *arguments)
+
+
+@pytest.fixture
+def folder(empty: Database, project: Project) -> Path:
+    """A runbook with one block, which is applied."""
+    project.env["CRM_URL"] = empty.url
+    assert project.command("new", "009_kept").code == 0
+    made = project.root / "sql" / "009_kept"
+    for each in made.glob("*/*"):
+        each.unlink()
+    blocks(made, **{"010_made": MADE})
+    project.apply_all("009_kept")
+    assert run(project).code == 0
+    return made
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_block_keeps_what_was_altered_by_hand(
+    empty: Database, project: Project, folder: Path, change: str
+) -> None:
+    by_hand, keeps = CHANGES[change]
+    empty.load(by_hand)
+    refused = run(project)
+    assert refused.code == 2, refused.text
+    header = keeps.splitlines()[0]
+    assert header.replace(" z", " public.z") in refused.text
+    blocks(folder, **{"020_kept": f"-- title: T\n-- why: W\n{keeps}\n"})
+    done = run(project)
+    assert done.code == 0, done.text
+    drift = project.command("drift", "--target", "env:CRM_URL")
+    assert drift.code == 0, drift.text
+    assert run(project, "--mode", "verify").code == 0
+
+
+def test_nothing_else_is_kept(empty: Database, project: Project, folder: Path) -> None:
+    empty.load("GRANT SELECT ON z TO pg_monitor; ALTER TABLE ev ADD COLUMN more int")
+    blocks(
+        folder,
+        **{"020_kept": "-- title: T\n-- why: W\n-- keeps: table z\n\nCOMMENT ON TABLE z IS 'z';\n"},
+    )
+    refused = run(project)
+    assert refused.code == 2
+    assert "public.ev.more is there, and nothing of the ledger has made it" in refused.text
+    assert "table public.z was altered" not in refused.text
+
+
+def test_a_view_that_is_there_and_replaced_with_the_same(empty: Database, project: Project) -> None:
+    """Its columns, which the block does not write, are nobody's addition."""
+    empty.load("CREATE VIEW v AS SELECT 1 AS id")
+    files = project.root / "migrations"
+    files.mkdir()
+    (files / "1_v.sql").write_text("CREATE OR REPLACE VIEW v AS SELECT 1 AS id;")
+    assert project.command("import", files, "replaced").code == 0
+    project.env["CRM_URL"] = empty.url
+    done = project.command("run", "003", "--target", "env:CRM_URL")
+    assert done.code == 0, done.text
+    assert project.command("drift", "--target", "env:CRM_URL").code == 0

@@ -93,6 +93,24 @@ def test_nothing_else_is_kept(empty: Database, project: Project, folder: Path) -
     assert "table public.z was altered" not in refused.text
 
 
+def test_what_the_ledger_has_not_made_is_not_its_own_for_that(
+    empty: Database, project: Project, folder: Path
+) -> None:
+    """Of a table that a block has only altered, and another one keeps, the columns are nobody's."""
+    empty.load("CREATE TABLE theirs (id int, n text)")
+    blocks(
+        folder,
+        **{"020_alters": "-- title: T\n-- why: W\n\nALTER TABLE theirs SET (fillfactor = 90);\n"},
+    )
+    assert run(project).code == 0
+    empty.load("ALTER TABLE theirs SET (fillfactor = 80)")
+    keeps = "-- title: T\n-- why: W\n-- keeps: table theirs\n\nALTER TABLE theirs SET (fillfactor = 80);\n"
+    blocks(folder, **{"030_keeps": keeps})
+    assert run(project).code == 0
+    drift = project.command("drift", "--target", "env:CRM_URL")
+    assert drift.code == 0, drift.text
+
+
 def test_a_view_that_is_there_and_replaced_with_the_same(empty: Database, project: Project) -> None:
     """Its columns, which the block does not write, are nobody's addition."""
     empty.load("CREATE VIEW v AS SELECT 1 AS id")

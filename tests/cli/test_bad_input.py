@@ -239,6 +239,15 @@ def test_a_schema_that_cannot_be_used(
     assert problems(done) == [problem]
 
 
+@pytest.mark.parametrize("parameter", ["adopt", "discard"])
+def test_a_block_that_a_parameter_names_and_that_is_none(
+    crm: Database, project: Project, parameter: str
+) -> None:
+    done = refused(project, crm, "-p", parameter, "010_import_batches,020_stage_mapping")
+    assert f"{parameter}: no block is called 020_stage_mapping" in problems(done)
+    assert "did you mean 020_stage_mappings?" in done.text
+
+
 # -- another run, and SQL files
 # ----------------------------------------------------------------------------------
 

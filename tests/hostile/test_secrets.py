@@ -238,6 +238,27 @@ def test_a_plan_that_is_masked_in_part_was_rehearsed_all_the_same(
     account.leaves_nothing_of("swordfish", done)
 
 
+def test_what_a_block_makes_with_a_password_of_the_run_is_rolled_back(
+    crm: Database, account: Account, login_role: Callable[..., Role]
+) -> None:
+    """No text of its SQL holds it, and the ledger would keep it for ever."""
+    role = login_role(crm, STRONG)
+    crm.execute(f"ALTER ROLE {role.name} SUPERUSER")
+    account.project.env["CRM_URL"] = role.url
+    before, after = STRONG[:6], STRONG[6:]
+    account.deploy.write_text(
+        "-- title: T\n-- why: W\n\nCREATE TABLE account (id int);\nDO $$ BEGIN EXECUTE format("
+        f"'ALTER TABLE account ADD body text DEFAULT %L', '{before}' || '{after}'); END $$;\n"
+    )
+    done = account.run(crm)
+    assert done.code == 1, done.text
+    assert "would hold a password that the run knew" in done.text
+    assert "table column public.account.body" in done.text
+    assert crm.execute("SELECT to_regclass('account')") == [(None,)]
+    assert crm.execute("SELECT count(*) FROM pgrunbook.blocks") == [(0,)]
+    account.leaves_nothing_of(STRONG, done)
+
+
 def test_a_password_of_the_run_is_masked_and_fails_it(
     crm: Database, account: Account, home: Path, login_role: Callable[..., Role]
 ) -> None:

@@ -86,3 +86,20 @@ def test_a_block_before_may_let_the_run_become_a_role(
     with connect(Target("test", role.url), schema="public", read_only=True) as conn:
         results = [*roles.look(conn, blocks).check(role.name)]
     assert any(each.result != "ok" for each in results) is refused
+
+
+def test_who_has_logged_in_decides_what_the_session_may_become(
+    empty: Database, tmp_path: Path
+) -> None:
+    """A database may have its sessions begin as another role."""
+    login, owner = databases.login_role(empty), databases.login_role(empty)
+    empty.load(
+        f"GRANT {owner.name}, pg_monitor TO {login.name}; ALTER ROLE {login.name} SET role = {owner.name}"
+    )
+    (tmp_path / "deploy").mkdir()
+    (tmp_path / "deploy" / "000_x.sql").write_text("-- role: pg_monitor\n\nSELECT 1;\n")
+    blocks = [Source.read(tmp_path).block("000_x", {})]
+    with connect(Target("test", login.url), schema="public", read_only=True) as conn:
+        assert conn.execute("SELECT current_user").fetchone() == (owner.name,)
+        (result,) = roles.look(conn, blocks).check(owner.name)
+    assert result.result == "ok", result.problem

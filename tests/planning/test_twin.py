@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from support import databases
 from support.databases import Database, login_role
 
 from pgrunbook.errors import Problem
@@ -476,6 +477,54 @@ def test_rows_between_what_is_done_and_what_is_not_cannot_be_told(asking: Asking
     assert "statement 2" in judged.problems[0].what
 
 
+def test_what_is_adopted_as_nothing_is_there_shows_nothing_of_what_follows(
+    asking: Asking,
+) -> None:
+    """Before it is applied, the one behind it is decided about once more, by itself."""
+    asking.database.load("CREATE SCHEMA app")
+    blocks = [_block(0, "CREATE SCHEMA IF NOT EXISTS app"), _block(1, "UPDATE base SET v = 'x'")]
+    target = Target("env:CRM_URL", asking.database.url)
+    with connect(target, schema="public", read_only=True) as look:
+
+        def make() -> AbstractContextManager[twin_server.Twin]:
+            return twin_server.make_twin(target, look, asking.host, asking.database.name)
+
+        done: set[str] = set()
+
+        def entries(names: Sequence[str]) -> Mapping[str, Entry]:
+            adopted: Any = SimpleNamespace(event="adopted", done=True)
+            return {name: adopted for name in names if name in done}
+
+        twins = Twins(entries, [block.name for block in blocks], make, say=[].append)
+        planned = twins.judge(look, blocks, partial(read, look))
+        assert [str(each.action) for each in planned.values()] == ["adopt", "apply"]
+        done.add(blocks[0].name)
+        (again,) = twins.judge(look, blocks[1:], partial(read, look)).values()
+        assert again.action is Action.APPLY, again.problems
+
+
+def test_what_a_dba_has_set_may_stay(asking: Asking) -> None:
+    block = "CREATE TABLE t (a int, b text); CREATE INDEX i ON t (a)"
+    asking.database.load(
+        f"{block}; GRANT SELECT ON t TO PUBLIC; ALTER TABLE t SET (fillfactor = 70);"
+        "ALTER TABLE t ALTER a SET STATISTICS 9; COMMENT ON COLUMN t.b IS 'x'"
+    )
+    (judged,) = asking.of(block)
+    assert all("-p adopt 001_block" in problem.remedy for problem in judged.problems)
+    assert asking.actions(block, adopt="001_block") == ["adopt"]
+    asking.database.load("ALTER TABLE t ALTER a TYPE bigint")
+    remedies = [problem.remedy for problem in asking.of(block)[0].problems]
+    assert not all("-p adopt 001_block" in remedy for remedy in remedies)
+
+
+def test_a_query_of_constants_can_be_repeated(asking: Asking) -> None:
+    block = "CREATE TABLE t (a int); SELECT 1"
+    asking.database.load(block)
+    assert asking.actions(block) == ["adopt"]
+    assert asking.actions("SELECT 'nothing to do'", adopted=True) == ["apply"]
+    assert asking.actions("SELECT now()", adopted=True) == ["refuse"]
+
+
 def test_all_that_differs_is_named_at_once(asking: Asking) -> None:
     asking.database.load(
         "CREATE TABLE t (a bigint, c int); CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 3\n+ 4'"
@@ -553,6 +602,22 @@ def test_what_fails_on_the_twin_is_refused_with_the_reason_if_it_is_there(asking
     (alone,) = asking.of("CREATE TABLE t (a int); SELECT 1 / 0")
     assert alone.problems[0].found == "division by zero"
     assert alone.problems[0].where == "deploy/001_block.sql:1"
+
+
+def test_nothing_differs_for_certain_before_a_block_that_fails_on_the_twin(asking: Asking) -> None:
+    asking.database.load(
+        "CREATE TABLE t (a int); COMMENT ON TABLE t IS 'x'; ALTER TABLE t ADD CHECK (a > 0)"
+    )
+    history = (
+        "CREATE TABLE t (a int)",
+        "CREATE TABLE base (a int); SELECT 1 / 0",
+        "COMMENT ON TABLE t IS 'x'",
+    )
+    first, second, _ = asking.of(*history)
+    assert [problem.what for problem in first.problems] == [
+        "cannot be judged: 002_block, behind it, fails on the twin"
+    ]
+    assert second.problems[0].what == "fails on the twin"
 
 
 @pytest.mark.parametrize(
@@ -708,6 +773,15 @@ def test_what_fails_on_the_twin_is_applied_if_nothing_was_done_by_hand(asking: A
     assert (judged.action, judged.statements) == (Action.APPLY, (0, 1))
 
 
+def test_what_is_printed_with_another_name_is_not_the_blocks_own(asking: Asking) -> None:
+    """Nor is what belongs to it something that somebody has added to what a block has made."""
+    rename = "ALTER TABLE base RENAME TO renamed; CREATE TABLE t (a int)"
+    asking.database.load(f"CREATE VIEW w AS SELECT id FROM base; {rename}")
+    (judged,) = asking.of(rename)
+    assert judged.action is Action.ADOPT
+    assert {each.type for each in judged.there} == {"table", "table column", "table constraint"}
+
+
 # A block puts something in the place of what it renames.
 SWAPS = {
     "a table": (
@@ -773,6 +847,12 @@ def test_nothing_on_the_twin_runs_as_superuser(asking: Asking) -> None:
     asking.database.load("CREATE TABLE seen (rolsuper bool, x int)")
     (judged,) = asking.of(f"{seen}; {check}; ALTER TABLE seen ADD x int")
     assert judged.action is Action.ADOPT, judged
+
+
+def test_a_database_in_sql_ascii_has_a_twin(server: Server, host: Server) -> None:
+    asking = Asking(databases.encoded(server, "SQL_ASCII"), host)
+    asking.database.load(f"{BASE}; {CREATED}")
+    assert asking.actions(CREATED) == ["adopt"]
 
 
 def test_the_twin_is_gone_when_it_was_asked(asking: Asking) -> None:

@@ -24,7 +24,7 @@ from support.projects import ROOT
 
 from pgrunbook.records import leaks
 from pgrunbook.run import frames
-from pgrunbook.secrets import search
+from pgrunbook.secrets import literals, search
 from pgrunbook.secrets.encodings import is_distinctive
 from pgrunbook.secrets.search import Leak
 
@@ -301,3 +301,10 @@ def test_a_leak_does_not_show_the_secret() -> None:
     for place in PLACES:
         place(notebook, "hunter2")
     assert "hunter2" not in repr(leaks.search(notebook, ["hunter2"]))
+
+
+def test_of_a_password_that_is_a_name_in_the_database_it_is_said_what_helps() -> None:
+    (shown,) = search.problems([Leak("cell `plan`, output 1", KNOWN)])
+    (written,) = literals.problems("ALTER TABLE t OWNER TO app_owner", "a.sql", ["app_owner"])
+    for problem in (shown, written):
+        assert problem.remedy.endswith("change the password, with \\password in psql")

@@ -102,6 +102,7 @@ def _may_fire(danger: Danger) -> bool:
         ("ALTER DOMAIN d ADD CHECK (value > 1)", ["scans_under_lock domain d", "locks_out_writes domain d"]),
         ("ALTER DOMAIN d SET NOT NULL", ["scans_under_lock domain d", "locks_out_writes domain d"]),
         ("ALTER DOMAIN d ADD CHECK (value > 1) NOT VALID", []),
+        ("ALTER DOMAIN d VALIDATE CONSTRAINT c", ["scans_under_lock domain d", "locks_out_writes domain d"]),
         # partitions
         ("ALTER TABLE t ATTACH PARTITION p FOR VALUES IN (1)", ["scans_under_lock table p unless checks", "locks_out_reads table p unless checks", "scans_under_lock table t unless default partition", "locks_out_reads table t unless default partition"]),
         ("CREATE TABLE p PARTITION OF t FOR VALUES IN (1)", ["scans_under_lock table t unless default partition", "locks_out_reads table t unless default partition"]),

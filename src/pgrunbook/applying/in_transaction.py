@@ -31,6 +31,7 @@ from pgrunbook.postgres.lockers import Locked
 from pgrunbook.postgres.pressure import FLUSH
 from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.postgres.session import Session
+from pgrunbook.runbooks import credentials
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.runbooks.scripts import Statement
 from pgrunbook.sqltext.mentions import locks_what_it_changes
@@ -209,6 +210,7 @@ class _Transaction:
         # can be prepared is prepared before it, the message has all queries but that for the
         # effect, and the commit has the ledger's rows: the locks are held for two round trips.
         write.prepare(conn)
+        secrets = credentials.of_target(self.sessions.target)
         questions = self.ask(block, conn)
         changed = changes.queries(conn, near=self.near)
         rows_written = catalog.statement(conn, "rows_written")
@@ -229,6 +231,7 @@ class _Transaction:
             effect = effects.read_effect(conn, by_block, self.ground, decision.wanted)
             problems = postconditions.of_columns(decision, found)
             problems += postconditions.of_objects(decision, effect)
+            problems += postconditions.of_secrets(block.name, effect, secrets)
             if problems:
                 raise Failed(_rolled_back(decision), problems=problems)
             locks = message.locks()

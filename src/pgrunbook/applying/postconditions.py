@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pgrunbook.applying.effects import Effect
 from pgrunbook.errors import Problem
 from pgrunbook.inventory import objects
 from pgrunbook.inventory.description import describe
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.runbooks.facts import Facts
+from pgrunbook.secrets import search
+from pgrunbook.secrets.patterns import IF_A_NAME, KNOWN
 
 _AS_RUN = "did not come out as its SQL says"
 _AS_FOUND = "has changed since it was decided about"
@@ -33,6 +37,28 @@ def of_objects(decision: Decision, effect: Effect) -> list[Problem]:
                     expected=describe(definition, found),
                     found=describe(found, definition),
                     remedy=remedy,
+                )
+            )
+    return problems
+
+
+def of_secrets(block: str, effect: Effect, secrets: Sequence[str]) -> list[Problem]:
+    """Return a problem for each object that holds a password of this run now: the ledger would keep
+    it, and no row of it is ever changed. Its SQL may have put it together.
+    """
+    if not secrets:
+        return []
+    problems = []
+    now = {each.object: each.after for each in effect.differences} | dict(effect.kept)
+    for each, definition in now.items():
+        said = (str(each), dict(definition.properties) if definition else {})
+        if KNOWN in search.leaks_in_value(said, secrets, sql=True):
+            problems.append(
+                Problem(
+                    f"would hold {KNOWN}",
+                    where=block,
+                    found=search.clean(str(each), secrets, sql=True),
+                    remedy="keep it out of what the block makes, and change it" + IF_A_NAME,
                 )
             )
     return problems

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
-from pgrunbook.errors import Problem, RunbookError
+from pgrunbook.errors import Problem, RunbookError, did_you_mean
+from pgrunbook.planning.decisions import Decision
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +50,21 @@ def require(results: Iterable[CheckResult], error: type[RunbookError], message: 
 def result(where: str, check: str, passed: bool, what: str, **details: str) -> CheckResult:
     """Return the result of a check; `what` and the details say what is wrong if it fails."""
     return CheckResult(where, check, None if passed else Problem(what, where=where, **details))
+
+
+def unknown_names(
+    parameter: str, given: Collection[str], decisions: Sequence[Decision]
+) -> Iterator[CheckResult]:
+    """Yield a failed check for each name in a parameter that no block has."""
+    names: dict[str, None] = {}
+    for decision in decisions:
+        names |= dict.fromkeys([decision.block.name, decision.block.entry])
+    for name in sorted({*given} - names.keys()):
+        yield result(
+            parameter,
+            f"names the block {name}",
+            False,
+            f"no block is called {name}",
+            expected=", ".join(names),
+            remedy=f"{did_you_mean(name, names)}correct the parameter {parameter}",
+        )

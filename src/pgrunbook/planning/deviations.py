@@ -17,6 +17,12 @@ _REMEDY = (
 )
 
 
+# What a DBA sets on what others have made.
+_OF_A_DBA = {"privileges", "options", "statistics", "comment", "comment on the index"}
+_STAY = (
+    "write it into the file, which was not applied from here yet; or, if it is to stay out of it, "
+    "-p adopt {0}, which takes the block as it is here"
+)
 _JUDGE = (
     "compare it yourself: if the block was done, -p adopt {0}; or name a server that can have it, "
     "as [twin] server in pgrunbook.toml (docs/configuration.md)"
@@ -29,6 +35,8 @@ def problem(deviation: Deviation, where: str, why_not: str = "") -> Problem:
     """
     each, expected, found = deviation.object, deviation.expected, deviation.found
     what, remedy = f"{each} is not as the block makes it", _REMEDY
+    if deviation.properties and deviation.properties <= _OF_A_DBA:
+        remedy = _STAY.format(where)
     if why_not:
         what, remedy = f"{each} cannot be judged: {why_not}", _JUDGE.format(where)
     if expected is None or found is None or not deviation.properties:

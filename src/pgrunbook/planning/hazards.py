@@ -229,18 +229,15 @@ _WITH_DEPENDENTS = {
 }
 
 
-# The OID of a relation; the number of a column, or 0; the name of a constraint that is dropped.
-_Key = tuple[int, int, str]
-
-
-def _key(row: Mapping[str, Any], danger: Danger) -> _Key:
+def _key(row: Mapping[str, Any], danger: Danger) -> tuple[int, int, str]:
+    """Return the relation's OID, the number of a column, the name of a constraint that goes."""
     dropped = danger.thing.part if danger.hazard is Hazard.DROPS_OTHER else ""
     return row["oid"], row["attnum"], dropped
 
 
 def _dependents_of_relations(
     conn: Session, schema: str, answers: Catalog, cases: Sequence[Case]
-) -> dict[_Key, tuple[str, ...]]:
+) -> dict[tuple[int, int, str], tuple[str, ...]]:
     keys = set()
     for case in cases:
         row = answers.relation(case.danger.thing, case.path)
@@ -250,7 +247,7 @@ def _dependents_of_relations(
         return {}
     oids, attnums, parts = zip(*sorted(keys), strict=True)
     asked = {"oids": [*oids], "attnums": [*attnums], "parts": [*parts], "printed_for": schema}
-    dependents: dict[_Key, tuple[str, ...]] = {}
+    dependents: dict[tuple[int, int, str], tuple[str, ...]] = {}
     for row in catalog.rows(conn, "hazard_dependents", **asked):
         key = row["oid"], row["attnum"], row["part"]
         dependents[key] = (*dependents.get(key, ()), row["dependent"])

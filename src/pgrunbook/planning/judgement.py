@@ -76,9 +76,10 @@ def judge(
     for count, judgement in zip(counts, judged, strict=True):
         why_not = limits.of_block(count.block)
         judgements[count.block] = _with_extras(judgement, count, tables, why_not)
-    return judgements
+    return _without_guesses(judgements, counts)
 
 
+IDLE = "changes nothing that is there"  # the reason of an adoption that shows nothing
 NONE = "none"  # what the parameter adopt says where no block was done by hand
 
 
@@ -104,14 +105,17 @@ class _Judge:
             yield replace(judgement, there=self._there(judgement, count))
 
     def _there(self, judgement: Judgement, count: Count) -> dict[Object, Definition]:
-        """Return what of a block must stay as it is until the ledger has the block."""
+        """Return what blocks have made of it: it must stay as it is until the ledger has the
+        block. What was there before them, as a view of a table that is renamed, is not theirs.
+        """
         objects = list(count.there)
         if judgement.action is Action.ADOPT:
             objects = []
             for step in count.steps.values():
                 objects += step.changes
         found = self.timeline.found
-        return {each: found[each] for each in objects if each in found}
+        made = [each for each in objects if self.timeline.first(each) is None]
+        return {each: found[each] for each in made if each in found}
 
     def _judge(self, place: int, count: Count) -> Judgement:
         everything = tuple(range(count.trial.statements))
@@ -204,14 +208,14 @@ class _Judge:
             # Its objects look now as before the block, and as after a later one that undoes it.
             # The later one is not done: so this one is not, either.
             return Judgement(Action.APPLY, everything, "not done yet")
-        return Judgement(Action.ADOPT, reason="changes nothing that is there")
+        return Judgement(Action.ADOPT, reason=IDLE)
 
     def _refuse(self, count: Count, found: Sequence[Deviation]) -> Judgement:
         problems = []
         for each in found:
             why_not = self.limits.of(each, count.block)
             problems.append(deviations.problem(each, count.block, why_not))
-        return Judgement(Action.REFUSE, (), "there in another shape", tuple(problems))
+        return Judgement(Action.REFUSE, (), _ANOTHER_SHAPE, tuple(problems))
 
     def _has_undone_behind(self, place: int) -> bool:
         return any(Vote.UNDONE in count.votes.values() for count in self.counts[place + 1 :])
@@ -228,6 +232,7 @@ class _Judge:
         return found
 
 
+_ANOTHER_SHAPE = "there in another shape"
 _REMEDY = "say which blocks were done by hand: -p adopt {0}; or, if none was, -p adopt none"
 
 
@@ -263,6 +268,23 @@ def _with_extras(
         judgement,
         action=Action.REFUSE,
         statements=(),
-        reason="there in another shape",
+        reason=_ANOTHER_SHAPE,
         problems=(*judgement.problems, *problems),
     )
+
+
+def _without_guesses(
+    judgements: dict[str, Judgement], counts: Sequence[Count]
+) -> dict[str, Judgement]:
+    """Tell no difference where a block fails on the twin: those behind it may have made it."""
+    failed = next((each.block for each in counts if each.trial.failure), "")
+    for block, judgement in judgements.items() if failed else ():
+        if judgement.reason == _ANOTHER_SHAPE:
+            problem = Problem(
+                f"cannot be judged: {failed}, behind it, fails on the twin",
+                block,
+                found="other than this block makes it; a block behind may have altered it",
+                remedy=_REMEDY.format(failed),
+            )
+            judgements[block] = replace(judgement, problems=(problem,))
+    return judgements

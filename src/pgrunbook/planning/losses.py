@@ -70,7 +70,7 @@ def check(
     schema, in a mode.
     """
     undone = [each for each in decisions if each.action is Action.REVERT]
-    results = list(_unknown_names(discard, decisions))
+    results: list[CheckResult] = []
     with conn.transaction():
         conn.execute("SELECT set_config('statement_timeout', %s, true)", [statement_timeout])
         # Rows that a policy hides even from the owner would be lost with the others: now they are
@@ -84,20 +84,6 @@ def check(
             results.append(_check_unused(conn, holder, name))
     results += _later_runbooks(conn, runbook, schema, undone, expected, again)
     return results
-
-
-def _unknown_names(discard: frozenset[str], decisions: Sequence[Decision]) -> Iterator[CheckResult]:
-    names: dict[str, None] = {}
-    for decision in decisions:
-        names |= dict.fromkeys([decision.block.name, decision.block.entry])
-    for name in sorted(discard - names.keys()):
-        yield result(
-            "discard",
-            f"names the block {name}",
-            False,
-            f"no block is called {name}",
-            expected=", ".join(names),
-        )
 
 
 def _check_empty(conn: Connection, schema: str, decision: Decision, loss: Loss) -> CheckResult:

@@ -16,9 +16,9 @@ from pgrunbook.inventory.objects import Inventory, Object
 from pgrunbook.ledger.ledger import Entry
 from pgrunbook.planning import existing_columns, judgement
 from pgrunbook.planning.attempt import Attempt
-from pgrunbook.planning.by_hand import judge_named
+from pgrunbook.planning.by_hand import judge_named, names_in
 from pgrunbook.planning.decisions import Action
-from pgrunbook.planning.judgement import NONE, Judgement
+from pgrunbook.planning.judgement import IDLE, NONE, Judgement
 from pgrunbook.planning.timeline import Step, Timeline
 from pgrunbook.planning.twin_limits import Limits, compare
 from pgrunbook.planning.twin_state import is_one_of
@@ -67,6 +67,7 @@ class Twins:
     expected: Callable[[], Collection[Object]] = tuple
     applied: Callable[[], Sequence[Object]] = list
     _tried: _Tried | None = None
+    _idle: set[str] = field(default_factory=set)  # blocks that change nothing that is there
     _known: dict[str, Block] = field(default_factory=dict)  # in the order of the runbook
 
     def judge(
@@ -102,6 +103,7 @@ class Twins:
             if self.adopt.strip() == NONE:
                 return plain
             judged = {name: _unjudged(name, made, exc) for name, made in named.items()}
+        self._idle |= {name for name, each in judged.items() if each.reason == IDLE}
         return {name: adopted.get(name) or judged.get(name, each) for name, each in plain.items()}
 
     def _ask(
@@ -208,7 +210,7 @@ class Twins:
         self, pending: Sequence[Block], there: Mapping[str, Sequence[CreatedObject]]
     ) -> Mapping[str, Judgement]:
         """Judge those of the pending blocks that the parameter names."""
-        names = {name.strip() for name in self.adopt.split(",")} - {"", NONE}
+        names = names_in(self.adopt)
         adopted = [block.name for block in pending if block.named_in(names)]
         if not adopted:
             return {}
@@ -217,11 +219,14 @@ class Twins:
         return judge_named([*self._known.values()], adopted, there)
 
     def _event_before(self, block: Block) -> str:
-        """Return what the ledger says of the block before it: empty if that was not done."""
+        """Return what the ledger says of the block before it: empty if that was not done. One that
+        this run has adopted though nothing of it was there shows nothing of those behind it.
+        """
         at = self.order.index(block.name) if block.name in self.order else 0
-        if at == 0:
+        earlier = [name for name in self.order[:at] if name not in self._idle]
+        if not earlier:
             return ""
-        before = self.order[at - 1]
+        before = earlier[-1]
         entry = self.entries([before]).get(before)
         return entry.event if entry and entry.done else ""
 

@@ -35,6 +35,8 @@ def work_of_node(node: ast.Node) -> Work:
     match node:
         case ast.SelectStmt(intoClause=ast.IntoClause()):
             return Work.NONE
+        case ast.SelectStmt(targetList=targets, fromClause=None) if _are_constants(targets):
+            return Work.UPKEEP
         case (
             ast.SelectStmt()
             | ast.InsertStmt()
@@ -60,6 +62,10 @@ def work_of_node(node: ast.Node) -> Work:
         ):
             return Work.UPKEEP
     return Work.NONE
+
+
+def _are_constants(targets: Sequence[ast.ResTarget] | None) -> bool:
+    return bool(targets) and all(isinstance(each.val, ast.A_Const) for each in targets or ())
 
 
 def as_role(statement: Statement, role: str) -> Statement:

@@ -86,6 +86,7 @@ def session(conninfo: str) -> Session:
     conn = Session.opened(
         conninfo,
         connect_timeout=_CONNECT_S,
+        client_encoding="UTF8",  # from SQL_ASCII the driver would give texts as bytes
         # PGOPTIONS is for the target; not empty, or libpq takes it all the same
         options=conninfo_to_dict(conninfo).get("options") or " ",
     )

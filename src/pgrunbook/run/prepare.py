@@ -16,6 +16,7 @@ from pgrunbook.ledger.origin import Standing
 from pgrunbook.planning import (
     approval,
     batch_keys,
+    by_hand,
     checks,
     delays,
     dependents,
@@ -104,6 +105,8 @@ class Preparation:
         results = [
             CheckResult(problem.where, problem.what, problem) for problem in self.agenda.problems
         ]
+        results += checks.unknown_names("adopt", by_hand.names_in(self.parameters.adopt), decided)
+        results += checks.unknown_names("discard", self.parameters.discarded, decided)
         results += self._cells(decided)
         results.append(right_target.check_server(self.target, self.standing))
         results += _exposed(decided)

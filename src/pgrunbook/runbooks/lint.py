@@ -247,7 +247,7 @@ def _without_partner(source: Source) -> Complaints:
         names[kind] = {name for name, entry in getattr(source, kind).items() if entry}
     for file in source.unusable:
         kind, name = file.removesuffix(".sql").split("/")[:2]
-        if name:  # else it is the folder that holds nothing
+        if name and kind in names:  # else it is the folder that holds nothing, or is called so
             names[kind].add(name)
     names["verify"] = {name for name in names["verify"] if name[0].isdigit()} | source.proven
     imported = {Path(script.name).stem for script in source.scripts("deploy") if script.imported}

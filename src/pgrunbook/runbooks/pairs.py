@@ -8,11 +8,20 @@ from pathlib import Path
 
 from pgrunbook.errors import Problem
 
+NAME = r"\d+_\w+"  # of a runbook, and of the folder of its SQL
+
 
 def problems(runbooks: Sequence[Path], folders: Sequence[Path]) -> Iterator[tuple[Problem, str]]:
     """Yield what is wrong with the names of these notebooks and folders of SQL, each with the name
     of the rule.
     """
+    for path in runbooks:
+        if not re.fullmatch(NAME, path.stem):
+            remedy = "rename it, and its SQL: NNN_name, with letters, digits and _"
+            yield (
+                Problem("is no name of a runbook", f"runbooks/{path.name}", remedy=remedy),
+                "partners",
+            )
     notebooks, sql = {path.stem for path in runbooks}, {path.name for path in folders}
     for name in sorted(sql - notebooks):
         remedy = (

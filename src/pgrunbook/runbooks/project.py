@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from pgrunbook.errors import Problem, Refused, did_you_mean
 from pgrunbook.postgres.target import ClosedModel, Policy, Target, TargetSettings
-from pgrunbook.runbooks import give_way
+from pgrunbook.runbooks import give_way, pairs
 from pgrunbook.sqltext.hazards import Hazard
 
 MARKER = "pgrunbook.toml"
@@ -149,7 +149,7 @@ class Project:
             if (self.root / name).exists() and not (self.root / name).is_dir():
                 raise Refused.of("is not a folder", where=name, remedy="move the file elsewhere")
         notebooks = sorted((self.root / "runbooks").glob("*.ipynb"))
-        return [path for path in notebooks if re.fullmatch(r"\d+_\w+", path.stem)]
+        return [path for path in notebooks if re.fullmatch(pairs.NAME, path.stem)]
 
     @property
     def outputs(self) -> Path:

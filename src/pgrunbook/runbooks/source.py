@@ -59,6 +59,7 @@ class Source:
         if not block_paths(folder / "deploy"):
             problem = Problem("holds no block", where="deploy/", expected="NNN_name.sql")
             unusable["deploy/"] = [problem]
+        unusable |= {name: [problem] for name, problem in _strays(folder)}
         return cls(**kinds, unusable=unusable)
 
     def scripts(self, *kinds: str) -> Iterator[Script]:
@@ -285,10 +286,42 @@ def variant_paths(folder: Path) -> list[Path]:
     return sorted(folder.glob("[!.]*.sql"))
 
 
+# How other programs, and other operating systems, write the ending of a SQL file.
+_LIKE_SQL = (".sql", ".psql", ".pgsql")
+
+
+def _strays(folder: Path) -> Iterator[tuple[str, Problem]]:
+    """Yield the SQL files that nothing would run: with another ending, or in a folder of another
+    case, too deep, or beside a folder of the same name; and what is no file.
+    """
+    taken = set(script_paths(folder))
+    kinds = [path for path in folder.glob("[!.]*") if path.name.casefold() in KINDS]
+    for path in sorted(each for kind in kinds for each in kind.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        is_hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if is_hidden or path.suffix.casefold() not in _LIKE_SQL or path.is_dir():
+            continue
+        if not path.exists():
+            yield name, Problem("is a link that leads nowhere", name, found=str(path.readlink()))
+        elif path not in taken:
+            yield (
+                name,
+                Problem(
+                    "is none of the runbook's files: nothing would run it",
+                    where=name,
+                    expected="deploy/NAME.sql, verify/NAME.sql or revert/NAME.sql; of a block with "
+                    "variants deploy/NAME/VARIANT.sql, and then no deploy/NAME.sql",
+                    remedy="rename it, or move it elsewhere",
+                ),
+            )
+
+
 def _entries(
     folder: Path, root: Path, unusable: dict[str, Sequence[Problem]]
 ) -> Iterable[tuple[str, Script | Variants]]:
     for name, path in block_paths(folder).items():
+        if not path.exists():
+            continue  # a link that leads nowhere, see `_strays`
         if path.is_dir():
             variants = {}
             for file in variant_paths(path):

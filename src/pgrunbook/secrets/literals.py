@@ -16,7 +16,7 @@ from psycopg.conninfo import conninfo_to_dict
 from pgrunbook.errors import Problem
 from pgrunbook.secrets import assignments
 from pgrunbook.secrets.encodings import holds
-from pgrunbook.secrets.patterns import KEYWORDS, KNOWN, MASK, is_stand_in, shapes
+from pgrunbook.secrets.patterns import IF_A_NAME, KEYWORDS, KNOWN, MASK, is_stand_in, shapes
 
 _CONSTANTS, _COMMENTS = ("SCONST", "USCONST"), ("SQL_COMMENT", "C_COMMENT")
 _BEFORE = 13  # tokens that tell what a constant is for
@@ -73,7 +73,9 @@ def problems(
         text = "".join(shown[line - 1 : line])  # nothing, where the SQL cannot be scanned
         if holds(text, known) or shapes(text):  # the secret is no constant
             text = ""
-        yield Problem(f"holds {what}", where=f"{file}:{line}", found=text.strip(), remedy=remedy)
+        more = IF_A_NAME if what == KNOWN else ""
+        place = f"{file}:{line}"
+        yield Problem(f"holds {what}", place, found=text.strip(), remedy=remedy + more)
 
 
 def search(sql: str, known: Sequence[str] = (), depth: int = _DEPTH) -> Iterator[Found]:

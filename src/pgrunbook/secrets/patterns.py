@@ -10,6 +10,10 @@ from typing import Any
 
 MASK = "***"
 KNOWN = "a password that the run knew"
+IF_A_NAME = (
+    "\nIf the database has something of that name, a role or a column say, every run shows it: "
+    "change the password, with \\password in psql"
+)
 
 # libpq's keywords whose values are secret.
 KEYWORDS = ("password", "sslpassword", "oauth_client_secret")

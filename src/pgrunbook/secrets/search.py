@@ -11,7 +11,15 @@ from typing import Any
 
 from pgrunbook.errors import Problem
 from pgrunbook.secrets.encodings import encoded_secrets, holds
-from pgrunbook.secrets.patterns import KNOWN, MASK, mask_shapes, names_secret, shapes, values
+from pgrunbook.secrets.patterns import (
+    IF_A_NAME,
+    KNOWN,
+    MASK,
+    mask_shapes,
+    names_secret,
+    shapes,
+    values,
+)
 
 WITHHELD = f"{MASK} withheld: this text held a secret {MASK}"
 
@@ -171,4 +179,8 @@ def _unused_key(key: str, used: Mapping[str, Any]) -> str:
 def problems(found: Sequence[Leak]) -> list[Problem]:
     """Return each leak as a problem."""
     remedy = "keep it out of the notebook; and change it, as it may have been read meanwhile"
-    return [Problem(leak.what, where=leak.where, remedy=remedy) for leak in found]
+    told = []
+    for leak in found:
+        more = IF_A_NAME if leak.known else ""
+        told.append(Problem(leak.what, where=leak.where, remedy=remedy + more))
+    return told

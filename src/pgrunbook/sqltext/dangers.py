@@ -241,8 +241,8 @@ def _of_lock(node: ast.Node) -> Found:
                 doubt = Doubt("default partition")
                 yield Hazard.SCANS_UNDER_LOCK, parent, (doubt,)
                 yield Hazard.LOCKS_OUT_READS, parent, (doubt,)
-        case ast.AlterDomainStmt(subtype="C" | "O", typeName=name, def_=constraint):
-            # ADD, and SET NOT NULL: every table with a column of the domain is read
+        case ast.AlterDomainStmt(subtype="C" | "O" | "V", typeName=name, def_=constraint):
+            # ADD, SET NOT NULL, VALIDATE: every table with a column of the domain is read
             if constraint is None or not constraint.skip_validation:
                 domain = thing_named(ObjectType.OBJECT_DOMAIN, name)
                 yield Hazard.SCANS_UNDER_LOCK, domain, ()

@@ -125,6 +125,15 @@ def test_what_psql_has_done_of_each_is_adopted(database: Database, empty: Projec
     assert all("planned: 0 of" in run["message"] for run in told), text
 
 
+def test_each_adopts_what_is_named_of_its_own_blocks(database: Database, empty: Project) -> None:
+    project = having(empty, orders=ORDERS, open={"010_open.sql": "CREATE VIEW open AS SELECT 1;"})
+    database.load("CREATE VIEW open AS SELECT 1;")
+    mode = ("plan", "--pending", "-p", "adopt")
+    assert project.command(*RUN, *mode, "010_open").code == 0
+    done = project.command(*RUN, *mode, "010_open, 020_nobodys")
+    assert (done.code, "no block is called 020_nobodys" in done.text) == (2, True), done.text
+
+
 def test_where_one_is_refused_those_behind_it_are_not_planned(
     database: Database, empty: Project
 ) -> None:

@@ -206,6 +206,7 @@ def test_a_statement_that_is_not_limited_to_a_batch_is_refused(
         (["batch: t by id", "until: morning"], "until"),
         (["batch: t by id", "skip: everything"], "skip"),
         (["batch: t by id", "transaction: no"], "transaction"),
+        (["batch: t by id", "keeps: table t"], "keeps"),
     ],
 )
 def test_a_header_that_cannot_be_read_is_refused_with_its_place(

@@ -81,9 +81,9 @@ def run(
 
     A scheduled release calls it with --pending: every runbook of which the target's ledger lacks a
     block, a block was edited since, or the last run did not pass; and none after the first that
-    does not pass, whose exit code it is. A parameter goes to the runbooks that declare it. With
-    --mode plan or rehearse each is looked at on a copy of the schema that has what those before it
-    would make.
+    does not pass, whose exit code it is. A parameter goes to the runbooks that declare it, and a
+    block's name in `adopt` to those that have it. With --mode plan or rehearse each is looked at on
+    a copy of the schema that has what those before it would make.
     """
     if pending == bool(runbook):
         raise click.UsageError("Name a RUNBOOK, or give --pending.")
@@ -96,6 +96,7 @@ def run(
     notebooks = [project.runbook(runbook)] if runbook else project.runbooks()
     asked = arguments.read_arguments(notebooks, all_pairs)
     if pending:
+        asked = arguments.share_adopted(project, asked)
         for path, each in list(asked.items()):
             if not _is_pending(project, path, each.chosen):
                 del asked[path]

@@ -6,14 +6,16 @@ from __future__ import annotations
 
 import ast
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pgrunbook.errors import Refused
 from pgrunbook.runbooks import parameters
+from pgrunbook.runbooks.blocks import entry_of
 from pgrunbook.runbooks.project import Project
+from pgrunbook.runbooks.source import block_paths
 
 
 class Arguments(NamedTuple):
@@ -47,6 +49,22 @@ def read_arguments(
         given = _convert(declaration, own)
         found[path] = Arguments(given, parameters.validate(declaration, given))
     return found
+
+
+def share_adopted(project: Project, asked: Mapping[Path, Arguments]) -> dict[Path, Arguments]:
+    """Return the same with an `adopt` that has, for each runbook, the names of its own blocks. A
+    name that no runbook knows stays in each, which refuses it.
+    """
+    blocks = {path: block_paths(project.sql(path.stem) / "deploy").keys() for path in asked}
+    known: set[str] = set().union(*blocks.values())
+    shared = dict(asked)
+    for path, (given, chosen) in asked.items():
+        if "adopt" in given:
+            others = known.difference(blocks[path])
+            names = [name.strip() for name in chosen.adopt.split(",")]
+            own = {"adopt": ",".join(name for name in names if entry_of(name) not in others)}
+            shared[path] = Arguments(given | own, chosen.model_copy(update=own))
+    return shared
 
 
 def _is_text(given: str) -> bool:

@@ -116,6 +116,9 @@ def problems(script: Script) -> Iterator[Problem]:
             f"{script.name}, header transaction",
             remedy="leave it out",
         )
+    if "keeps" in script.header:
+        remedy = "give what is to stay to a block of its own"
+        yield Problem("no batch can take it over", f"{script.name}, header keeps", remedy=remedy)
     if len(script.parsed) > 1:
         yield Problem(
             "holds more than one statement",

@@ -259,6 +259,33 @@ def test_what_a_block_makes_with_a_password_of_the_run_is_rolled_back(
     account.leaves_nothing_of(STRONG, done)
 
 
+@pytest.mark.parametrize(
+    ("kind", "sql"),
+    [
+        ("role", "CREATE ROLE {name}; ALTER TABLE deals OWNER TO {name}"),
+        ("column", "ALTER TABLE deals ADD COLUMN {name}_id int"),
+    ],
+)
+def test_a_password_that_is_a_name_is_refused_before_anything_is_changed(
+    crm: Database, account: Account, login_role: Callable[..., Role], kind: str, sql: str
+) -> None:
+    """Every record of the run shows it; it failed, once it had committed."""
+    name = "app_owner_of_2026"
+    role = login_role(crm, name)
+    crm.execute(f"ALTER ROLE {role.name} SUPERUSER")
+    crm.load(sql.format(name=name))
+    account.project.env["CRM_URL"] = role.url
+    done = account.run(crm)
+    try:
+        assert done.code == 2, done.text
+        assert f"is also in the name of a {kind}" in done.text
+        assert crm.execute("SELECT to_regclass('account')") == [(None,)]
+        account.leaves_nothing_of(name, done)
+    finally:
+        if kind == "role":
+            crm.load(f"ALTER TABLE deals OWNER TO postgres; DROP ROLE {name}")
+
+
 def test_a_password_of_the_run_is_masked_and_fails_it(
     crm: Database, account: Account, home: Path, login_role: Callable[..., Role]
 ) -> None:

@@ -63,6 +63,7 @@ ARRAYS = ("text[]", "name[]", "oid[]", "smallint[]", "int2vector", "oidvector", 
 MOVING = (
     "inert",  # which lists the shadows themselves
     "begun",
+    "public_names",
     "callable",  # which says that there are some
     "held",
     "left",
@@ -82,7 +83,7 @@ VALUES = {
     "type_oid": "state", "modifier": -1, "oids": "things", "pid": 1, "mode": "AccessShareLock", "longer_than": "0 s",
     "schema": "public", "role": None, "runbook": "001_x", "blocks": None, "run_id": "00000000-0000-0000-0000-000000000000",
     "lookups": ["Others"], "keys": ["id"], "keeper": 1, "schemas": ["public", "public"], "qualifiers": ["", ""], "cursor": False,
-    "path": "public", "read": True, "default": True, "sees_every_row": True, "least_ms": 1, "wait_ms": 1, "limit_ms": 9, "lock_timeout": "1s", "statement_timeout": "1min",
+    "path": "public", "length": 8, "read": True, "default": True, "sees_every_row": True, "least_ms": 1, "wait_ms": 1, "limit_ms": 9, "lock_timeout": "1s", "statement_timeout": "1min",
     "idle_in_transaction_session_timeout": "1min", "enums": ["state"], "attnums": [1], "kinds": ["index"],
     "functions": ["now"], "parents": ["things"], "parts": ["Kind"], "qualified": "public.things", "setting": "event_triggers", "searched": ["public"],
     "block": "010_x", "revision": 0, "slices": 5, "backfill": 1, "copies": "pgrunbook_", "others": ["elsewhere"], "constraints": ["things_pkey"],

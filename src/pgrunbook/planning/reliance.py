@@ -18,6 +18,7 @@ from pgrunbook.planning.roles import role_set
 from pgrunbook.postgres import catalog, limits, trust
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.runbooks.blocks import Block
+from pgrunbook.secrets.encodings import is_distinctive
 from pgrunbook.sqltext import search_paths
 
 
@@ -189,6 +190,29 @@ def check_texts(conn: Connection, schema: str) -> list[CheckResult]:
                 )
             )
     return _results(f"schema {schema}", "can be read as UTF-8", problems)
+
+
+def check_passwords(conn: Connection, passwords: Iterable[str]) -> list[CheckResult]:
+    """Check that no password of this run is a part of a name in the database: every record shows
+    names, and would be one with a secret, found only after the commit. Reads only.
+    """
+    searched = [each for each in passwords if is_distinctive(each)]
+    if not searched:
+        return []
+    found = set()
+    for row in catalog.rows(conn, "public_names", length=min(map(len, searched))):
+        if any(password in row["name"] for password in searched):
+            found.add(row["kind"])
+    problems = []
+    for kind in sorted(found):
+        problem = Problem(
+            f"a password of this run is also in the name of a {kind}, which everybody may read",
+            where="password",
+            expected="a password that is no name",
+            remedy="change it, with \\password in psql; then run again",
+        )
+        problems.append(problem)
+    return _results("password", "is no name in the database", problems)
 
 
 def check_characters(

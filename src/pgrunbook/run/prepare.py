@@ -43,7 +43,7 @@ from pgrunbook.postgres.session import Session
 from pgrunbook.postgres.target import Target
 from pgrunbook.records.plan import Plan
 from pgrunbook.run.rehearsal import Rehearsal
-from pgrunbook.runbooks import arguments, cells
+from pgrunbook.runbooks import arguments, cells, credentials
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.runbooks.fingerprints import Sources
 from pgrunbook.runbooks.parameters import Parameters
@@ -108,6 +108,7 @@ class Preparation:
         results += checks.unknown_names("adopt", by_hand.names_in(self.parameters.adopt), decided)
         results += checks.unknown_names("discard", self.parameters.discarded, decided)
         results += self._cells(decided)
+        results += reliance.check_passwords(self.look, credentials.of_target(self.target))
         results.append(right_target.check_server(self.target, self.standing))
         results += _exposed(decided)
         results += reliance.report_readings(self.agenda.state.unread())

@@ -118,6 +118,13 @@ def test_settings_are_utf_8(tmp_path: Path) -> None:
         Project.find(root)
 
 
+def test_settings_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    """As editors of Windows write it."""
+    make(tmp_path)
+    (tmp_path / "pgrunbook.toml").write_text("[embedded]\nversion = 17\n", encoding="utf-8-sig")
+    assert Project.find(tmp_path).settings.embedded.version == 17
+
+
 @pytest.mark.parametrize("table", ["targets", "fleets"])
 @pytest.mark.parametrize("name", ["HEAD", "MERGED", "site"])
 def test_what_the_archive_has_is_the_name_of_no_target_or_fleet(

@@ -146,7 +146,7 @@ def _output(command: Sequence[str], root: Path) -> str:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as exc:
         raise Refused.of(
             "cannot be read",

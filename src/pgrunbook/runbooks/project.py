@@ -180,7 +180,7 @@ class Project:
 
 def _read(path: Path) -> Settings:
     try:
-        settings = Settings.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        settings = Settings.model_validate(tomllib.loads(path.read_text(encoding="utf-8-sig")))
     except ValidationError as exc:
         problems = [_problem(error) for error in exc.errors(include_url=False, include_input=False)]
         raise Refused(f"{MARKER} is not valid.", problems=problems) from exc

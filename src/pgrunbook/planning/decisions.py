@@ -45,6 +45,8 @@ class Decision:
     - `kept` are the objects or facts that were there before the block was first applied.
     - `wanted` has the objects that must be there once the block is done: what is there already as
       it is now, what is undone as it was before.
+    - `taken_over` are those of them that stay as somebody has altered them. They are not `kept`: a
+      block had made them before, so its revert script may alter them.
     """
 
     block: Block
@@ -56,6 +58,7 @@ class Decision:
     revision: int = 0
     kept: frozenset[tuple[str, ...]] = frozenset()
     wanted: Mapping[Object, Definition | None] = field(default_factory=dict)
+    taken_over: frozenset[Object] = frozenset()
 
     @property
     def sql(self) -> str:
@@ -206,8 +209,8 @@ def keep(decision: Decision, kept: Mapping[Object, Definition | None]) -> Decisi
     return replace(
         decision,
         reason=f"{decision.reason}; keeps as found: {', '.join(map(str, kept))}",
-        kept=decision.kept | kept.keys(),
         wanted={**decision.wanted, **kept},
+        taken_over=frozenset(kept),
     )
 
 

@@ -334,6 +334,24 @@ def test_row_security_that_would_hide_rows_refuses_it(
     assert "BYPASSRLS" in problem(failed).remedy
 
 
+@on_18
+def test_its_keys_are_read_as_its_role(
+    backfill: Backfilling, login_role: Callable[..., Role]
+) -> None:
+    """The run's own may read nothing that it has not become another role for."""
+    filled(backfill.database, 15)
+    database, own, owner = backfill.database, *(login_role(backfill.database) for _ in range(2))
+    database.load(
+        f"GRANT {owner.name} TO {own.name} WITH INHERIT FALSE; ALTER TABLE t OWNER TO {owner.name};"
+        f"GRANT CREATE ON DATABASE {database.name} TO {own.name}"
+    )
+    backfill.url, backfill.header = own.url, f"{backfill.header}\nrole: {owner.name}"
+    done = backfill()
+    assert done
+    assert done.event == "applied"
+    assert database.execute("SELECT DISTINCT n FROM t") == [(1,)]
+
+
 # -- others at work
 
 

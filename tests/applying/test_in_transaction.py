@@ -318,3 +318,24 @@ def test_rows_that_a_block_before_has_written_are_not_counted_again(applying: Ap
     assert done.effect
     counts = {"inserted": 0, "updated": 2, "deleted": 0, "truncated": 0}
     assert done.effect.rows_written == [{"relation": "public.t", **counts}]
+
+
+@on_18
+@pytest.mark.parametrize("by_hand", ["", "ALTER TABLE s ADD UNIQUE (id, state)"])
+def test_a_key_without_a_name_is_not_one_that_a_run_has_made(
+    applying: Applying, by_hand: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else the twin would be asked, which has no rows, and so cannot run what depends on them."""
+    rows = "CREATE TABLE v (p text REFERENCES names); INSERT INTO v VALUES ('a')"
+    applying(
+        "CREATE TABLE names (name text PRIMARY KEY); INSERT INTO names VALUES ('a');"
+        "CREATE TABLE s (id int PRIMARY KEY, state text UNIQUE); CREATE INDEX ON s (state);"
+    )
+    applying.database.load(by_hand or "SELECT")
+    capsys.readouterr()
+    done = applying(
+        f"{rows}; ALTER TABLE s ADD UNIQUE (id, state); CREATE INDEX ON s (id, state);",
+        name="020_block",
+    )
+    assert ("asking the twin" in capsys.readouterr().out) == bool(by_hand)
+    assert by_hand or done.event == "applied"

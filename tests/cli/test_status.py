@@ -13,6 +13,8 @@ from support.databases import Database, Role
 from support.projects import PATIENCE_S, ROOT, RUNBOOK, Outcome, Project, wait_for
 from support.refusals import assert_presentable, problems
 
+from pgrunbook import controls
+from pgrunbook.cli import status as status_report
 from pgrunbook.ledger import install
 from pgrunbook.ledger.origin import Origin
 from pgrunbook.postgres.connection import connect
@@ -192,3 +194,9 @@ def test_a_ledger_that_this_role_may_not_read(
     assert done.code == 2
     assert problems(done) == ["ledger: cannot be read"]
     assert_presentable(done, project)
+
+
+def test_what_differs_of_the_server_has_lines_of_its_own() -> None:
+    report = {"runbook": "001_x", "target": "t", "blocks": [], "last_run": None}
+    said = status_report.text([report | {"server": "a: NOT the one\ntimeline: 1, and here 2"}])
+    assert said.endswith(f"server: a: NOT the one\n{controls.INDENT}timeline: 1, and here 2")

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import psycopg
 import pytest
 from support import databases
 from support.databases import Database
 from support.projects import Outcome, Project
 
+from pgrunbook.errors import Refused
+from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.embedded import Server
+from pgrunbook.postgres.target import Target
 
 
 def latin(database: Database, sql: str) -> None:
@@ -119,3 +123,18 @@ def test_a_key_that_is_not_utf_8_is_named(server: Server, project: Project) -> N
     assert 'a key of "public"."keyed" (k) is not UTF-8' in done.text, done.text
     assert "write the key anew" in done.text, done.text
     assert database.execute("SELECT sum(n) FROM keyed") == [(0,)]
+
+
+def test_a_database_in_an_encoding_that_the_driver_does_not_know_is_refused(
+    server: Server,
+) -> None:
+    with psycopg.connect(server.conninfo(), autocommit=True) as conn:
+        conn.execute(
+            "CREATE DATABASE mule TEMPLATE template0 ENCODING MULE_INTERNAL LOCALE 'C'"
+            " LOCALE_PROVIDER libc"
+        )
+        try:
+            with pytest.raises(Refused, match="MULE_INTERNAL"):
+                connect(Target("test", server.conninfo("mule")), schema="public")
+        finally:
+            conn.execute("DROP DATABASE mule WITH (FORCE)")

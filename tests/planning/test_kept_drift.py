@@ -112,6 +112,20 @@ def test_a_block_that_has_kept_something_is_undone(
     assert project.command("drift", "--target", "env:CRM_URL").code == 0
 
 
+def test_what_somebody_has_added_is_not_undone(
+    empty: Database, project: Project, folder: Path
+) -> None:
+    empty.load("ALTER TABLE z ADD COLUMN more int")
+    keeps = "-- title: T\n-- why: W\n-- keeps: table column public.z.more\n\nSELECT 1;\n"
+    blocks(folder, **{"020_kept": keeps})
+    undo = "-- title: T\n-- why: W\n\nALTER TABLE z DROP COLUMN more;\n"
+    (folder / "revert" / "020_kept.sql").write_text(undo)
+    assert run(project).code == 0
+    refused = run(project, "--mode", "revert")
+    assert refused.code == 2
+    assert "its script would take that away too" in refused.text
+
+
 def test_nothing_else_is_kept(empty: Database, project: Project, folder: Path) -> None:
     empty.load("GRANT SELECT ON z TO pg_monitor; ALTER TABLE ev ADD COLUMN more int")
     blocks(
@@ -122,6 +136,24 @@ def test_nothing_else_is_kept(empty: Database, project: Project, folder: Path) -
     assert refused.code == 2
     assert "public.ev.more is there, and nothing of the ledger has made it" in refused.text
     assert "table public.z was altered" not in refused.text
+
+
+def test_what_the_ledger_has_not_made_is_not_its_own_for_that(
+    empty: Database, project: Project, folder: Path
+) -> None:
+    """Of a table that a block has only altered, and another one keeps, the columns are nobody's."""
+    empty.load("CREATE TABLE theirs (id int, n text)")
+    blocks(
+        folder,
+        **{"020_alters": "-- title: T\n-- why: W\n\nALTER TABLE theirs SET (fillfactor = 90);\n"},
+    )
+    assert run(project).code == 0
+    empty.load("ALTER TABLE theirs SET (fillfactor = 80)")
+    keeps = "-- title: T\n-- why: W\n-- keeps: table theirs\n\nALTER TABLE theirs SET (fillfactor = 80);\n"
+    blocks(folder, **{"030_keeps": keeps})
+    assert run(project).code == 0
+    drift = project.command("drift", "--target", "env:CRM_URL")
+    assert drift.code == 0, drift.text
 
 
 def test_a_view_that_is_there_and_replaced_with_the_same(empty: Database, project: Project) -> None:

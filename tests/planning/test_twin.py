@@ -16,6 +16,7 @@ import pytest
 from support import databases
 from support.databases import Database, login_role
 
+from pgrunbook.errors import Problem
 from pgrunbook.inventory.objects import PLACE, Definition, Inventory, Object
 from pgrunbook.inventory.read import read
 from pgrunbook.ledger.ledger import Entry
@@ -94,6 +95,9 @@ def _adopted(names: Sequence[str]) -> Mapping[str, Entry]:
     """A ledger that has adopted one block."""
     adopted: Any = SimpleNamespace(event="adopted", done=True)
     return {name: adopted for name in names if name == "000_adopted"}
+
+
+_DONE: Any = SimpleNamespace(event="applied", done=True)
 
 
 def _block(number: int, sql: str, *, transaction: bool = True) -> Block:
@@ -371,6 +375,50 @@ def test_what_goes_in_the_end_is_done_as_the_block_before(before: str, action: s
     trials = [Trial("1", 1, [1]), Trial("2", 1, [2])]
     judged = judge(trials, Timeline(steps, {}), Inventory({}), {}, before, "")
     assert {str(each.action) for each in judged.values()} == {action}
+
+
+@pytest.mark.parametrize(
+    ("before", "remedy"),
+    [
+        ("adopted", "say which blocks were done by hand: -p adopt 2; or, if none was"),
+        ("applied", "correct the SQL of 2, or bring what it needs to the target first; "),
+    ],
+)
+def test_behind_a_block_that_was_applied_one_that_fails_is_to_be_corrected(
+    before: str, remedy: str
+) -> None:
+    failing = Trial("2", 1, failure=Problem("fails on the twin"))
+    there = {"2": ["table constraint without a name on t"]}
+    judged = judge([failing], Timeline((), {}), Inventory({}), there, before, "")
+    (problem,) = judged["2"].problems
+    assert problem.remedy.startswith(remedy)
+
+
+def test_a_block_that_lacks_rows_on_the_twin_is_applied_if_nothing_of_it_is_there(
+    asking: Asking,
+) -> None:
+    """In its turn a key without a name may be there, which is one that a run has made."""
+    sql = (
+        "CREATE TABLE t (a int)",
+        "CREATE TABLE s (id int PRIMARY KEY, state text)",
+        "CREATE TABLE v (b bigint REFERENCES base); INSERT INTO v VALUES (7);"
+        "ALTER TABLE s ADD UNIQUE (state)",
+    )
+    blocks = [_block(number, each) for number, each in enumerate(sql)]
+    asking.database.load(sql[0])
+    target = Target("env:CRM_URL", asking.database.url)
+    with connect(target, schema="public", read_only=True) as look:
+        twins = Twins(_nothing, [block.name for block in blocks])
+        twins.make = lambda: twin_server.make_twin(target, look, asking.host, "lacks_rows")
+        asked = [*twins.judge(look, blocks, partial(read, look)).values()]
+        assert [str(each.action) for each in asked] == ["adopt", "apply", "apply"]
+        asking.database.load(sql[1])
+        twins.entries = lambda names: {name: _DONE for name in names if name < blocks[2].name}
+        made = [each for each in read(look) if "public.s" in each.identity]
+        for applied, action in ((made, Action.APPLY), ([], Action.REFUSE)):
+            twins.applied = partial(list, applied)
+            judged = twins.judge(look, blocks[2:], partial(read, look))
+            assert judged[blocks[2].name].action is action
 
 
 def test_what_leaves_no_trace_is_done_if_what_comes_later_is(asking: Asking) -> None:

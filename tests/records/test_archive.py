@@ -179,6 +179,12 @@ def test_a_file_that_was_added_is_named(copy: Archive, name: str) -> None:
     assert wrong(copy) == {name.rsplit("/", 1)[-1]: "added, or not sealed yet: no seal is about it"}
 
 
+def test_what_keeps_the_folder_in_a_repository_is_no_record(copy: Archive) -> None:
+    (copy.root / ".gitkeep").touch()
+    (copy.root / ".gitignore").write_text("site/\n")
+    assert wrong(copy) == {}
+
+
 @pytest.mark.parametrize(
     ("states", "ended", "what"),
     [

@@ -99,6 +99,37 @@ def test_begun_again_in_the_middle_the_first_run_is_interrupted(
     ]
 
 
+def test_a_cell_whose_output_is_an_earlier_run_s_is_to_be_run_again_before_it_is_sealed(
+    crm: Database, project: Project
+) -> None:
+    """The kernel was restarted, and all cells run again but that of a block which was done."""
+    path = project.root / "runbooks" / f"{RUNBOOK}.ipynb"
+    whole = path.read_text()
+
+    def stopped(cells: list[Cell]) -> list[Cell]:
+        index = next(n for n, cell in enumerate(cells) if cell["id"] == "import-batches") + 1
+        stop = again(cells[index - 1], "-stop") | {"source": "raise SystemExit"}
+        return [*cells[:index], stop, *cells[index:]]
+
+    edit(project, stopped)
+    first = project.run(crm)
+    path.write_text(whole)
+    done = project.papermill(crm)  # which seals nothing
+    assert done.code == 0, done.text
+    assert first.notebook
+    assert done.notebook
+    earlier = json.loads(first.notebook.read_text())["cells"]
+    notebook = json.loads(done.notebook.read_text())
+    for number, cell in enumerate(notebook["cells"]):
+        if cell["id"] == "import-batches":
+            (notebook["cells"][number],) = [one for one in earlier if one["id"] == cell["id"]]
+    done.notebook.write_text(json.dumps(notebook))
+    refused = project.command("archive", "seal", done.notebook)
+    assert refused.code == 2, refused.text
+    assert "the ledger does not know of it" in refused.text
+    assert 'run the cell of run.apply("010_import_batches") once more' in refused.text
+
+
 # The session that applies blocks is lost, and somebody else holds what the next one would need.
 LOST = """
 import os, psycopg

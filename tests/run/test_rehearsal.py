@@ -513,13 +513,3 @@ def test_a_schema_of_2000_tables(crm: Database, folder: Path) -> None:
     ):
         assert copy.warnings == ()
         assert there.execute(count).fetchone() == crm.execute(count)[0]
-
-
-@on_18
-def test_a_table_that_somebody_holds_is_not_waited_for(crm: Database, project: Project) -> None:
-    with psycopg.connect(crm.conninfo) as holder:
-        holder.execute("LOCK TABLE deals IN ACCESS EXCLUSIVE MODE")
-        failed = project.run(crm, "--mode", "rehearse")
-    assert failed.code == 1
-    assert "LOCK TABLE" in failed.text
-    assert "wait until whoever alters a table is done, then rehearse again" in failed.text

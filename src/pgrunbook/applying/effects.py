@@ -37,14 +37,15 @@ class Effect:
 
     - `differences` has the definitions of each changed object before and after; `after` is the
       inventory of all that was read for that.
-    - `kept` are the objects that the block has taken over as they were, None if they were gone.
+    - `kept` are the objects that the block has taken over as they were: before is what the ledger
+      expected of them, if it did.
     - `parts` has the identity of the relation that an object is a part of.
     - `rows_written` says how many rows of which table.
     """
 
     differences: Sequence[Difference] = ()
     after: Inventory = field(default_factory=Inventory)
-    kept: Mapping[Object, Definition | None] = field(default_factory=dict)
+    kept: Sequence[Difference] = ()
     parts: Mapping[Object, str | None] = field(default_factory=dict)
     rows_written: Sequence[Mapping[str, Any]] = ()
 
@@ -53,9 +54,8 @@ class Effect:
         """The effect as the ledger keeps it: type, identity, definition before and after, None if
         absent, and what the object is a part of.
         """
-        kept = [Difference(each, made, made) for each, made in self.kept.items()]
         rows = []
-        for each in (*self.differences, *kept):
+        for each in (*self.differences, *self.kept):
             states = _properties(each.before), _properties(each.after)
             rows.append([*each.object, *states, self.parts.get(each.object)])
         return rows
@@ -118,11 +118,13 @@ def read_effect(
     by_block: Changes,
     ground: Ground,
     wanted: Mapping[Object, Definition | None],
+    expected: Mapping[Object, Definition | None],
 ) -> Effect:
     """Read what the open transaction of `conn` has changed, compared with the ground, in one round
     trip; in a second one everything, if a schema or a role has another name. `by_block` says which
     rows of the catalog it has written, and from which catalogs it has deleted; `wanted` are objects
-    that are read, too, to be compared with what they are to be.
+    that are read, too, to be compared with what they are to be; `expected` says what the ledger
+    expected of those that differ from that.
     """
     known = ground.seen.addresses
     suspects = _suspects(ground, by_block.deleted_from)
@@ -145,12 +147,12 @@ def read_effect(
     now = {each: after[each] for each, address in after.addresses.items() if address in touched}
     changes = differences(before, now, renumbered=True)
     changed = {each.object for each in changes}
-    kept = {
-        each: after.get(each)
-        for each, definition in wanted.items()
-        if each not in changed and (each in after or definition is None)
-    }
-    parts = ground.parts_of({*changed, *kept}, after)
+    kept = []
+    for each, definition in wanted.items():
+        found = after.get(each)
+        if each not in changed and (found or not definition):
+            kept.append(Difference(each, expected.get(each, found), found))
+    parts = ground.parts_of([*changed, *(each.object for each in kept)], after)
     return Effect(changes, after, kept, parts)
 
 
@@ -228,6 +230,7 @@ def compare(
     block: Block,
     wanted: Mapping[Object, Definition | None],
     before: Collection[tuple[str, ...]],
+    expected: Mapping[Object, Definition | None],
 ) -> Effect:
     """Read once more what a block outside a transaction concerns, and return what has changed since
     the ground was read last. What an earlier attempt has made, and is `wanted`, counts as made by
@@ -236,13 +239,14 @@ def compare(
     changes = ground.compare(conn, block.relations, code=not block.plain)
     changed = {each.object for each in changes}
     seen = ground.seen
-    kept: dict[Object, Definition | None] = {}
+    kept = []
     for each in wanted:
         if each in changed:
             continue
         if each in before:
-            kept[each] = seen.get(each)
+            found = seen.get(each)
+            kept.append(Difference(each, expected.get(each, found), found))
         elif each in seen:
             changes.append(Difference(each, None, seen[each]))
-    parts = ground.parts_of([*(each.object for each in changes), *kept], seen)
+    parts = ground.parts_of([each.object for each in (*changes, *kept)], seen)
     return Effect(changes, seen, kept, parts)

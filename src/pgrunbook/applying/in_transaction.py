@@ -228,7 +228,8 @@ class _Transaction:
             clock.laps += message.laps
             clock.lap()
             by_block = changes.from_rows([written, deleted])
-            effect = effects.read_effect(conn, by_block, self.ground, decision.wanted)
+            about_objects = decision.wanted, decision.expected
+            effect = effects.read_effect(conn, by_block, self.ground, *about_objects)
             problems = postconditions.of_columns(decision, found)
             problems += postconditions.of_objects(decision, effect)
             problems += postconditions.of_secrets(block.name, effect, secrets)

@@ -49,15 +49,14 @@ def of_secrets(block: str, effect: Effect, secrets: Sequence[str]) -> list[Probl
     if not secrets:
         return []
     problems = []
-    now = {each.object: each.after for each in effect.differences} | dict(effect.kept)
-    for each, definition in now.items():
-        said = (str(each), dict(definition.properties) if definition else {})
+    for each in (*effect.differences, *effect.kept):
+        said = (str(each.object), dict(each.after.properties) if each.after else {})
         if KNOWN in search.leaks_in_value(said, secrets, sql=True):
             problems.append(
                 Problem(
                     f"would hold {KNOWN}",
                     where=block,
-                    found=search.clean(str(each), secrets, sql=True),
+                    found=search.clean(str(each.object), secrets, sql=True),
                     remedy="keep it out of what the block makes, and change it" + IF_A_NAME,
                 )
             )

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from pgrunbook.controls import one_line
+from pgrunbook.controls import continued, one_line
 from pgrunbook.errors import Refused, Verdict
 from pgrunbook.ledger import batches, ledger
 from pgrunbook.ledger.origin import Standing
@@ -186,7 +186,7 @@ def text(reports: Sequence[dict[str, Any]]) -> str:
                     one_line(f"last run {last['run'][:8]} by {last['operator']}: {ended}")
                 )
         if reports:
-            console.print(one_line(f"server: {reports[0]['server']}"))
+            console.print(continued(f"server: {reports[0]['server']}"))
     return capture.get().rstrip()
 
 

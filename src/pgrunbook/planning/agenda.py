@@ -187,7 +187,7 @@ class Agenda:
                 decision = decisions.decide_begun(block, left, there, entry, taken, judgement)
             else:
                 decision = decisions.decide_judged(block, judged[block.name], entry, taken)
-            decided.append(decisions.keep(decision, kept.get(block.name, {})))
+            decided.append(decisions.keep(decision, kept.get(block.name, [])))
         return decided
 
     def _backfill(self, entry: ledger.Entry) -> batches.Backfill | None:

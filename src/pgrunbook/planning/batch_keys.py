@@ -55,7 +55,8 @@ def _not_utf8(conn: Session, block: Block, there: Mapping[str, Any]) -> Iterator
     if trust.callable_functions(conn):
         return
     try:
-        with suppress(psycopg.errors.InsufficientPrivilege):
+        # a role that is not there is the server's InvalidParameterValue
+        with suppress(psycopg.errors.InsufficientPrivilege, psycopg.errors.InvalidParameterValue):
             Keyset.of(there, block).greatest(conn)
     except NotUtf8 as exc:
         yield Problem(str(exc), where=f"{block.name}, header batch", remedy=_ANEW)

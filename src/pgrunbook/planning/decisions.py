@@ -11,6 +11,7 @@ import pandas as pd
 
 from pgrunbook.errors import Problem
 from pgrunbook.inventory.objects import Definition, Object
+from pgrunbook.ledger.drift import Drift
 from pgrunbook.ledger.ledger import Entry
 from pgrunbook.runbooks.blocks import Block, source_sha256, tree_sha256
 from pgrunbook.runbooks.facts import Facts
@@ -44,9 +45,8 @@ class Decision:
     - `revision` is the number of rows that the ledger has on the block.
     - `kept` are the objects or facts that were there before the block was first applied.
     - `wanted` has the objects that must be there once the block is done: what is there already as
-      it is now, what is undone as it was before.
-    - `taken_over` are those of them that stay as somebody has altered them. They are not `kept`: a
-      block had made them before, so its revert script may alter them.
+      it is now, what is undone as it was before. `expected` has what the ledger expected of those
+      of them that somebody has altered: a revert script may put those back.
     """
 
     block: Block
@@ -58,7 +58,7 @@ class Decision:
     revision: int = 0
     kept: frozenset[tuple[str, ...]] = frozenset()
     wanted: Mapping[Object, Definition | None] = field(default_factory=dict)
-    taken_over: frozenset[Object] = frozenset()
+    expected: Mapping[Object, Definition | None] = field(default_factory=dict)
 
     @property
     def sql(self) -> str:
@@ -200,17 +200,17 @@ def decide_recorded(
     return Decision(block, Action.SKIP, entry.when)
 
 
-def keep(decision: Decision, kept: Mapping[Object, Definition | None]) -> Decision:
-    """Let the ledger take over with the block what is to stay as somebody has altered it: `kept`
-    has it as it is, None if it is gone.
-    """
+def keep(decision: Decision, kept: Sequence[Drift]) -> Decision:
+    """Let the ledger take over with the block what is to stay as somebody has altered it."""
     if not kept or decision.action is Action.REFUSE:
         return decision
+    by_hand = {each.object for each in kept if each.expected is None}
     return replace(
         decision,
-        reason=f"{decision.reason}; keeps as found: {', '.join(map(str, kept))}",
-        wanted={**decision.wanted, **kept},
-        taken_over=frozenset(kept),
+        reason=f"{decision.reason}; keeps as found: {', '.join(str(e.object) for e in kept)}",
+        kept=decision.kept | by_hand,
+        wanted={**decision.wanted, **{each.object: each.found for each in kept}},
+        expected={each.object: each.expected for each in kept},
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+import psycopg
+
 from pgrunbook.errors import Refused
 from pgrunbook.inventory.objects import Inventory
 from pgrunbook.inventory.read import read
@@ -12,6 +14,7 @@ from pgrunbook.ledger import drift
 from pgrunbook.ledger.drift import Drift
 from pgrunbook.ledger.fold import Fold, read_fold
 from pgrunbook.planning import checks, preflight, right_target
+from pgrunbook.postgres import locks
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.driver_errors import driver_errors
 from pgrunbook.postgres.identity import identify
@@ -25,7 +28,7 @@ def collect(project: Project, target: str, schema: str) -> dict[str, Any]:
     Returns JSON values: `target`, `schema`; `expected`, the number of objects; `drift`, a list of
     problems with `object`; `unread`, objects of which the definition is not known, or was printed
     by another major version of the server; `others`, objects that no runbook has made. Raises
-    Refused if the target, its schema or its ledger cannot be reached.
+    Refused if the target, its schema, its ledger or a table cannot be read: Failed is for drift.
     """
     resolved = targets.resolve(target, project)
     with (
@@ -35,7 +38,10 @@ def collect(project: Project, target: str, schema: str) -> dict[str, Any]:
         right_target.check_identity(resolved, identify(conn))
         checks.require(preflight.check_schema(conn, schema), Refused, "The target cannot be read.")
         expected = read_fold(conn, schema)
-        found = read(conn, sorted({schema, *expected.schemas}))
+        try:
+            found = read(conn, sorted({schema, *expected.schemas}))
+        except psycopg.errors.LockNotAvailable as exc:
+            raise Refused(problems=[locks.unreadable(conn, target)]) from exc
         version = conn.info.server_version // 10_000
         differing = drift.find_drift(expected, found, version)
     return {

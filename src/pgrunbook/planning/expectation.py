@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from pglast.stream import maybe_double_quote_name
 
@@ -120,30 +121,29 @@ class Expectation:
                 left.append(each)
         return left
 
-    def kept(
-        self, blocks: Sequence[Block], drifted: Sequence[Drift]
-    ) -> dict[str, dict[Object, Definition | None]]:
-        """Return what is there of the drift that blocks which are not done are to keep, by the
-        block's name: None if it is gone, and so for the parts of what is gone.
+    def kept(self, blocks: Sequence[Block], drifted: Sequence[Drift]) -> dict[str, list[Drift]]:
+        """Return the drift that blocks which are not done are to keep, by the block's name: with
+        what is gone, its parts are.
         """
         keeping = {block.name: block.keeps for block in blocks if block.keeps}
         entries = ledger.entries(self.look, self.runbook, self.schema, [*keeping])
-        kept: dict[str, dict[Object, Definition | None]] = {}
+        kept: dict[str, list[Drift]] = {}
         for name, named in keeping.items():
             if name in entries and entries[name].done:
                 continue
-            kept[name] = {}
+            kept[name] = []
             for each in drifted:
                 if not named.isdisjoint(self._names(each.object)):
-                    kept[name][each.object] = each.found
-                    if each.found is None:
-                        kept[name] |= dict.fromkeys(self._parts(each.object))
+                    kept[name].append(each)
+                    kept[name] += self._parts(each) if each.found is None else []
         return kept
 
-    def _parts(self, whole: Object) -> list[Object]:
-        """Return the parts of an object that are expected."""
-        parts = [each for each, of in self.fold.parts.items() if of == whole.identity]
-        return [each for each in parts if self.fold.definitions.get(each)]
+    def _parts(self, gone: Drift) -> Iterator[Drift]:
+        """Yield the expected parts of what is gone."""
+        for each, whole in self.fold.parts.items():
+            expected = self.fold.definitions.get(each)
+            if whole == gone.object.identity and expected:
+                yield Drift(each, expected, None, gone.setter)
 
     def _names(self, known: Object) -> set[str]:
         """Return how a header may name an object: one of the run's schema without it, too."""
@@ -151,13 +151,13 @@ class Expectation:
         return {f"{known.type} {known.identity}", f"{known.type} {within}"}
 
     def problems(
-        self, block: Block, drifted: Sequence[Drift], kept: Mapping[str, Collection[Object]]
+        self, block: Block, drifted: Sequence[Drift], kept: Mapping[str, Sequence[Drift]]
     ) -> list[Problem]:
         """Return a problem for each object that the block was the last to set, and that is not as
         it left it; but for what another block is to keep so.
         """
         problems = []
-        keeps = set().union(*kept.values())
+        keeps = {each.object for each in chain.from_iterable(kept.values())}
         for each in drifted:
             own = each.setter.is_of(self.runbook) and each.setter.block == block.name
             if own and each.object not in keeps:

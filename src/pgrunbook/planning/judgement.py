@@ -148,15 +148,26 @@ class _Judge:
         assert first.failure
         there = f"there already: {', '.join(count.named)}"
         if count.trial is first:
-            problem = replace(first.failure, remedy=_REMEDY.format(first.block))
+            problem = replace(first.failure, remedy=self._remedy(first.block, first.block))
         else:
             problem = Problem(
                 f"cannot be judged: {first.block}, before it, fails on the twin",
                 count.block,
                 found=there,
-                remedy=_REMEDY.format(f"{first.block},{count.block}"),
+                remedy=self._remedy(first.block, f"{first.block},{count.block}"),
             )
         return Judgement(Action.REFUSE, (), there, (problem,))
+
+    def _remedy(self, failed: str, by_hand: str) -> str:
+        """Return what to do about a block that fails on the twin. Behind one that a run has applied
+        hardly anything was done by hand, and the target would say the same.
+        """
+        if not self.applying:
+            return _REMEDY.format(by_hand)
+        return (
+            f"correct the SQL of {failed}, or bring what it needs to the target first; if the twin "
+            f"alone lacks that: -p adopt none; or if it was done by hand: -p adopt {by_hand}"
+        )
 
     def _judge_partial(self, count: Count) -> Judgement:
         """Judge a block of which some statements are done, and others are not."""

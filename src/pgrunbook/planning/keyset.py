@@ -42,7 +42,7 @@ class Ahead(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Keyset:
     """The rows of a table in the order of a unique key, as a session with that search path sees
-    them: an operator of the key's type may be in any schema.
+    them: an operator of the key's type may be in any schema. They are read as the block's role.
     """
 
     oid: int
@@ -51,13 +51,15 @@ class Keyset:
     columns: Sequence[str]
     types: Sequence[str]
     path: str
+    role: str
 
     @classmethod
     def of(cls, there: Mapping[str, Any], block: Block) -> Self:
         """That of a block, as the query `batch_key` has found it."""
         assert block.batching
         named = there["oid"], there["schema"], there["table"]
-        return cls(*named, block.batching.key, there["types"], block.search_path)
+        about = block.batching.key, there["types"], block.search_path, block.role
+        return cls(*named, *about)
 
     @property
     def name(self) -> str:
@@ -138,7 +140,8 @@ class Keyset:
         would hide rows.
         """
         path = search_path.theirs(self.path or search_path.of(conn))
-        asked = f"SET LOCAL row_security = off; {path};\n{question.as_string(conn)}"
+        become = f"SET LOCAL ROLE {sql.Identifier(self.role).as_string()}; " if self.role else ""
+        asked = f"{become}SET LOCAL row_security = off; {path};\n{question.as_string(conn)}"
         with conn.cursor(row_factory=tuple_row) as cursor:
             try:
                 cursor.execute(asked.encode())  # one message, and so one transaction

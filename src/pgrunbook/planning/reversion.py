@@ -61,7 +61,7 @@ def decide(
             f"cannot be undone as it was {entry.event}",
             problems=tuple(problems),
         )
-    before = {known: was for known, (was, now) in changes.items() if was != now}
+    before = {known: was for known, (was, now) in changes.items() if was is None or was != now}
     remaining = Remains(tuple(range(len(undo.statements))))
     if not undo.transaction:
         remaining = left(undo)

@@ -8,9 +8,10 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 from pgrunbook.errors import Refused
-from pgrunbook.inventory.names import parent
+from pgrunbook.inventory.names import names, parent
 from pgrunbook.inventory.objects import Inventory, Object
 from pgrunbook.ledger.ledger import Entry
 from pgrunbook.planning import existing_columns, judgement
@@ -37,6 +38,8 @@ def nowhere() -> Iterator[Twin]:
     raise Refused.of("there is no server for a twin", where="[twin] server")
     yield
 
+
+_Named: TypeAlias = Mapping[str, Sequence[CreatedObject]]  # by block
 
 _ADOPT = "say which blocks were done by hand, -p adopt NAME,NAME; or, if none was, -p adopt none"
 
@@ -78,7 +81,8 @@ class Twins:
             return {}
         pending = self._with_those_tried(blocks)
         there = find_made(look, pending)
-        named = self._unexplained(there, look.schema)
+        unexplained = self._unexplained(there, look.schema, target)
+        named = there if self._tried else unexplained  # once a twin was, it knows better
         adopted = self._adopted(pending, there)
         by_hand = adopted.keys()
         plain = {block.name: adopted.get(block.name) or _absent(block) for block in blocks}
@@ -93,7 +97,8 @@ class Twins:
             if simple:
                 return {name: simple.get(name, judgement) for name, judgement in plain.items()}
         try:
-            judged = self._ask(look, pending, named, by_hand, target(), event_before)
+            made = named, unexplained
+            judged = self._ask(look, pending, made, by_hand, target(), event_before)
         except Refused as exc:
             if self.adopt.strip() == NONE:
                 return plain
@@ -105,18 +110,25 @@ class Twins:
         self,
         look: Session,
         pending: Sequence[Block],
-        named: Mapping[str, Sequence[CreatedObject]],
+        made: tuple[_Named, _Named],
         by_hand: Collection[str],
         target: Inventory,
         event_before: str,
     ) -> Mapping[str, Judgement]:
         """Judge by what each block makes; where one is there in part, or differs, by what each
-        statement makes, which takes longer.
+        statement makes, which takes longer. `made` are the objects of each block that are there by
+        name, and those of them that no block of the ledger has made: nothing else speaks against a
+        block that the twin, which has no rows, could not run.
         """
         path = search_path.of(look)
-        texts = {name: [str(each) for each in objects] for name, objects in named.items()}
+        named, unexplained = made
         for apart in (False, True):
             tried = self._try(pending, by_hand, look.schema, path, target, apart=apart)
+            texts = {}
+            for block in pending:
+                trial = tried.trials[_key(block)]
+                found = named if trial.tried and not trial.failure else unexplained
+                texts[block.name] = [str(each) for each in found.get(block.name, ())]
             judged = judgement.judge(
                 [tried.trials[_key(block)] for block in pending],
                 Timeline(tried.steps, target),
@@ -132,17 +144,29 @@ class Twins:
         return judged
 
     def _unexplained(
-        self, named: Mapping[str, Sequence[CreatedObject]], schema: str
+        self,
+        named: _Named,
+        schema: str,
+        target: Callable[[], Inventory],
     ) -> dict[str, Sequence[CreatedObject]]:
         """Return, of the objects that are there by name, those that no block of the ledger has
-        made. Once a twin was tried, it knows better.
+        made.
         """
-        if self._tried or not named:
+        ours = self.applied() if named else ()
+        if not ours:
             return dict(named)
-        ours = self.applied()
+        others: set[tuple[str, ...]] = set()
+        if not all(one.name for objects in named.values() for one in objects):
+            others = _parts_of_others(target(), ours)
         unexplained: dict[str, Sequence[CreatedObject]] = {}
         for name, objects in named.items():
-            left = [one for one in objects if not any(_is(each, one, schema) for each in ours)]
+            left = []
+            for one in objects:
+                explained = any(_is(each, one, schema) for each in ours)
+                if not one.name:
+                    explained = (one.kind, one.schema or schema, one.parent) not in others
+                if not explained:
+                    left.append(one)
             if left:
                 unexplained[name] = left
         return unexplained
@@ -292,6 +316,18 @@ def _is(each: Object, named: CreatedObject, schema: str) -> bool:
         return False
     # the identity of an index does not tell its table
     return each.type == "index" or parent(each.identity) == named.parent
+
+
+def _parts_of_others(target: Inventory, ours: Sequence[Object]) -> set[tuple[str, ...]]:
+    """Return which kinds of parts of which tables somebody else has made, or altered: what is there
+    of any other kind is not what a statement makes that leaves the name to PostgreSQL.
+    """
+    known, at = {*ours}, target.at()
+    found = set()
+    for each, table in target.owners.items():
+        if each not in known and table in at:
+            found.add((each.type, *names(at[table].identity)))
+    return found
 
 
 def _absent(block: Block) -> Judgement:

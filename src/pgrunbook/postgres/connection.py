@@ -85,7 +85,8 @@ def closing_unless_usable(conn: Connection, target: Target) -> Iterator[None]:
     """Close the session if the `with` block fails; what the driver says there is a reason to refuse
     the target.
     """
-    user = conn.info.user  # a closed connection does not say
+    # a closed connection does not say; and the driver does not know every encoding
+    user = (conn.pgconn.user or b"").decode("utf-8", "replace")
     try:
         yield
     except psycopg.Error as exc:

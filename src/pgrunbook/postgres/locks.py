@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pgrunbook.durations import milliseconds
+from pgrunbook.errors import Problem
 from pgrunbook.postgres import catalog
 from pgrunbook.postgres.catalog import Connection
 
@@ -92,9 +93,11 @@ def frame(locks: Sequence[Lock]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns).astype(types).set_index("relation")
 
 
-def holders(conn: Connection, schema: str, mode: str, tables: Iterable[str] | None = None) -> str:
-    """Return who else holds a lock of this mode on tables of the schema, or on these: a line each;
-    empty if nobody does.
+def holders(
+    conn: Connection, schema: str | None, mode: str, tables: Iterable[str] | None = None
+) -> str:
+    """Return who else holds a lock of this mode on tables of the schema, or of any, or on these: a
+    line each; empty if nobody does.
 
     Reads only. Without pg_read_all_stats, little is shown of other roles.
     """
@@ -106,6 +109,20 @@ def holders(conn: Connection, schema: str, mode: str, tables: Iterable[str] | No
         table = row.pop("table")
         lines.append(f"{session(**row)}: {table}")
     return "\n".join(lines)
+
+
+def unreadable(conn: Connection, target: str) -> Problem:
+    """Return the problem of a table that could not be read within the lock_timeout of the session
+    that looks, and who holds it.
+    """
+    return Problem(
+        "a table cannot be read now: somebody else is changing it",
+        where=f"target {target!r}",
+        expected=f"no {STRONGEST} lock on a table that is looked at",
+        found=holders(conn, None, STRONGEST) or "it has just been let go of",
+        remedy="wait until these sessions have ended their transactions, or end them; then do the "
+        "same again",
+    )
 
 
 def session(

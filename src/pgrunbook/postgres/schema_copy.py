@@ -12,8 +12,8 @@ from pathlib import Path
 
 from psycopg import sql
 
-from pgrunbook.errors import Failed, Problem, Refused
-from pgrunbook.postgres import catalog, copy_place, embedded, programs
+from pgrunbook.errors import Problem, Refused
+from pgrunbook.postgres import catalog, copy_place, embedded, locks, programs
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.copy_place import PREFIX, Host
 from pgrunbook.postgres.driver_errors import driver_errors
@@ -59,8 +59,8 @@ def copy_schema(target: Target, conn: Connection, folder: Path, name: str) -> It
 
     `conn` is a session on the target, `folder` where the embedded servers keep their data, `name`
     makes the copy's own. It is made on the same major version, or the next newer one that there is.
-    Raises Refused if the role may not read all tables, or the target is newer than every embedded
-    version; Failed if it cannot be dumped.
+    Raises Refused if the role may not read all tables, the target is newer than every embedded
+    version, or it cannot be dumped.
     """
     wanted = conn.info.server_version // 10_000
     require_readable(conn)
@@ -136,7 +136,7 @@ def require_readable(conn: Connection) -> None:
 
 
 def dump(target: Target, conn: Connection, server: Host, file: Path, *options: str) -> None:
-    """Write the schema into the file, with the server's pg_dump. Raises Failed if that cannot."""
+    """Write the schema into the file, with the server's pg_dump. Raises Refused if that cannot."""
     service = file.with_name("pg_service.conf")
     env = _lead_to_server(conn, service)
     where = ("--file", str(file), "--dbname", "service=target")
@@ -146,14 +146,13 @@ def dump(target: Target, conn: Connection, server: Host, file: Path, *options: s
         done = run_watched(server.bin / "pg_dump", *_DUMP, *options, *where, env=env, answers=conn)
     service.unlink()
     if done.returncode:
-        remedy = "see that pg_dump --schema-only works for this role"
         if "LOCK TABLE" in done.stderr:  # the statement that it gave up
-            remedy = "wait until whoever alters a table is done, then rehearse again"
-        raise Failed.of(
+            raise Refused(problems=[locks.unreadable(conn, target.name)])
+        raise Refused.of(
             "pg_dump cannot copy the schema",
             where=f"target {target.name!r}",
             found=target.redact(done.stderr.strip()),
-            remedy=remedy,
+            remedy="see that pg_dump --schema-only works for this role",
         )
 
 

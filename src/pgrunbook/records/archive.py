@@ -48,8 +48,9 @@ MERGED = "MERGED"
 _LOCK = ".lock"
 _NEW = ".seal"  # a seal that is not in its place yet
 
-# What is in the root of an archive and is no record: how to read it, and where it ends.
-_BESIDE = {"README.md", HEAD, MERGED, _LOCK}
+# What is in the root of an archive and is no record: how to read it, where it ends, and what keeps
+# the folder in a repository.
+_BESIDE = {"README.md", HEAD, MERGED, _LOCK, ".gitattributes", ".gitignore", ".gitkeep"}
 
 # How long to wait for another run that is just sealing its record.
 _LOCK_S = 60

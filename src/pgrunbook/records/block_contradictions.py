@@ -59,7 +59,14 @@ class BlockContradictions:
             if row is None:
                 there = ", ".join(known for block, known in rows if block == name)
                 nothing = "nothing of it" if self.witness.runs else "no run of that id"
-                yield Problem("the ledger does not know of it", name, there or nothing, event, SHOW)
+                remedy = SHOW
+                if self.witness.runs and not there:
+                    remedy += (
+                        ".\nIf an earlier run has done it, its cell still shows that one: run the "
+                        f'cell of run.apply("{name}") once more, save, and seal'
+                    )
+                what = "the ledger does not know of it"
+                yield Problem(what, name, there or nothing, event, remedy)
                 continue
             if _instant(row["started_at"]) != _instant(done["started_at"]):
                 yield contradiction(f"{name}: started", row["started_at"], done["started_at"])

@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 
 from pgrunbook.applying.outcome import Outcome
-from pgrunbook.errors import Failed, Interrupted, LockedOut, Problem, Refused, RunbookError
+from pgrunbook.errors import Failed, Interrupted, LockedOut, Refused, RunbookError
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.postgres import locks
 from pgrunbook.postgres.driver_errors import problem_of
@@ -41,7 +41,10 @@ def error(
         case RunbookError():
             return exc
         case psycopg.errors.LockNotAvailable():
-            problem = exc.problem if isinstance(exc, Locked) else _unreadable(chosen, sessions)
+            if isinstance(exc, Locked):
+                problem = exc.problem
+            else:
+                problem = locks.unreadable(sessions.look, chosen.target)
             found = Refused(problems=[problem])
             if begun:
                 found = Failed(_BEGUN, problems=[problem])
@@ -66,21 +69,6 @@ def error(
             return None
     found.__cause__ = exc
     return found
-
-
-def _unreadable(chosen: Parameters, sessions: Sessions) -> Problem:
-    """Return the problem of a table that could not be read within the lock_timeout of the session
-    that looks, and who holds it.
-    """
-    return Problem(
-        "a table cannot be read now: somebody else is changing it",
-        where=f"target {chosen.target!r}",
-        expected=f"no {locks.STRONGEST} lock on a table of schema {chosen.schema_}",
-        found=locks.holders(sessions.look, chosen.schema_, locks.STRONGEST)
-        or "it has just been let go of",
-        remedy="wait until these sessions have ended their transactions, or end them; then run "
-        "again",
-    )
 
 
 def facts(

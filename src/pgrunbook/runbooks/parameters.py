@@ -37,6 +37,12 @@ def _identifier(text: str) -> str:
     return text
 
 
+def _named(text: str) -> str:
+    if not text:
+        raise ValueError("takes the name of a target, service:NAME or env:VARIABLE")
+    return text
+
+
 def _digest(text: str) -> str:
     if text and not re.fullmatch("[0-9a-f]{64}", text):
         raise ValueError("takes the SHA-256 of a plan: 64 digits, as mode plan shows them")
@@ -100,7 +106,7 @@ class Parameters(BaseModel):
     # first used, which takes its time
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
-    target: Annotated[str, Field(min_length=1)] = "embedded"
+    target: Annotated[str, AfterValidator(_named)] = "embedded"
     mode: Mode = "apply"
     schema_: Annotated[str, AfterValidator(_identifier)] = Field("public", alias="schema")
     ticket: Said = ""

@@ -59,8 +59,16 @@ def beside(
     return [pool.submit(application, notes, statement) for _ in range(count)]
 
 
+CATCHING = """\
+DO $$ BEGIN
+  BEGIN PERFORM pg_catalog.pg_sleep(5); EXCEPTION WHEN query_canceled THEN NULL; END;
+  PERFORM pg_catalog.pg_sleep(5);
+END $$"""
+
+
+@pytest.mark.parametrize("working", ["SELECT pg_catalog.pg_sleep(10)", CATCHING])
 def test_who_waits_for_longer_than_the_limit_cancels_the_statement(
-    notes: Database, sessions: tuple[Session, Session]
+    notes: Database, sessions: tuple[Session, Session], working: str
 ) -> None:
     work, look = sessions
     waiting: list[Future[float]] = []
@@ -71,7 +79,7 @@ def test_who_waits_for_longer_than_the_limit_cancels_the_statement(
             seen.append(waiters)
             work.execute(SLOWLY.format(0).encode())
             waiting.extend(beside(notes, pool, 3))  # two of them wait behind the first
-            work.execute("SELECT pg_catalog.pg_sleep(10)")
+            work.execute(working.encode())
 
     with ThreadPoolExecutor() as pool:
         with pytest.raises(GaveWay):

@@ -81,6 +81,51 @@ def test_a_block_keeps_what_was_altered_by_hand(
     assert run(project, "--mode", "verify").code == 0
 
 
+# by hand, the block that keeps it, and its revert script
+UNDONE = {
+    "a privilege": (
+        "GRANT SELECT ON z TO pg_monitor",
+        "-- keeps: table z\n\nGRANT SELECT ON z TO pg_monitor;",
+        "REVOKE SELECT ON z FROM pg_monitor;",
+    ),
+    "an index that is gone": (
+        "DROP INDEX z_n",
+        "-- keeps: index z_n\n-- transaction: no\n\nDROP INDEX CONCURRENTLY IF EXISTS z_n;",
+        "CREATE INDEX IF NOT EXISTS z_n ON z (n);",
+    ),
+}
+
+
+@pytest.mark.parametrize("change", UNDONE)
+def test_a_block_that_has_kept_something_is_undone(
+    empty: Database, project: Project, folder: Path, change: str
+) -> None:
+    by_hand, keeps, undo = UNDONE[change]
+    empty.load(by_hand)
+    blocks(folder, **{"020_kept": f"-- title: T\n-- why: W\n{keeps}\n"})
+    for name, sql in {"010_made": "DROP TABLE z; DROP TABLE ev;", "020_kept": undo}.items():
+        (folder / "revert" / f"{name}.sql").write_text(f"-- title: T\n-- why: W\n\n{sql}\n")
+    assert run(project).code == 0
+    undone = run(project, "--mode", "revert")
+    assert undone.code == 0, undone.text
+    assert empty.execute("SELECT to_regclass('z')") == [(None,)]
+    assert project.command("drift", "--target", "env:CRM_URL").code == 0
+
+
+def test_what_somebody_has_added_is_not_undone(
+    empty: Database, project: Project, folder: Path
+) -> None:
+    empty.load("ALTER TABLE z ADD COLUMN more int")
+    keeps = "-- title: T\n-- why: W\n-- keeps: table column public.z.more\n\nSELECT 1;\n"
+    blocks(folder, **{"020_kept": keeps})
+    undo = "-- title: T\n-- why: W\n\nALTER TABLE z DROP COLUMN more;\n"
+    (folder / "revert" / "020_kept.sql").write_text(undo)
+    assert run(project).code == 0
+    refused = run(project, "--mode", "revert")
+    assert refused.code == 2
+    assert "its script would take that away too" in refused.text
+
+
 def test_nothing_else_is_kept(empty: Database, project: Project, folder: Path) -> None:
     empty.load("GRANT SELECT ON z TO pg_monitor; ALTER TABLE ev ADD COLUMN more int")
     blocks(

@@ -81,7 +81,8 @@ def apply(
         steps.run()
         # what was there of the block as it is to be, before this run came to it
         wanted = {} if reverting else decision.wanted
-        known = wanted, decision.kept, decision.expected
+        before = {*decision.kept, *decision.expected}
+        known = wanted, before, decision.expected
         effect = effects.compare(sessions.look, ground, block, *known)
         problems = [*_invalid_indexes(block, effect), *postconditions.of_objects(decision, effect)]
         if problems:

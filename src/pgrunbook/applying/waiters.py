@@ -68,7 +68,8 @@ def cancelling(
 
     def watch() -> None:
         try:
-            while not over.wait(EVERY_S) and not waiters.gave_way:
+            # also once it was cancelled: its code may catch that, and keep what it has locked
+            while not over.wait(EVERY_S):
                 _look(look, pid, patience_ms, waiters)
                 if not waiters.gave_way and asked():
                     waiters.gave_way = True

@@ -46,7 +46,7 @@ class Decision:
     - `kept` are the objects or facts that were there before the block was first applied.
     - `wanted` has the objects that must be there once the block is done: what is there already as
       it is now, what is undone as it was before. `expected` has what the ledger expected of those
-      of them that somebody has altered.
+      of them that somebody has altered: a revert script may put those back.
     """
 
     block: Block
@@ -204,10 +204,11 @@ def keep(decision: Decision, kept: Sequence[Drift]) -> Decision:
     """Let the ledger take over with the block what is to stay as somebody has altered it."""
     if not kept or decision.action is Action.REFUSE:
         return decision
+    by_hand = {each.object for each in kept if each.expected is None}
     return replace(
         decision,
         reason=f"{decision.reason}; keeps as found: {', '.join(str(e.object) for e in kept)}",
-        kept=decision.kept | {each.object for each in kept},
+        kept=decision.kept | by_hand,
         wanted={**decision.wanted, **{each.object: each.found for each in kept}},
         expected={each.object: each.expected for each in kept},
     )

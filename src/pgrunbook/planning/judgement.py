@@ -278,8 +278,8 @@ def _without_guesses(
 ) -> dict[str, Judgement]:
     """Tell no difference where a block fails on the twin: those behind it may have made it."""
     failed = next((each.block for each in counts if each.trial.failure), "")
-    for block, judgement in judgements.items() if failed else ():
-        if judgement.reason == _ANOTHER_SHAPE:
+    for block, judgement in judgements.items():
+        if failed and judgement.reason == _ANOTHER_SHAPE:
             problem = Problem(
                 f"cannot be judged: {failed}, behind it, fails on the twin",
                 block,

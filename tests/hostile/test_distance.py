@@ -270,7 +270,7 @@ def test_the_run_is_refused_where_the_way_leaves_no_time_to_wait(
         assert refused.code == 2, refused.text
         assert "server: is too far away for a lock_timeout of 30ms" in refused.text
         assert re.search(
-            r"a round trip takes 2\d ms; concerned: 010_import_batches and \d+ more", refused.text
+            r"a round trip takes \d+ ms; concerned: 010_import_batches and \d+ more", refused.text
         )
         (longer,) = re.findall(r"-p lock_timeout (\d+ms)", refused.text)
         planned = project.step("env:CRM_URL", "--mode", "plan", "--lock_timeout", longer)

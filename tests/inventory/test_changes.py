@@ -125,7 +125,7 @@ def test_nothing_escapes(
     # what a run says, which looks from its own session alone
     named = {address: each.identity for each, address in before.addresses.items()}
     ground = Ground("app", seen=before, named=named, at=before.at())
-    told = read_effect(block, read_changes(block), ground, {}).differences
+    told = read_effect(block, read_changes(block), ground, {}, {}).differences
     assert told == differences(before, read(block), renumbered=True)
 
 

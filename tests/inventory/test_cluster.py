@@ -170,7 +170,7 @@ def assert_in_effect(conn: Session, sql: Sequence[str]) -> None:
     conn.execute("BEGIN")
     for statement in sql:
         conn.execute(statement.encode())
-    effect = read_effect(conn, read_changes(conn), ground, {})
+    effect = read_effect(conn, read_changes(conn), ground, {}, {})
     after = read(conn)
     conn.execute("ROLLBACK")
     assert effect.differences == differences(before, after)

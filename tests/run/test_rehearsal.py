@@ -258,7 +258,7 @@ def test_tables_that_the_role_may_not_read(
         with schema_copy.copy_schema(reader, conn, folder, "y") as copy:
             assert copy.warnings == ()
         crm.execute(f"ALTER ROLE {role.name} PASSWORD 'another'")
-        with pytest.raises(Failed) as failed, schema_copy.copy_schema(reader, conn, folder, "z"):
+        with pytest.raises(Refused) as failed, schema_copy.copy_schema(reader, conn, folder, "z"):
             pass
         assert "password authentication failed" in str(failed.value)
         assert "p%40ss" not in str(failed.value)

@@ -224,7 +224,7 @@ def test_so_is_whatever_else_ends_a_command(
         "targets = 3",
         "[targets]\nx = 1",
         "[targets.x]\nprotected = 3",
-        "\ufeff",
+        "\ufeff[",
     ],
 )
 def test_a_settings_file_that_is_not_valid(

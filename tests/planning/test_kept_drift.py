@@ -4,6 +4,7 @@ the ledger, with the same change for every other database.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -154,6 +155,26 @@ def test_what_the_ledger_has_not_made_is_not_its_own_for_that(
     assert run(project).code == 0
     drift = project.command("drift", "--target", "env:CRM_URL")
     assert drift.code == 0, drift.text
+
+
+def test_what_it_keeps_is_what_was_approved(
+    empty: Database, project: Project, folder: Path
+) -> None:
+    empty.load("GRANT SELECT ON z TO pg_monitor")
+    keeps = "-- title: T\n-- why: W\n-- keeps: table z\n\nGRANT SELECT ON z TO pg_monitor;\n"
+    blocks(folder, **{"020_keeps": keeps})
+    plan = run(project, "--mode", "plan")
+    (digest,) = set(re.findall(r"\b[0-9a-f]{64}\b", plan.text))
+    approved = ["-p", "approved_plan", digest, "-p", "operator", "ada", "-p", "approver", "grace"]
+    empty.load("GRANT INSERT ON z TO pg_monitor")
+    refused = run(project, *approved)
+    assert refused.code == 2, refused.text
+    assert "table public.z, kept" in refused.text
+    empty.load("REVOKE INSERT ON z FROM pg_monitor")
+    rehearsed = run(project, "--mode", "rehearse")
+    assert digest in rehearsed.text, rehearsed.text
+    done = run(project, *approved)
+    assert done.code == 0, done.text
 
 
 def test_a_view_that_is_there_and_replaced_with_the_same(empty: Database, project: Project) -> None:

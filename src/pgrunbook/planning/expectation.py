@@ -133,7 +133,7 @@ class Expectation:
                 continue
             kept[name] = []
             for each in drifted:
-                if not named.isdisjoint(self._names(each.object)):
+                if not named.isdisjoint(self.names_in_headers(each.object)):
                     kept[name].append(each)
                     kept[name] += self._parts(each) if each.found is None else []
         return kept
@@ -145,7 +145,7 @@ class Expectation:
             if whole == gone.object.identity and expected:
                 yield Drift(each, expected, None, gone.setter)
 
-    def _names(self, known: Object) -> set[str]:
+    def names_in_headers(self, known: Object) -> set[str]:
         """Return how a header may name an object: one of the run's schema without it, too."""
         within = known.identity.replace(f"{maybe_double_quote_name(self.schema)}.", "", 1)
         return {f"{known.type} {known.identity}", f"{known.type} {within}"}

@@ -11,7 +11,7 @@ import pandas as pd
 
 from pgrunbook.errors import Problem, Refused
 from pgrunbook.inventory.description import describe
-from pgrunbook.inventory.objects import Definition
+from pgrunbook.inventory.objects import Definition, Object
 from pgrunbook.ledger.origin import Standing
 from pgrunbook.planning import (
     approval,
@@ -137,6 +137,7 @@ class Preparation:
             results += self._losses(decided)
         facts = {str(each): self._describe(made) for each, made in state.items()}
         facts |= {str(fact): value for fact, value in found.items()}
+        facts |= {f"{each}, kept": self._describe(made) for each, made in self._kept(decided)}
         self.plan = make_plan(
             self.agenda.runbook, self.agenda.schema, self.identity, decided, facts, self.sources
         )
@@ -162,6 +163,16 @@ class Preparation:
             self.risks = hazards.with_sizes_of(self.risks, there)
         policies, reverting = self.target.expected.hazards, self.agenda.reverting
         return policy.check_accepted(self.target.name, policies, self.risks, reverting=reverting)
+
+    def _kept(self, decided: Sequence[Decision]) -> Iterator[tuple[Object, Definition]]:
+        """Yield the objects that headers of blocks keep, as they are on the target."""
+        for decision in decided:
+            block, state = decision.block, self.agenda.state
+            if block.keeps and decision.action is not Action.SKIP:
+                ground = self.rehearsal.ground([block]) if self.rehearsal else state.ground
+                for each, found in ground.seen.definitions.items():
+                    if not block.keeps.isdisjoint(state.names_in_headers(each)):
+                        yield each, found
 
     def _describe(self, definition: Definition) -> str:
         """Return what the plan says of a definition."""

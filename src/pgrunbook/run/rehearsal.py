@@ -141,12 +141,15 @@ class Rehearsal:
         """Return what the target has of all that these blocks concern, see `Ground.concerning`; as
         the copy has it where a runbook before this one changes it.
         """
-        relations: set[Relation] = set()
-        for block in blocks:
-            relations |= block.relations
-        ground = Ground.look(self.look, self._schema, relations, code=False)
-        there = ground.concerning(relations)
+        blocks = list(blocks)
+        relations = set().union(*(block.relations for block in blocks))
+        there = self.ground(blocks).concerning(relations)
         return self._shared.expected(there, copied) if self._shared else there
+
+    def ground(self, blocks: Iterable[Block]) -> Ground:
+        """Look at what the target has of all that these blocks concern."""
+        relations = set[Relation]().union(*(block.relations for block in blocks))
+        return Ground.look(self.look, self._schema, relations, code=False)
 
     def check(
         self, found: Mapping[Object, Definition], there: Mapping[Object, Definition]

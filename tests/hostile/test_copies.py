@@ -202,7 +202,7 @@ def test_a_lock_on_the_old_primary_is_none_on_a_promoted_standby(
     own: Database, place: Path
 ) -> None:
     """Both live, and the session that applies blocks was lost."""
-    with copied(own.server, place / "promoted" / "pg", replicates=True) as server:
+    with copied(own.server, place / "both live" / "pg", replicates=True) as server:
         sessions = Sessions(Target("test", own.url), "public", "test")
         sessions.lock()
         sessions.require_lock()

@@ -63,7 +63,8 @@ def apply(
     block, timeouts = decision.block, timeouts.of(decision.block)
     attempts = _Attempts(sessions, decision, run_id, report)
     near = _locks_what_it_changes(sessions.work, decision)
-    transaction = _Transaction(sessions, decision, run_id, timeouts, ground, ask, near)
+    secrets = credentials.of_target(sessions.target)
+    transaction = _Transaction(sessions, decision, run_id, timeouts, ground, ask, near, secrets)
     wait_ms = milliseconds(timeouts.wait)
 
     def attempt() -> Outcome:
@@ -201,6 +202,7 @@ class _Transaction:
     ground: Ground
     ask: Ask
     near: bool  # whether all that it changes hangs on relations that it locks
+    secrets: Sequence[str]  # the passwords of the run
 
     def attempt(self) -> Outcome:
         """Try once: run the statements, read what they have changed, and commit."""
@@ -210,7 +212,6 @@ class _Transaction:
         # can be prepared is prepared before it, the message has all queries but that for the
         # effect, and the commit has the ledger's rows: the locks are held for two round trips.
         write.prepare(conn)
-        secrets = credentials.of_target(self.sessions.target)
         questions = self.ask(block, conn)
         changed = changes.queries(conn, near=self.near)
         rows_written = catalog.statement(conn, "rows_written")
@@ -230,9 +231,7 @@ class _Transaction:
             by_block = changes.from_rows([written, deleted])
             about_objects = decision.wanted, decision.expected
             effect = effects.read_effect(conn, by_block, self.ground, *about_objects)
-            problems = postconditions.of_columns(decision, found)
-            problems += postconditions.of_objects(decision, effect)
-            problems += postconditions.of_secrets(block.name, effect, secrets)
+            problems = postconditions.check(decision, effect, found, self.secrets)
             if problems:
                 raise Failed(_rolled_back(decision), problems=problems)
             locks = message.locks()

@@ -17,6 +17,17 @@ _AS_RUN = "did not come out as its SQL says"
 _AS_FOUND = "has changed since it was decided about"
 
 
+def check(
+    decision: Decision, effect: Effect, found: Facts, secrets: Sequence[str]
+) -> list[Problem]:
+    """Return what speaks against committing: columns, objects, passwords of this run."""
+    return [
+        *of_columns(decision, found),
+        *of_objects(decision, effect),
+        *_of_secrets(decision.block.name, effect, secrets),
+    ]
+
+
 def of_objects(decision: Decision, effect: Effect) -> list[Problem]:
     """Return a problem for each object that the block, or its revert, has not left as wanted."""
     problems = []
@@ -42,7 +53,7 @@ def of_objects(decision: Decision, effect: Effect) -> list[Problem]:
     return problems
 
 
-def of_secrets(block: str, effect: Effect, secrets: Sequence[str]) -> list[Problem]:
+def _of_secrets(block: str, effect: Effect, secrets: Sequence[str]) -> list[Problem]:
     """Return a problem for each object that holds a password of this run now: the ledger would keep
     it, and no row of it is ever changed. Its SQL may have put it together.
     """

@@ -17,7 +17,7 @@ from pgrunbook.ledger.fold import Fold, note_reading, read_fold
 from pgrunbook.planning.ground import Ground
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.run_sessions import Sessions
-from pgrunbook.runbooks.blocks import Block
+from pgrunbook.runbooks.blocks import Block, relations_of
 from pgrunbook.sqltext.mentions import Relation
 
 
@@ -60,10 +60,7 @@ class Expectation:
 
     def concerning(self, blocks: Iterable[Block]) -> dict[Object, Definition]:
         """Return what exists of all that these blocks concern: see `Ground.concerning`."""
-        relations: set[Relation] = set()
-        for block in blocks:
-            relations |= block.relations
-        return self.ground.concerning(relations)
+        return self.ground.concerning(relations_of(blocks))
 
     def renew(self, relations: Collection[Relation]) -> None:
         """Look once more at these relations, and read the ledger anew when somebody asks."""
@@ -148,7 +145,7 @@ class Expectation:
     def names_in_headers(self, known: Object) -> set[str]:
         """Return how a header may name an object: one of the run's schema without it, too."""
         within = known.identity.replace(f"{maybe_double_quote_name(self.schema)}.", "", 1)
-        return {f"{known.type} {known.identity}", f"{known.type} {within}"}
+        return {str(known), f"{known.type} {within}"}
 
     def problems(
         self, block: Block, drifted: Sequence[Drift], kept: Mapping[str, Sequence[Drift]]

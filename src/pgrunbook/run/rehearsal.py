@@ -5,7 +5,7 @@ that are pending. The target itself is only read.
 from __future__ import annotations
 
 import atexit
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -29,9 +29,8 @@ from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.identity import identify
 from pgrunbook.postgres.session import Session
 from pgrunbook.postgres.target import Target
-from pgrunbook.runbooks.blocks import Block
+from pgrunbook.runbooks.blocks import Block, relations_of
 from pgrunbook.runbooks.project import Project
-from pgrunbook.sqltext.mentions import Relation
 
 if TYPE_CHECKING:
     from pgrunbook.postgres.schema_copy import Copy
@@ -136,20 +135,17 @@ class Rehearsal:
         return replace(snapshot, tables=snapshot.tables.assign(owner=owner))
 
     def concerning(
-        self, blocks: Iterable[Block], copied: Mapping[Object, Definition]
+        self, blocks: Sequence[Block], copied: Mapping[Object, Definition]
     ) -> dict[Object, Definition]:
         """Return what the target has of all that these blocks concern, see `Ground.concerning`; as
         the copy has it where a runbook before this one changes it.
         """
-        blocks = list(blocks)
-        relations = set().union(*(block.relations for block in blocks))
-        there = self.ground(blocks).concerning(relations)
+        there = self.ground(blocks).concerning(relations_of(blocks))
         return self._shared.expected(there, copied) if self._shared else there
 
-    def ground(self, blocks: Iterable[Block]) -> Ground:
+    def ground(self, blocks: Sequence[Block]) -> Ground:
         """Look at what the target has of all that these blocks concern."""
-        relations = set[Relation]().union(*(block.relations for block in blocks))
-        return Ground.look(self.look, self._schema, relations, code=False)
+        return Ground.look(self.look, self._schema, relations_of(blocks), code=False)
 
     def check(
         self, found: Mapping[Object, Definition], there: Mapping[Object, Definition]

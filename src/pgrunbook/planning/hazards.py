@@ -20,7 +20,7 @@ from pgrunbook.postgres.session import Session
 from pgrunbook.records.words import listed
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.sqltext.dangers import dangers
-from pgrunbook.sqltext.hazards import BESIDE, Danger, Hazard
+from pgrunbook.sqltext.hazards import BESIDE, Danger, Hazard, Trait
 from pgrunbook.sqltext.names import Names
 from pgrunbook.sqltext.things import IN_RELATIONS
 
@@ -172,17 +172,17 @@ class _Context:
 
     def __init__(self, conn: Session, schema: str, answers: Catalog, cases: Sequence[Case]) -> None:
         self._answers = answers
-        with_dependents = [case for case in cases if case.danger.hazard in _WITH_DEPENDENTS]
+        with_dependents = [case for case in cases if Trait.DEPENDENTS in case.danger.hazard.traits]
         self._of_relations = _dependents_of_relations(conn, schema, answers, with_dependents)
         self._of_others = _dependents_of_others(conn, schema, with_dependents)
-        slow = any(case.danger.hazard in _SLOW for case in cases)
-        self._rate = _rate(conn, schema) if slow else None
+        timed = any(Trait.TIMED in case.danger.hazard.traits for case in cases)
+        self._rate = _rate(conn, schema) if timed else None
 
     def risk(self, case: Case, *, certain: bool) -> Risk:
         """Return all that is known of one danger."""
         block, danger, path, _ = case
         row = self._answers.relation(danger.thing, path)
-        sized = danger.hazard in _SIZED and BESIDE not in danger.doubts
+        sized = Trait.SIZED in danger.hazard.traits and BESIDE not in danger.doubts
         size = Size(row["rows"], row["bytes"]) if row and sized else None
         # a block of variants consists of several files
         file = block.scripts[0].name if len(block.scripts) == 1 else block.name
@@ -200,7 +200,7 @@ class _Context:
     def _dependents(self, case: Case, row: Mapping[str, Any] | None) -> tuple[str, ...]:
         if BESIDE in case.danger.doubts:
             return self._answers.locked_beside(case.danger.thing, case.path)
-        if case.danger.hazard not in _WITH_DEPENDENTS:
+        if Trait.DEPENDENTS not in case.danger.hazard.traits:
             return ()
         if row:
             return self._of_relations.get(_key(row, case.danger), ())
@@ -210,23 +210,13 @@ class _Context:
         return ()
 
     def _duration(self, danger: Danger, size: Size | None) -> str:
-        if danger.hazard not in _SLOW or size is None or size.bytes < _LEAST_BYTES:
+        if Trait.TIMED not in danger.hazard.traits or size is None or size.bytes < _LEAST_BYTES:
             return ""
         if self._rate is None:
             return "not known: the ledger has no large rewrite to go by"
         took_ms = size.bytes / self._rate.bytes_per_ms
         about = "about" if danger.hazard is Hazard.REWRITES_TABLE else "at most"
         return f"{about} {durations.words(took_ms)}, at {self._rate}"
-
-
-_SLOW = {Hazard.REWRITES_TABLE, Hazard.SCANS_UNDER_LOCK}
-# Of a table that is renamed, or whose privileges change, the size says nothing.
-_SIZED = {*Hazard} - {Hazard.RENAMES, Hazard.CHANGES_PRIVILEGES, Hazard.RUNS_CODE}
-_WITH_DEPENDENTS = {
-    *(Hazard.DROPS_TABLE, Hazard.DROPS_COLUMN, Hazard.DROPS_OTHER, Hazard.RENAMES),
-    *(Hazard.TRUNCATES, Hazard.DELETES_ROWS, Hazard.UPDATES_ROWS, Hazard.REWRITES_TABLE),
-    Hazard.SCANS_UNDER_LOCK,
-}
 
 
 def _key(row: Mapping[str, Any], danger: Danger) -> tuple[int, int, str]:

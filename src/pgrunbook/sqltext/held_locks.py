@@ -13,7 +13,7 @@ from pglast import ast
 from pglast.enums import AlterTableType, ConstrType, ObjectType
 
 from pgrunbook.sqltext.alter_table import called_functions
-from pgrunbook.sqltext.hazards import Danger, Doubt, Hazard, Thing
+from pgrunbook.sqltext.hazards import Danger, Doubt, Hazard, Thing, Trait
 from pgrunbook.sqltext.parse_tree import nodes
 from pgrunbook.sqltext.things import OWNED, kind_of, owned_by, relation, thing_named
 
@@ -185,13 +185,6 @@ def _makes_rows(node: ast.Node, line: int) -> Iterator[Danger]:
         yield Danger(Hazard.RUNS_CODE, Thing("query", "", ""), line, doubts)
 
 
-# What takes as long as there are rows, or nobody knows how long.
-_LONG = {
-    *(Hazard.DELETES_ROWS, Hazard.UPDATES_ROWS, Hazard.REWRITES_TABLE, Hazard.SCANS_UNDER_LOCK),
-    Hazard.RUNS_CODE,
-}
-
-
 @dataclass(slots=True)
 class _Lock:
     since: int  # the line of the statement that takes it
@@ -211,7 +204,7 @@ class Held:
         self, node: ast.Node, line: int, hazards: Sequence[Danger], locked: Iterable[Danger]
     ) -> None:
         """Take account of the next statement, of its hazards, and of what it keeps locked."""
-        causes = [each for each in hazards if each.hazard in _LONG]
+        causes = [each for each in hazards if Trait.LONG in each.hazard.traits]
         certain = _works_long(node)
         if not certain:
             causes += _makes_rows(node, line)

@@ -16,6 +16,7 @@ from pgrunbook.ledger.ledger import Entry
 from pgrunbook.runbooks.blocks import Block, source_sha256, tree_sha256
 from pgrunbook.runbooks.facts import Facts
 from pgrunbook.runbooks.scripts import Script
+from pgrunbook.sqltext.created_objects import RELATIONS
 from pgrunbook.sqltext.things import freed_names
 
 if TYPE_CHECKING:  # which import this module
@@ -254,7 +255,7 @@ def taken_names(block: Block, names: Mapping[str, Mapping[str, Any]]) -> Iterato
     """
     for each in block.made:
         row = names.get(each.name)
-        if each.kind not in _RELATIONS or each.was or row is None:
+        if each.kind not in RELATIONS or each.was or row is None:
             continue
         kind = row["kind"].removeprefix("partitioned ")
         table = each.parent if each.kind == "index" else None
@@ -267,9 +268,6 @@ def taken_names(block: Block, names: Mapping[str, Mapping[str, Any]]) -> Iterato
                 found=f"{row['kind']} {row['name']}{where}, owned by {row['owner']}",
                 remedy="rename or drop what has the name, if nothing needs it",
             )
-
-
-_RELATIONS = ("table", "foreign table", "view", "materialized view", "sequence", "index")
 
 
 def frame(decisions: Sequence[Decision]) -> pd.DataFrame:

@@ -18,9 +18,12 @@ class Trait(enum.Flag):
     # from them, or breaks clients. The others are ordinary; a plan shows them.
     LINTED = enum.auto()
     FELT = enum.auto()  # in a verify script, others wait until it is rolled back
+    PASSED_ON = enum.auto()  # if a view is named, it concerns the table that the view reads
+    PARENT_ONLY = enum.auto()  # it does not concern a table's children, nor its partitions
 
 
 _MEASURED = Trait.SIZED | Trait.DEPENDENTS
+_WRITES_ROWS = _MEASURED | Trait.LONG | Trait.FELT | Trait.PASSED_ON
 
 
 class Hazard(enum.StrEnum):
@@ -43,8 +46,8 @@ class Hazard(enum.StrEnum):
     # a view, a function, a type, an index, a constraint …
     DROPS_OTHER = "drops_other", _MEASURED
     TRUNCATES = "truncates", _MEASURED | Trait.LINTED | Trait.FELT
-    DELETES_ROWS = "deletes_rows", _MEASURED | Trait.LONG | Trait.LINTED | Trait.FELT
-    UPDATES_ROWS = "updates_rows", _MEASURED | Trait.LONG | Trait.FELT
+    DELETES_ROWS = "deletes_rows", _WRITES_ROWS | Trait.LINTED
+    UPDATES_ROWS = "updates_rows", _WRITES_ROWS
     # a new file, for all rows and all indexes
     REWRITES_TABLE = "rewrites_table", _MEASURED | Trait.TIMED | Trait.LONG | Trait.LINTED
     # every row is read, with a lock held that others feel
@@ -55,10 +58,11 @@ class Hazard(enum.StrEnum):
     LOCKS_OUT_WRITES = "locks_out_writes", Trait.SIZED | Trait.LINTED | Trait.FELT
     # what is broken off half way stays half done
     NOT_TRANSACTIONAL = "not_transactional", Trait(0)
-    # Clients know it by the former name. The size says nothing, as in the next one.
-    RENAMES = "renames", Trait.DEPENDENTS | Trait.LINTED
-    CHANGES_PRIVILEGES = "changes_privileges", Trait(0)
-    RUNS_CODE = "runs_code", Trait.LONG  # what it does cannot be told from the statement
+    # Clients know it by the former name. Its size says nothing, nor in the next two.
+    RENAMES = "renames", Trait.DEPENDENTS | Trait.LINTED | Trait.PARENT_ONLY
+    CHANGES_PRIVILEGES = "changes_privileges", Trait.PARENT_ONLY
+    # what it does cannot be told from the statement
+    RUNS_CODE = "runs_code", Trait.LONG | Trait.PASSED_ON
 
 
 class Thing(NamedTuple):

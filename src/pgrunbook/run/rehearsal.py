@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg.sql import SQL
 
 from pgrunbook.admit import admission
-from pgrunbook.admit.try_check import as_it_is
+from pgrunbook.admit.check_evaluator import as_it_is
 from pgrunbook.inventory.description import describe
 from pgrunbook.inventory.objects import Definition, Difference, Object, differences
 from pgrunbook.inventory.read import read

@@ -129,7 +129,7 @@ class Message:
             schemas = [self.schema]
             if self.path:
                 schemas = search_path.schemas(self.conn, self.path)
-            locks = footprint.acquired(self.conn, schemas, self.statements)
+            locks = footprint.lock_statements(self.conn, schemas, self.statements)
         nodes = [statement.node for statement in self.statements]
         require = require_last = ""
         if self._may_set:

@@ -145,7 +145,7 @@ class GivingWay:
         )
         self.vacuums.append(done)
         seen = pressure.look(sessions.look, self.table)
-        self.pace.vacuumed(done.elapsed_ms, seen)
+        self.pace.note_vacuum(done.elapsed_ms, seen)
         return seen
 
     def _end_in_time(self, far: str) -> None:

@@ -18,7 +18,7 @@ import psycopg
 from psycopg import errors
 
 from pgrunbook.applying import broken_rows, standbys, waiters
-from pgrunbook.applying.batch_attempts import Attempts
+from pgrunbook.applying.batch_attempts import BatchAttempts
 from pgrunbook.applying.broken_rows import Broken
 from pgrunbook.applying.effects import Effect
 from pgrunbook.applying.giving_way import GivingWay
@@ -101,7 +101,7 @@ class _Work:
     written: Sequence[Mapping[str, Any]] = ()  # by this run
     held: Sequence[Lock] = ()  # each as it was held longest
     _few: int = 0  # so many rows come before one that breaks a constraint
-    _attempts: Attempts = field(init=False)
+    _attempts: BatchAttempts = field(init=False)
     _told: float = 0.0
 
     # -- how it begins
@@ -111,7 +111,7 @@ class _Work:
         begins, and up to which key it goes.
         """
         conn, block = self.sessions.work, self.decision.block
-        self._attempts = Attempts(self.sessions, block.name, self.timeouts, self.report)
+        self._attempts = BatchAttempts(self.sessions, block.name, self.timeouts, self.report)
         write.prepare(conn)
         batches.prepare(conn)
         there = batch_keys.find_key(conn, block)
@@ -146,7 +146,7 @@ class _Work:
 
     def _begun_now(self, estimated_rows: int) -> Backfill:
         decision = self.decision
-        upper = self._attempts.again(lambda: self.keyset.greatest(self.sessions.work))
+        upper = self._attempts.retry(lambda: self.keyset.greatest(self.sessions.work))
         batches.begin(
             self.sessions.work,
             self.run_id,
@@ -180,7 +180,7 @@ class _Work:
     def one_batch(self) -> None:
         """Do the next batch, or come nearer to a row of it that breaks a constraint."""
         try:
-            ahead = self._attempts.again(self._ahead)
+            ahead = self._attempts.retry(self._ahead)
             self._one(ahead)
         except psycopg.Error as exc:
             raise self._failed(exc) from exc
@@ -191,14 +191,14 @@ class _Work:
         try:
             self._send(ahead)
         except waiters.GaveWay as exc:
-            self.pace.gave_way(ahead.keys)
-            self._attempts.left(began_at, exc)
+            self.pace.note_gave_way(ahead.keys)
+            self._attempts.note_gave_way(began_at, exc)
             if ahead.keys == 1 and self._attempts.used_up:
                 raise self._failed(exc, f"key {', '.join(ahead.to)}", _ONE_ROW) from exc
 
     def _send(self, ahead: Ahead) -> None:
         try:
-            sent, self.confirmed = self._attempts.again(
+            sent, self.confirmed = self._attempts.retry(
                 lambda: self.sender.send(ahead, partial(self._recording, ahead))
             )
         except errors.IntegrityError as exc:
@@ -206,7 +206,7 @@ class _Work:
         else:
             self._few = max(0, self._few - ahead.keys)
             self._advance(ahead, sent)
-            self.pace.after(ahead.keys, sent.elapsed_ms, sent.waited_ms)
+            self.pace.note_batch(ahead.keys, sent.elapsed_ms, sent.waited_ms)
 
     def _ahead(self) -> Ahead:
         assert self.backfill.upper is not None
@@ -226,12 +226,12 @@ class _Work:
         if ahead.keys > 1:
             before = broken_rows.before_the_first(
                 ahead.keys,
-                lambda rows: self._attempts.again(lambda: self.sender.breaks(ahead, rows)),
+                lambda rows: self._attempts.retry(lambda: self.sender.breaks(ahead, rows)),
             )
             self._few = max(before, 1)
         elif self.decision.block.batching.skips:
             broken = asdict(Broken.of(exc))
-            sent, self.confirmed = self._attempts.again(
+            sent, self.confirmed = self._attempts.retry(
                 lambda: self.sender.put_aside(partial(self._recording, ahead, **broken))
             )
             self._few = 0
@@ -335,7 +335,7 @@ class _Work:
 
     def _explain(self) -> None:
         try:
-            self._attempts.again(self.sender.explain)
+            self._attempts.retry(self.sender.explain)
         except psycopg.Error as exc:
             raise self._failed(exc) from exc
 

@@ -155,7 +155,7 @@ class Sender:
         """Cancel the batch if somebody waits for the row locks that it holds."""
         # `wait` is what the round trips of a cancel and of the commit leave of lock_timeout
         limit_ms = milliseconds(self.timeouts.wait)
-        return waiters.cancelling(self.sessions.work, self.sessions.look, limit_ms)
+        return waiters.cancel_for_waiters(self.sessions.work, self.sessions.look, limit_ms)
 
     def _commit(self, message: Message, recorded: Sequence[str]) -> bool:
         """Commit, together with what is recorded. Returns whether standbys have confirmed it."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from psycopg.errors import Diagnostic, LockNotAvailable, QueryCanceled
 
 from pgrunbook.applying.outside_transaction import limits
-from pgrunbook.applying.waiters import GaveWay, cancelling
+from pgrunbook.applying.waiters import GaveWay, cancel_for_waiters
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.session import Session
 
@@ -65,7 +65,7 @@ def vacuum(
     try:
         with (
             limits(work, f"{limit_ms:.0f}ms", f"{left_ms:.0f}ms" if left_ms else "0"),
-            cancelling(work, look, limit_ms, asked),
+            cancel_for_waiters(work, look, limit_ms, asked),
         ):
             work.execute(sql.encode())
     except GaveWay:

@@ -12,7 +12,7 @@ import psycopg
 from psycopg import sql
 
 from pgrunbook.applying import lock_waits
-from pgrunbook.applying.waiters import GaveWay, cancelling
+from pgrunbook.applying.waiters import GaveWay, cancel_for_waiters
 from pgrunbook.durations import milliseconds
 from pgrunbook.errors import Problem
 from pgrunbook.ledger import batches
@@ -217,7 +217,7 @@ class _Script:
         conn, limit_ms = self.conn, milliseconds(self.timeouts.wait)
         with (
             conn.transaction(force_rollback=True),
-            cancelling(conn, self.look, limit_ms) as waiters,
+            cancel_for_waiters(conn, self.look, limit_ms) as waiters,
         ):
             settings = session_settings.theirs(search_path.of(conn))
             for name, value in self.timeouts.settings.items():

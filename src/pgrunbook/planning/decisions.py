@@ -41,7 +41,7 @@ class Decision:
     """What to do with one block, and why. To revert, the block is that of the revert script.
 
     - `statements` are the indexes of those to run, in order.
-    - `repairs` are statements to run before them, which clear away what an earlier attempt has
+    - `repairs` are statements to run before them, which clear away what an earlier run has
       left.
     - `revision` is the number of rows that the ledger has on the block.
     - `kept` are the objects or facts that were there before the block was first applied.

@@ -12,7 +12,7 @@ from pgrunbook.inventory.objects import Definition, Inventory, Object
 from pgrunbook.planning import deviations
 from pgrunbook.planning.decisions import Action
 from pgrunbook.planning.timeline import Deviation, Timeline, Vote, Work
-from pgrunbook.planning.twin_limits import LIMITLESS, Limits
+from pgrunbook.planning.twin_limits import LIMITLESS, TwinLimits
 from pgrunbook.planning.votes import (
     Count,
     Trial,
@@ -44,7 +44,7 @@ def judge(
     before: str,
     adopt: str,
     expected: Collection[Object] = (),
-    limits: Limits = LIMITLESS,
+    limits: TwinLimits = LIMITLESS,
 ) -> dict[str, Judgement]:
     """Judge each block. Returns a judgement by block.
 
@@ -92,7 +92,7 @@ class _Judge:
     counts: Sequence[Count]
     timeline: Timeline
     last: int
-    limits: Limits
+    limits: TwinLimits
     adopting: bool
     nothing_by_hand: bool
     applying: bool = False  # a block before is applied or completed

@@ -15,8 +15,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pgrunbook.errors import Refused
 from pgrunbook.inventory.objects import Definition, Object
-from pgrunbook.planning.attempt import first_failure
 from pgrunbook.planning.decisions import Decision
+from pgrunbook.planning.twin_run import first_failure
 from pgrunbook.postgres import session_settings
 from pgrunbook.postgres.schema_copy import Copy
 from pgrunbook.postgres.target import Target

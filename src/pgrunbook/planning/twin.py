@@ -15,12 +15,12 @@ from pgrunbook.inventory.names import names, parent
 from pgrunbook.inventory.objects import Inventory, Object
 from pgrunbook.ledger.ledger import Entry
 from pgrunbook.planning import existing_columns, judgement
-from pgrunbook.planning.attempt import Attempt
 from pgrunbook.planning.by_hand import judge_named, names_in
 from pgrunbook.planning.decisions import Action
 from pgrunbook.planning.judgement import IDLE, NONE, Judgement
 from pgrunbook.planning.timeline import Step, Timeline
-from pgrunbook.planning.twin_limits import Limits, compare
+from pgrunbook.planning.twin_limits import TwinLimits, compare
+from pgrunbook.planning.twin_run import TwinRun
 from pgrunbook.planning.twin_state import is_one_of
 from pgrunbook.planning.votes import Trial
 from pgrunbook.postgres import catalog, search_path
@@ -252,19 +252,19 @@ class Twins:
         with self.make() as twin:
             for warning in twin.warnings:
                 self.say(f"not on the twin: {warning}")
-            with closing(Attempt(twin, path, apart=apart)) as attempt:
+            with closing(TwinRun(twin, path, apart=apart)) as twin_run:
                 # what was copied without a complaint is as it is there
-                unlike = compare(target, attempt.inventory()) if twin.warnings else {}
+                unlike = compare(target, twin_run.inventory()) if twin.warnings else {}
                 ours = self.applied()
-                attempt.clear_away(
+                twin_run.clear_away(
                     pending, lambda named: any(_is(each, named, schema) for each in ours)
                 )
-                trials = dict(zip(map(_key, pending), attempt.run(pending), strict=True))
+                trials = dict(zip(map(_key, pending), twin_run.run(pending), strict=True))
         for block in blocks:
             if block.name in by_hand:
                 trials[_key(block)] = Trial(block.name, len(block.statements), by_hand=True)
-        limits = Limits(unlike, attempt.stood_in)
-        self._tried = _Tried(blocks, trials, attempt.steps, limits, apart)
+        limits = TwinLimits(unlike, twin_run.stood_in)
+        self._tried = _Tried(blocks, trials, twin_run.steps, limits, apart)
         return self._tried
 
 
@@ -277,7 +277,7 @@ class _Tried:
     blocks: Sequence[Block]
     trials: Mapping[tuple[str, str], Trial]
     steps: Sequence[Step]
-    limits: Limits
+    limits: TwinLimits
     apart: bool
 
     def has(self, blocks: Sequence[Block]) -> bool:

@@ -23,8 +23,8 @@ from pgrunbook.sqltext import search_paths
 
 
 def check_shadows(conn: Connection, schema: str) -> list[CheckResult]:
-    """Check that nothing in the schema shadows pg_catalog: a name in a block, a verify script or
-    `%sql` could mean that instead. Reads only.
+    """Check that no object in the schema, of a role that is not trusted, shadows one of pg_catalog:
+    a block, a verify script or `%sql` would call that instead. Reads only.
     """
     return _results(
         f"schema {schema}", "holds nothing that shadows pg_catalog", trust.shadows(conn, schema)
@@ -54,7 +54,7 @@ def check_ledger(conn: Connection, *, there: bool, readable: bool) -> list[Check
     """Check that the schema pgrunbook, if it exists, is a ledger that we trust, and whose version
     we know. Reads only; the ledger itself only if it is one.
 
-    `there`: the schema has the ledger's tables; `readable`: this role may read them.
+    `there`: the schema exists; `readable`: this role may read its tables.
     """
     exists, strangers = trust.strangers(conn)
     if strangers or not there or not readable:

@@ -9,7 +9,7 @@ from pgrunbook.ledger import install, ledger
 from pgrunbook.planning import requirements, roles, server_checks
 from pgrunbook.planning.checks import CheckResult, result
 from pgrunbook.planning.decisions import Action, Decision
-from pgrunbook.planning.requirements import There, may, quoted
+from pgrunbook.planning.requirements import NeededRelations, check_use, quoted
 from pgrunbook.postgres import catalog
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.identity import Identity
@@ -45,7 +45,7 @@ def check(
     results += named.check(identity.role)
     # on a copy everything belongs to its owner
     made_by = named.of_headers if shape is conn else []
-    there = There.look(shape, schema, decisions, made_by)
+    there = NeededRelations.read(shape, schema, decisions, made_by)
     results += requirements.check(shape, there, decisions, identity.role)
     results += _changed(shape, decisions, identity.role)
     wrong = {result.where for result in results if result.problem}
@@ -243,11 +243,11 @@ def _changed(conn: Connection, decisions: Sequence[Decision], role: str) -> Iter
             variable, kind, use = _CHANGES[variant]
             names = {"table": None, "type": None, kind: variables[variable]}
             for row in catalog.rows(conn, "changed", **names):
-                yield may(use, row, variables[variable], role)
+                yield check_use(use, row, variables[variable], role)
 
 
 def _decision_results(
-    decision: Decision, there: There, named: Collection[str]
+    decision: Decision, there: NeededRelations, named: Collection[str]
 ) -> list[CheckResult]:
     """Return the problems of the decision; none if all there is to say is that a table or a column
     is missing that is `named` by another result.

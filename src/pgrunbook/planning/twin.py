@@ -33,7 +33,7 @@ Maker = Callable[[], AbstractContextManager[Twin]]
 
 
 @contextmanager
-def nowhere() -> Iterator[Twin]:
+def no_server() -> Iterator[Twin]:
     """Make no twin: for who has no server for it."""
     raise Refused.of("there is no server for a twin", where="[twin] server")
     yield
@@ -61,12 +61,12 @@ class Twins:
 
     entries: Callable[[Sequence[str]], Mapping[str, Entry]]
     order: Sequence[str] = ()
-    make: Maker = nowhere
+    make: Maker = no_server
     adopt: str = ""
     say: Callable[[str], None] = print
     expected: Callable[[], Collection[Object]] = tuple
     applied: Callable[[], Sequence[Object]] = list
-    _tried: _Tried | None = None
+    _tried: _TwinResult | None = None
     _idle: set[str] = field(default_factory=set)  # blocks that change nothing that is there
     _known: dict[str, Block] = field(default_factory=dict)  # in the order of the runbook
 
@@ -80,7 +80,7 @@ class Twins:
         if not blocks:
             return {}
         pending = self._with_those_tried(blocks)
-        there = find_made(look, pending)
+        there = find_existing(look, pending)
         unexplained = self._unexplained(there, look.schema, target)
         named = there if self._tried else unexplained  # once a twin was, it knows better
         adopted = self._adopted(pending, there)
@@ -239,7 +239,7 @@ class Twins:
         target: Inventory,
         *,
         apart: bool,
-    ) -> _Tried:
+    ) -> _TwinResult:
         """Run the blocks on the twin, unless that was done; those that were done by hand are there
         as the target has them, and so is what blocks of the ledger have made.
         """
@@ -264,12 +264,12 @@ class Twins:
             if block.name in by_hand:
                 trials[_key(block)] = Trial(block.name, len(block.statements), by_hand=True)
         limits = TwinLimits(unlike, twin_run.stood_in)
-        self._tried = _Tried(blocks, trials, twin_run.steps, limits, apart)
+        self._tried = _TwinResult(blocks, trials, twin_run.steps, limits, apart)
         return self._tried
 
 
 @dataclass(frozen=True, slots=True)
-class _Tried:
+class _TwinResult:
     """The blocks that were run on the twin, together, and how that went; `apart`: the changes were
     read after each statement.
     """
@@ -289,7 +289,7 @@ def _key(block: Block) -> tuple[str, str]:
     return block.name, block.sql_sha256
 
 
-def find_made(look: Session, blocks: Sequence[Block]) -> dict[str, Sequence[CreatedObject]]:
+def find_existing(look: Session, blocks: Sequence[Block]) -> dict[str, Sequence[CreatedObject]]:
     """Return what the target has, by name, of the objects that blocks make: by block."""
     by_path: dict[str, list[tuple[str, CreatedObject]]] = defaultdict(list)
     for block in blocks:

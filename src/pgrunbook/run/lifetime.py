@@ -107,7 +107,7 @@ class Lifetime:
         label = f"{self.run_id[:8]} {self.runbook}"
         self._rehearsal: Rehearsal | None = None
         reached = target
-        self._shared = SharedCopy.given()
+        self._shared = SharedCopy.from_environment()
         if chosen.mode == "rehearse" or (self._shared and self._shared.after):
             self._rehearsal = Rehearsal(project, target, chosen.schema_, label, self._shared)
             reached = self._rehearsal.target

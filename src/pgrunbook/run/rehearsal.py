@@ -68,7 +68,7 @@ class Rehearsal:
             right_target.check_identity(target, self.there)
             self.identity = replace(self.there, recovery="primary", read_only=False)
             if shared:
-                self._copy = shared.reached(target)
+                self._copy = shared.copy_of(target)
             else:
                 self._copy = stack.enter_context(_copied(project, target, self.look, label))
             self.target = self._copy.target

@@ -1,5 +1,5 @@
-"""Finds what the pending blocks put at risk on this very target: how much of it, what depends on
-it, and for how long. Reads only.
+"""Finds what the pending blocks put at risk on a target: how large that is, what depends on it, and
+for how long it is blocked. Reads only.
 """
 
 from __future__ import annotations
@@ -42,9 +42,10 @@ class Risk:
     """A hazard of a block on a target.
 
     - `place` is the file and the line of the statement.
-    - `certain` is False where not even the catalog tells.
+    - `certain` is False if not even the catalog can tell.
     - `accepted`: the block's header accepts it.
-    - `dependents` are described as PostgreSQL does; `takes` says for about how long.
+    - `dependents` are the objects that depend on it, described as PostgreSQL does.
+    - `takes` says for about how long the statement works; empty if that is short.
     """
 
     block: str
@@ -77,7 +78,7 @@ _LISTED = 6  # dependents, of one thing
 
 
 class Case(NamedTuple):
-    """A danger of a block, and the schemas where names are looked up; `during`: see `Danger`."""
+    """A danger of a block, and the schemas where its name is looked up; `during`: see `Danger`."""
 
     block: Block
     danger: Danger
@@ -86,8 +87,8 @@ class Case(NamedTuple):
 
 
 def assess(conn: Session, schema: str, decisions: Sequence[Decision]) -> list[Risk]:
-    """Return the risks of what is to run. What is absent is at no risk: an earlier block makes it,
-    or nothing does.
+    """Return the risks of the statements that are to run. What does not exist is at no risk: an
+    earlier block makes it, and then it holds no rows that anybody knows.
     """
     cases = list(_cases(conn, decisions))
     if not cases:
@@ -106,8 +107,8 @@ def assess(conn: Session, schema: str, decisions: Sequence[Decision]) -> list[Ri
 
 
 def with_sizes_of(risks: Sequence[Risk], there: Sequence[Risk]) -> list[Risk]:
-    """Return the risks of decisions on a copy, which has no rows, with the sizes that the same ones
-    have on the target, as far as they are `there`.
+    """Return the risks that were found on a copy, with the sizes that the same risks have on the
+    target (`there`): a copy has no rows. Those that are not there have no size.
     """
     known = {(each.block, each.place, each.danger): each for each in there}
     result = []
@@ -154,8 +155,8 @@ def _likely(answers: Catalog, case: Case) -> Likely:
 
 
 def _is_there(answers: Catalog, case: Case) -> bool:
-    """Whether the relation exists that a danger is about; where something of it is dropped, that,
-    too. True of what is no relation: PostgreSQL will say so itself.
+    """Whether the relation that a danger is about exists; and if a part of it is to be dropped,
+    whether that does. True of anything that is not a relation: the server says so itself.
     """
     thing, hazard = case.danger.thing, case.danger.hazard
     if thing.kind not in IN_RELATIONS or answers.ambiguous(thing, case.path):
@@ -168,7 +169,7 @@ def _is_there(answers: Catalog, case: Case) -> bool:
 
 
 class _Context:
-    """What surrounds the likely dangers: dependents, and how fast a table was rewritten here."""
+    """What a plan shows beside a hazard: dependents, and how fast a table was rewritten here."""
 
     def __init__(self, conn: Session, schema: str, answers: Catalog, cases: Sequence[Case]) -> None:
         self._answers = answers
@@ -179,7 +180,7 @@ class _Context:
         self._rate = _rate(conn, schema) if timed else None
 
     def risk(self, case: Case, *, certain: bool) -> Risk:
-        """Return all that is known of one danger."""
+        """Return the risk of one danger, with its size, dependents and duration."""
         block, danger, path, _ = case
         row = self._answers.relation(danger.thing, path)
         sized = Trait.SIZED in danger.hazard.traits and BESIDE not in danger.doubts
@@ -220,7 +221,9 @@ class _Context:
 
 
 def _key(row: Mapping[str, Any], danger: Danger) -> tuple[int, int, str]:
-    """Return the relation's OID, the number of a column, the name of a constraint that goes."""
+    """Return what dependents are asked of: the relation's OID, the number of a column (0 for the
+    whole relation), and the name of a part that is dropped, such as a constraint.
+    """
     dropped = danger.thing.part if danger.hazard is Hazard.DROPS_OTHER else ""
     return row["oid"], row["attnum"], dropped
 
@@ -245,7 +248,7 @@ def _dependents_of_relations(
 
 
 def _places_of_others(case: Case) -> list[tuple[str, str, str]]:
-    """Return where what is no relation may be: kind, schema and name."""
+    """Return where something that is not a relation may be: kind, schema and name."""
     thing = case.danger.thing
     if thing.kind not in _IN_OTHERS:
         return []
@@ -287,8 +290,8 @@ _LEAST_BYTES = 8 * _MB
 
 
 def _rate(conn: Session, schema: str) -> Rate | None:
-    """Return the rate of the largest table that was rewritten, by its size of today; None if no
-    large one was.
+    """Return the rate at which the largest table was rewritten; None if no large one was. Its size
+    is that of today: the ledger has none.
     """
     if ledger.installed(conn) < ledger.WITH_DETAILS:
         return None
@@ -321,8 +324,8 @@ def frame(risks: Sequence[Risk]) -> pd.DataFrame:
 
 
 def _row(block: str, line: int, concerns: str, group: Sequence[Risk]) -> tuple[str, ...]:
-    """Return the row of one or more hazards. What they have in common is said once: by the first
-    that knows it.
+    """Return the row of the hazards of one thing. They share its size, its dependents and its
+    duration: the first that has each says it.
     """
     size = dependents = takes = ""
     for risk in group:

@@ -19,6 +19,7 @@ from pgrunbook.fleet.outcome import Told
 from pgrunbook.fleet.state import State
 from pgrunbook.records.archive import Archive
 from pgrunbook.records.audit_questions import answers
+from pgrunbook.records.questions import Question
 from pgrunbook.records.record import Record
 from pgrunbook.records.site import Site
 from pgrunbook.records.verification import verify
@@ -120,6 +121,7 @@ def test_it_answers_what_an_auditor_asks(sealed: tuple[Stage, Path]) -> None:
     assert found["Who ran it, who approved it, under which ticket?"].startswith("ada.")
     assert "no seal says more" in found["What was verified, with what evidence?"]
     assert not any("cannot read" in text or "get that far" in text for text in found.values())
+    assert list(found) == list(Question)
 
 
 def test_what_is_not_done_is_told_before_what_waits(sealed: tuple[Stage, Path]) -> None:

@@ -16,8 +16,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from pgrunbook import files
 from pgrunbook.fleet import picture, signature
-from pgrunbook.fleet.journal import unwritten
-from pgrunbook.fleet.state import Progress, State
+from pgrunbook.fleet.journal import write_error
+from pgrunbook.fleet.state import State, TargetState
 from pgrunbook.ledger.heads import Head
 from pgrunbook.records import attestation, leaks
 from pgrunbook.records.archive import Archive
@@ -65,19 +65,19 @@ _TARGETS = (
 )
 
 
-def of(journal: Path) -> Path:
+def notebook_of(journal: Path) -> Path:
     """The notebook beside a journal, which is there when the run has ended."""
     return journal.with_name(journal.name.removesuffix(JOURNAL) + NOTEBOOK)
 
 
 def is_sealed(project: Project, journal: Path) -> bool:
     """Whether the record of the run with this journal is sealed."""
-    return Archive(project.outputs).is_sealed(of(journal))
+    return Archive(project.outputs).is_sealed(notebook_of(journal))
 
 
-def is_read(project: Project, journal: Path) -> bool:
+def is_from_ledgers(project: Project, journal: Path) -> bool:
     """Whether the seal of a run says that what came of its targets was read from their ledgers."""
-    seal = Archive(project.outputs).read(seal_of(of(journal)))
+    seal = Archive(project.outputs).read(seal_of(notebook_of(journal)))
     return not seal.origin
 
 
@@ -92,11 +92,11 @@ def seal(
     """Write the record of a run that has ended beside its journal, and seal both. `found`: whether
     another run has coordinated it, and died. Raises Failed if the archive cannot be added to.
     """
-    notebook = of(journal)
+    notebook = notebook_of(journal)
     try:
         return notebook, _sealed(project, notebook, journal, state, found=found)
     except OSError as exc:
-        raise unwritten(notebook, exc.strerror or str(exc)) from exc
+        raise write_error(notebook, exc.strerror or str(exc)) from exc
 
 
 def _sealed(project: Project, notebook: Path, journal: Path, state: State, *, found: bool) -> Head:
@@ -206,7 +206,7 @@ def _targets(state: State) -> list[list[Any]]:
     return [_target(each) for each in state.targets.values()]
 
 
-def _target(each: Progress) -> list[Any]:
+def _target(each: TargetState) -> list[Any]:
     return [
         each.target.name,
         each.wave + 1,

@@ -10,7 +10,7 @@ from typing import Any
 from pgrunbook import signals
 from pgrunbook.controls import one_line
 from pgrunbook.errors import Interrupted, Problem, Verdict, first_line
-from pgrunbook.fleet.places import Places
+from pgrunbook.fleet.concurrency import Concurrency
 from pgrunbook.fleet.targets import FleetTarget
 from pgrunbook.records.words import counted, listed, without
 
@@ -29,7 +29,7 @@ class Group:
 def ask(
     found: Sequence[FleetTarget],
     executor: Executor,
-    places: Places,
+    concurrency: Concurrency,
     question: Callable[[FleetTarget], Callable[[], dict[str, Any]]],
 ) -> Iterator[tuple[FleetTarget, dict[str, Any]]]:
     """Each target with what its task returned, as they end: `verdict`, `reason` and more. Raises
@@ -40,7 +40,7 @@ def ask(
     while queue or at_work:
         if signals.stopped():
             raise Interrupted("Stopped by a signal. Nothing was written.")
-        while target := places.first(queue, at_work.values(), {}):
+        while target := concurrency.next_ready(queue, at_work.values(), {}):
             queue.remove(target)
             at_work[executor.submit(question(target))] = target
         for future in wait(at_work, 0.5, FIRST_COMPLETED).done:
@@ -74,29 +74,29 @@ def groups(
     return sorted(found.values(), key=place)
 
 
-def failed(target: FleetTarget, answer: Mapping[str, Any]) -> Group:
+def group_of_failure(target: FleetTarget, answer: Mapping[str, Any]) -> Group:
     """The group of a target for which there is no answer: of those with the same reason."""
     verdict = Verdict(answer["verdict"])
-    told = general(target, answer["reason"])
+    told = without_own_names(target, answer["reason"])
     return Group(f"{verdict}: {told}", verdict, told)
 
 
-def verified(target: FleetTarget, answer: dict[str, Any]) -> Group:
+def group_of_verification(target: FleetTarget, answer: dict[str, Any]) -> Group:
     """The group of a target that was verified, or was to be."""
     if answer["verdict"] != Verdict.PASSED:
-        return failed(target, answer)
+        return group_of_failure(target, answer)
     return Group("", Verdict.PASSED, "verified")
 
 
-def drifted(target: FleetTarget, answer: dict[str, Any]) -> Group:
+def group_of_drift(target: FleetTarget, answer: dict[str, Any]) -> Group:
     """The group of a target by what is not there as it is expected."""
     if not answer.get("drift"):
-        return verified(target, answer)
+        return group_of_verification(target, answer)
     problems = [
         Problem(
-            general(target, each["what"]),
-            expected=general(target, each["expected"]),
-            found=general(target, each["found"]),
+            without_own_names(target, each["what"]),
+            expected=without_own_names(target, each["expected"]),
+            found=without_own_names(target, each["found"]),
         )
         for each in answer["drift"]
     ]
@@ -104,7 +104,7 @@ def drifted(target: FleetTarget, answer: dict[str, Any]) -> Group:
     return Group(str(problems), Verdict.FAILED, told, problems)
 
 
-def general(target: FleetTarget, text: str) -> str:
+def without_own_names(target: FleetTarget, text: str) -> str:
     """A text about a target without what is only its own, so that it can be another one's."""
     own = (target.name, target.schema, target.service, target.env)
     return without(text, *(each for each in own if each != "public"))

@@ -15,7 +15,7 @@ from pgrunbook.records.format.parts import Kind
 from pgrunbook.records.locks_answer import locks
 from pgrunbook.records.malformed_notebook import MALFORMED
 from pgrunbook.records.questions import Question
-from pgrunbook.records.record import Block, Record, Row
+from pgrunbook.records.record import Record, Row, ShownBlock
 from pgrunbook.records.seal import Seal
 from pgrunbook.records.unfinished_cells import begun_blocks, cell_at_work
 from pgrunbook.records.words import counted, listed, sentence
@@ -199,7 +199,7 @@ def _when(record: Record) -> str:
     return f"{text}{how_fast(record)}"
 
 
-def _slowest(record: Record) -> Block | None:
+def _slowest(record: Record) -> ShownBlock | None:
     done = [block for block in record.blocks if block.event]
     return max(done, key=lambda block: block.elapsed_ms, default=None)
 

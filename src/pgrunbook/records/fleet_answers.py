@@ -12,7 +12,7 @@ from pgrunbook.durations import moment
 from pgrunbook.records.backfill import kind
 from pgrunbook.records.questions import Question
 from pgrunbook.records.record import Record, Row
-from pgrunbook.records.words import counted, listed, sentence, without
+from pgrunbook.records.words import counted, listed, sentence, without_names
 
 _EACH = "The record of each target says: the cell lists them, each with its SHA-256."
 
@@ -84,7 +84,7 @@ def reasons(targets: Sequence[Row]) -> list[tuple[str, str, list[str]]]:
     groups: dict[tuple[str, str], tuple[str, str, list[str]]] = {}
     for each in targets:
         why = "; ".join(filter(None, [each["reason"], each["remark"]]))
-        alike = kind(without(why, each["name"]))
+        alike = kind(without_names(why, each["name"]))
         _, _, names = groups.setdefault((each["state"], alike), (each["state"], why, []))
         names.append(each["name"])
     last = len(_FIRST)

@@ -34,7 +34,7 @@ from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.identity import Identity, identify
 from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.records.card import VerdictCard
-from pgrunbook.records.format.parts import Card, Target
+from pgrunbook.records.format.parts import Card, IdentityCard
 from pgrunbook.records.plan import Plan
 from pgrunbook.run import conclusion, display, sql_magic, target_card
 from pgrunbook.run.before_and_after import Observation
@@ -179,7 +179,7 @@ class Lifetime:
             self._rehearsal.repeat_ledger(self._sessions.work, self.runbook)
         return replace(identity, server=self._standing.server)
 
-    def _card(self) -> tuple[Target, dict[str, str]]:
+    def _card(self) -> tuple[IdentityCard, dict[str, str]]:
         """Return the card of the target, and what is known of runs that have not ended."""
         # With the run's lock here, nobody else can be at work.
         state = "died" if self._sessions.locked else "at work, or died"

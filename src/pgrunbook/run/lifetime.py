@@ -25,7 +25,7 @@ from pgrunbook.errors import (
 )
 from pgrunbook.ledger.origin import Standing
 from pgrunbook.ledger.run_rows import Recorder, progress_of
-from pgrunbook.planning import checks, preflight, reliance, right_target
+from pgrunbook.planning import checks, preflight, right_target, server_checks
 from pgrunbook.planning.agenda import Agenda
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.planning.shared_copy import SharedCopy
@@ -107,7 +107,7 @@ class Lifetime:
         label = f"{self.run_id[:8]} {self.runbook}"
         self._rehearsal: Rehearsal | None = None
         reached = target
-        self._shared = SharedCopy.given()
+        self._shared = SharedCopy.from_environment()
         if chosen.mode == "rehearse" or (self._shared and self._shared.after):
             self._rehearsal = Rehearsal(project, target, chosen.schema_, label, self._shared)
             reached = self._rehearsal.target
@@ -167,7 +167,7 @@ class Lifetime:
         identity = self._rehearsal.identity if self._rehearsal else identify(look)
         right_target.check_identity(target, identity)
         schema = preflight.check_schema(self._look, self._schema)
-        schema += reliance.check_names(self._look, self._schema)  # for `%sql`, from now on
+        schema += server_checks.check_shadows(self._look, self._schema)  # for `%sql`, from now on
         checks.require(schema, Refused, "The schema cannot be used: nothing was changed.")
         self._standing = Standing.of(look)
         if self.parameters.mode in ("apply", "revert"):

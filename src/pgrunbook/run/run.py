@@ -260,7 +260,7 @@ class Run(Views):
         if self.parameters.mode == "plan" and self._shared and not self._shared.last:
             project = self._preparation.project
             alone = arguments.command_again(project, self.runbook, self.parameters, "plan")
-            self._shared.put(self._decisions, search_path.of(self._sessions.look), alone)
+            self._shared.run_blocks(self._decisions, search_path.of(self._sessions.look), alone)
 
     # -- below the cells
 

@@ -320,7 +320,7 @@ def _header_end(text: str) -> int:
 
 
 # A third space goes on with the value before.
-_LIKE_A_KEY = re.compile(r"--[ \t]{0,2}([A-Za-z]+(?:[ _-]+[A-Za-z]+)?)[ \t]*:")
+_LIKE_A_KEY = re.compile(r"--[ \t]{0,2}([A-Za-z]+(?:[ _-]+[A-Za-z]+)*)[ \t]*:")
 
 
 def _header(text: str) -> Iterator[tuple[str, str]]:
@@ -328,8 +328,11 @@ def _header(text: str) -> Iterator[tuple[str, str]]:
     with the value before.
     """
     folded = re.sub(r"\n--   +", " ", text[: _header_end(text)])
-    for match in re.finditer(r"^-- ([a-z_]+|give way): *(.*)$", folded, re.MULTILINE):
-        yield match[1], match[2].strip()
+    for match in re.finditer(r"^-- ([a-z_]+(?: [a-z_]+)*): *(.*)$", folded, re.MULTILINE):
+        key = match[1]
+        # Of one word it is a key, known or not. Of several it may be a sentence with a colon.
+        if " " not in key or key in HEADER_KEYS:
+            yield key, match[2].strip()
 
 
 # What of a tree in JSON says where something stands. A name is followed by a colon nowhere else:

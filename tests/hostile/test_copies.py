@@ -18,7 +18,7 @@ from support.databases import Database, login_role
 from support.projects import ROOT, Outcome, Project, wait_for
 
 from pgrunbook.errors import Failed, Refused
-from pgrunbook.ledger import install
+from pgrunbook.ledger import install, versions
 from pgrunbook.ledger.origin import Origin, Standing
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.run_sessions import Sessions
@@ -336,7 +336,9 @@ def test_an_upgrade_that_is_killed_half_way_is_undone_and_done_again(
     assert crm.dump() == before
     with connect(Target("test", crm.url), schema="public") as work:
         install.install(work)
-    assert crm.execute("SELECT max(version) FROM pgrunbook.versions") == [(install.SCHEMA_VERSION,)]
+    assert crm.execute("SELECT max(version) FROM pgrunbook.versions") == [
+        (versions.SCHEMA_VERSION,)
+    ]
     assert servers(crm) == []
 
 

@@ -12,7 +12,7 @@ import pytest
 from support.databases import Database
 from support.projects import Outcome, Project, wait_for
 
-from pgrunbook.ledger import install, ledger, write
+from pgrunbook.ledger import install, ledger, versions, write
 from pgrunbook.postgres import run_locks
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.target import Target
@@ -135,7 +135,7 @@ def test_first_runs_at_once_make_one_ledger(empty: Database) -> None:
     def installed(schema: str) -> int:
         with connect(Target("test", empty.url), schema=schema) as conn:
             install.install(conn)
-            return ledger.installed(conn)
+            return versions.installed(conn)
 
     with ThreadPoolExecutor(8) as pool:
-        assert {*pool.map(installed, ["public"] * 8)} == {install.SCHEMA_VERSION}
+        assert {*pool.map(installed, ["public"] * 8)} == {versions.SCHEMA_VERSION}

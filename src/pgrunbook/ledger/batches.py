@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from pgrunbook.ledger import install, ledger, write
+from pgrunbook.ledger import install, versions, write
 from pgrunbook.postgres import catalog, lockers
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.session import Session
@@ -94,7 +94,7 @@ def find_backfill(
     conn: Connection, runbook: str, schema: str, block: str, revision: int
 ) -> Backfill | None:
     """Return the backfill of a block that began with this revision of its rows. Reads only."""
-    if ledger.installed(conn) < ledger.WITH_BATCHES:
+    if versions.installed(conn) < versions.WITH_BATCHES:
         return None
     about: dict[str, Any] = {"runbook": runbook, "schema": schema, "block": block}
     for row in catalog.rows(conn, "ledger_backfill", **about, revision=revision):
@@ -131,7 +131,7 @@ def gaps(conn: Connection, runbook: str, schema: str, block: str) -> list[dict[s
     """Return the batches that do not begin where the one before has ended, or do not reach the
     upper bound. Reads only.
     """
-    if ledger.installed(conn) < ledger.WITH_BATCHES:
+    if versions.installed(conn) < versions.WITH_BATCHES:
         return []
     return catalog.rows(conn, "ledger_gaps", runbook=runbook, schema=schema, block=block)
 
@@ -139,7 +139,7 @@ def gaps(conn: Connection, runbook: str, schema: str, block: str) -> list[dict[s
 @lockers.named
 def skipped_rows(conn: Connection, runbook: str, schema: str, block: str) -> tuple[int, str]:
     """Return how many rows were put aside, and the constraints that they break. Reads only."""
-    if ledger.installed(conn) < ledger.WITH_BATCHES:
+    if versions.installed(conn) < versions.WITH_BATCHES:
         return 0, ""
     (row,) = catalog.rows(conn, "ledger_skipped", runbook=runbook, schema=schema, block=block)
     return row["rows"], row["constraints"]
@@ -177,7 +177,7 @@ def rate(conn: Connection) -> float | None:
     """Return how many rows a second the last backfill has changed; None if there was none. Reads
     only.
     """
-    if ledger.installed(conn) < ledger.WITH_BATCHES:
+    if versions.installed(conn) < versions.WITH_BATCHES:
         return None
     found: float | None = catalog.rows(conn, "ledger_rate")[0]["rate"]
     return found
@@ -188,7 +188,7 @@ def wal_of_a_row(conn: Connection, table: str) -> float | None:
     """Return how many bytes of WAL a row took that the last backfill of the table has changed; None
     if there was none. Reads only.
     """
-    if ledger.installed(conn) < ledger.WITH_BATCHES:
+    if versions.installed(conn) < versions.WITH_BATCHES:
         return None
     found: float | None = catalog.rows(conn, "ledger_wal", table=table)[0]["bytes"]
     return found

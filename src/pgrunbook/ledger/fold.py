@@ -16,11 +16,9 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from pgrunbook.inventory.objects import Definition, Object
-from pgrunbook.ledger import ledger, write
+from pgrunbook.ledger import versions, write
 from pgrunbook.postgres import catalog
 from pgrunbook.postgres.catalog import Connection
-
-_WITH_READINGS = 6  # the first version of the ledger that has effects and readings
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,12 +227,12 @@ def _definition(properties: Mapping[str, Any] | None) -> Definition | None:
 def read_fold(conn: Connection, schema: str) -> Fold:
     """Return what blocks have left of what runs in a schema have changed. Reads only."""
     fold = Fold()
-    version = ledger.installed(conn)
+    version = versions.installed(conn)
     if not version:
         return fold
     rows = catalog.rows(conn, "ledger_effects", schema=schema)
     readings: list[dict[str, Any]] = []
-    if version >= _WITH_READINGS:
+    if version >= versions.WITH_READINGS:
         readings = catalog.rows(conn, "ledger_readings", schema=schema)
         rows = sorted([*rows, *_rows_elsewhere(conn, schema, rows)], key=itemgetter("id"))
     # each reading comes after the block that was the last one then

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from psycopg.rows import tuple_row
 
 from pgrunbook.errors import Verdict
+from pgrunbook.ledger import versions
 from pgrunbook.postgres import catalog, lockers, trust
 from pgrunbook.postgres.catalog import Connection
 
@@ -21,12 +22,6 @@ if TYPE_CHECKING:
     # Not when a program runs: PostgreSQL's parser comes with them, which who only asks the ledger
     # does not need.
     from pgrunbook.runbooks.facts import Facts
-
-# The first version with the statements, locks and attempts of a block.
-WITH_DETAILS = 2
-
-# The first version with blocks in batches, and with requests to a run at work.
-WITH_BATCHES = 7
 
 # Events after which a block counts as done; `started` and `reverting` are those of a block that was
 # broken off.
@@ -85,16 +80,7 @@ def exists(conn: Connection) -> bool:
     """Return whether the target has a ledger. Reads only. Raises Refused if somebody else has put
     something in its place.
     """
-    return trust.ledger(conn)
-
-
-@lockers.named
-def installed(conn: Connection) -> int:
-    """Return the version of the target's ledger; 0 if it has none. Reads only."""
-    if not exists(conn):
-        return 0
-    row = conn.execute("SELECT max(version) FROM pgrunbook.versions").fetchone()
-    return row[0] if row and row[0] else 0
+    return trust.ledger_exists(conn)
 
 
 @lockers.named
@@ -128,7 +114,7 @@ def details(conn: Connection, runbook: str, schema: str) -> dict[tuple[str, str]
 
     A ledger that is still of version 1 does not say.
     """
-    if installed(conn) < WITH_DETAILS:
+    if versions.installed(conn) < versions.WITH_DETAILS:
         return {}
     found = catalog.rows(conn, "ledger_details", runbook=runbook, schema=schema)
     return {(row.pop("run_id"), row.pop("block")): row for row in found}
@@ -141,7 +127,7 @@ def unfinished(conn: Connection, schema: str) -> list[dict[str, Any]]:
 
     A ledger that is still of version 1 does not say.
     """
-    if installed(conn) < WITH_DETAILS:
+    if versions.installed(conn) < versions.WITH_DETAILS:
         return []
     found = catalog.rows(conn, "ledger_unfinished", schema=schema)
     # a row on a block in batches is written when it begins: what it has done since, its batches say
@@ -163,7 +149,7 @@ def batches_of(conn: Connection, runs: Sequence[str]) -> list[dict[str, Any]]:
     """Return the batches that runs have committed, by run and block: `run_id`, `block`, `batches`,
     `rows`, `last_at`; also of a block that they have only begun. Reads only.
     """
-    if not runs or installed(conn) < WITH_BATCHES:
+    if not runs or versions.installed(conn) < versions.WITH_BATCHES:
         return []
     return catalog.rows(conn, "ledger_batches_of", runs=list(runs))
 
@@ -217,7 +203,7 @@ def begun_statements(conn: Connection, runbook: str, schema: str, block: str) ->
     """Return the statements of a block outside a transaction that runs have begun, in order. Reads
     only.
     """
-    if installed(conn) < WITH_DETAILS:
+    if versions.installed(conn) < versions.WITH_DETAILS:
         return []
     query = (
         "SELECT s.sql FROM pgrunbook.statements s JOIN pgrunbook.runs r USING (run_id)"
@@ -262,14 +248,14 @@ def rows_of_run(conn: Connection, run_id: str) -> dict[str, list[dict[str, Any]]
     """Return every row on a run, by table, as JSON, but those of batches, of which there may be
     thousands; None if the run has written nothing. Reads only.
     """
-    version = installed(conn)
-    if version < WITH_DETAILS:
+    version = versions.installed(conn)
+    if version < versions.WITH_DETAILS:
         return None
     (row,) = catalog.rows(conn, "ledger_record", run_id=run_id)
     found: dict[str, list[dict[str, Any]] | None] = row["record"]
     if not found["runs"]:
         return None
-    if version >= WITH_BATCHES:
+    if version >= versions.WITH_BATCHES:
         (row,) = catalog.rows(conn, "ledger_record_batches", run_id=run_id)
         found |= row["record"]
     return found

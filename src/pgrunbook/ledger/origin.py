@@ -21,7 +21,7 @@ from typing import Any, Self
 import psycopg
 
 from pgrunbook.errors import Problem, Refused
-from pgrunbook.ledger import ledger
+from pgrunbook.ledger import versions
 from pgrunbook.postgres import catalog, lockers
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.target import Target
@@ -98,12 +98,9 @@ class Origin:
 
 @lockers.named
 def _noted_servers(conn: Connection) -> list[dict[str, Any]]:
-    if ledger.installed(conn) < _WITH_SERVERS:
+    if versions.installed(conn) < versions.WITH_SERVERS:
         return []
     return catalog.rows(conn, "ledger_servers")
-
-
-_WITH_SERVERS = 5  # the first version of the ledger that names them
 
 
 def _timeline(conn: Connection) -> int | None:

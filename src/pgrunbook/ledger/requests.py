@@ -13,7 +13,7 @@ import psycopg
 from psycopg import sql
 
 from pgrunbook.errors import Refused
-from pgrunbook.ledger import ledger
+from pgrunbook.ledger import ledger, versions
 from pgrunbook.postgres import catalog, durability, lockers, run_locks
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.session import Session
@@ -74,12 +74,12 @@ def run_at_work(conn: Connection, target: str, schema: str) -> str:
         raise Refused.of(
             "the run at work has written nothing yet", where=where, found=found, remedy=remedy
         )
-    version = ledger.installed(conn)
-    if version < ledger.WITH_BATCHES:
+    version = versions.installed(conn)
+    if version < versions.WITH_BATCHES:
         raise Refused.of(
             "the run at work is of an older version of pgrunbook, which cannot be asked",
             where=where,
-            expected=f"a ledger of version {ledger.WITH_BATCHES}",
+            expected=f"a ledger of version {versions.WITH_BATCHES}",
             found=f"version {version}",
             remedy="stop it in its own shell: it ends at the first signal, and what is committed "
             "stays",

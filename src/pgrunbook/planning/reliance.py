@@ -12,7 +12,7 @@ from pglast import ast
 from pgrunbook.errors import Problem
 from pgrunbook.inventory.description import describe
 from pgrunbook.inventory.objects import Definition, Object
-from pgrunbook.ledger import install, ledger
+from pgrunbook.ledger import install, versions
 from pgrunbook.planning.checks import CheckResult, result
 from pgrunbook.planning.roles import role_set
 from pgrunbook.postgres import catalog, limits, trust
@@ -54,22 +54,22 @@ def check_ledger(conn: Connection, *, there: bool, readable: bool) -> list[Check
     exists, strangers = trust.strangers(conn)
     if strangers or not there or not readable:
         return _results("ledger", "is nobody else's", strangers)
-    problems = trust.missing_columns(conn, 1) if exists else [_NO_LEDGER]
+    problems = install.missing_columns(conn, 1) if exists else [_NO_LEDGER]
     if problems:
         return _results("ledger", "is one", problems)
-    version = ledger.installed(conn)
+    version = versions.installed(conn)
     known = result(
         "ledger",
         "is of a version that we know",
-        version <= install.SCHEMA_VERSION,
+        version <= versions.SCHEMA_VERSION,
         "is of a newer version",
-        expected=f"version {install.SCHEMA_VERSION} at most",
+        expected=f"version {versions.SCHEMA_VERSION} at most",
         found=f"version {version}",
         remedy="upgrade pgrunbook",
     )
     if known.problem:
         return [known]
-    return [known, *_results("ledger", "is complete", trust.missing_columns(conn, version))]
+    return [known, *_results("ledger", "is complete", install.missing_columns(conn, version))]
 
 
 _NO_LEDGER = Problem(

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
-from importlib.resources import files
 
 import psycopg
 from psycopg import sql
@@ -125,7 +123,7 @@ def _vouch(row: Mapping[str, str], role: str) -> str:
     return f"{remedy}; or after reading it: ALTER FUNCTION {row['function']} OWNER TO {us}"
 
 
-def ledger(conn: Connection) -> bool:
+def ledger_exists(conn: Connection) -> bool:
     """Return whether there is a ledger. Raises Refused if there is something in its place that is
     not to be trusted.
     """
@@ -173,50 +171,6 @@ def _stranger(role: str, name: str, what: str, owner: str) -> Problem:
         found=f"owned by {owner}",
         remedy=remedy,
     )
-
-
-def missing_columns(conn: Connection, version: int) -> list[Problem]:
-    """Return the columns that a ledger of this version has, and this one lacks."""
-    there = {(row["table"], row["column"]) for row in catalog.rows(conn, "ledger_columns")}
-    problems = []
-    for table, names in columns(version).items():
-        missing = [name for name in names if (table, name) not in there]
-        if not missing:
-            continue
-        problem = Problem(
-            "is not the ledger's own table",
-            where=f"pgrunbook.{table}",
-            expected=f"an ordinary table with the columns of version {version}: {', '.join(names)}",
-            found=f"without {', '.join(missing)}",
-            remedy="bring the ledger back as it was, from a backup; or if it never was one, "
-            "rename its schema",
-        )
-        problems.append(problem)
-    return problems
-
-
-@cache
-def columns(version: int) -> Mapping[str, list[str]]:
-    """Return the columns of each table of the ledger in that version, as its own SQL makes them."""
-    # here, because who only asks the ledger does not need the parser
-    from pglast import ast, parse_sql
-
-    made: dict[str, list[str]] = {}
-    for number in range(1, version + 1):
-        text = (files("pgrunbook") / "sql" / "ledger" / f"{number:03}.sql").read_text(
-            encoding="utf-8"
-        )
-        for raw in parse_sql(text):
-            match raw.stmt:
-                case ast.CreateStmt(relation=relation, tableElts=elements):
-                    names = made[relation.relname] = []
-                case ast.AlterTableStmt(relation=relation, cmds=commands):
-                    names = made[relation.relname]
-                    elements = [command.def_ for command in commands]
-                case _:
-                    continue
-            names += [each.colname for each in elements if isinstance(each, ast.ColumnDef)]
-    return made
 
 
 @contextmanager

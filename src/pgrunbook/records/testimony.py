@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from pgrunbook.ledger import heads, ledger
+from pgrunbook.ledger import heads, ledger, versions
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.identity import Identity, identify
 from pgrunbook.records.record import Record
@@ -53,8 +53,8 @@ class Witness:
         """Ask the ledger about the runs that a record names, and about its blocks. What its rows
         say of a run is masked as it is in a record.
         """
-        version, identity = ledger.installed(conn), identify(conn)
-        if version < ledger.WITH_DETAILS:
+        version, identity = versions.installed(conn), identify(conn)
+        if version < versions.WITH_DETAILS:
             return cls(version, identity)
         runs: dict[str, Mapping[str, Sequence[Row]]] = {}
         seals: list[Row] = []
@@ -66,7 +66,7 @@ class Witness:
             for table, rows in tables.items():
                 cleaned[table] = search.clean(rows or [], secrets, sql=True)
             runs[run] = cleaned
-            if version >= heads.WITH_HEADS:
+            if version >= versions.WITH_HEADS:
                 seals += heads.seals(conn, run)
         done = set()
         for row in ledger.block_events(conn, record.runbook, schema):

@@ -55,7 +55,7 @@ class Tenants:
         """Whether a run has the lock of a schema, and has applied its first block."""
         with connect(Target("test", self.database.url), schema=schema) as conn:
             return bool(
-                run_locks.holding(conn, run_locks.of_schema(schema))
+                run_locks.holders(conn, run_locks.of_schema(schema))
                 and ledger.unfinished(conn, schema)
             )
 

@@ -161,7 +161,7 @@ def _last_run(conn: Connection, schema: str, runs: list[dict[str, Any]]) -> dict
 
 def _without_verdict(conn: Connection, run_id: str) -> str:
     """Return whether a run is at work: as long as it holds the lock."""
-    holders = [holder["application"] for holder in run_locks.holding(conn, run_locks.DATABASE)]
+    holders = [holder["application"] for holder in run_locks.holders(conn, run_locks.DATABASE)]
     if None in holders:  # not every role may see whose session that is
         return _UNKNOWN
     if any(run_id[:8] in application for application in holders):

@@ -25,7 +25,7 @@ def install(conn: Connection) -> None:
     """
     if installed(conn) >= SCHEMA_VERSION:
         return
-    with trust.refusing(conn), lockers.naming(conn), conn.transaction():
+    with trust.refuse_on_error(conn), lockers.naming(conn), conn.transaction():
         conn.execute("SELECT pg_advisory_xact_lock(%s)", [run_locks.LEDGER])
         granted = _grants(conn)
         # asked again: whoever had the lock may have done it

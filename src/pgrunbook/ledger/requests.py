@@ -55,7 +55,7 @@ def run_at_work(conn: Connection, target: str, schema: str) -> str:
     if none is, or if it cannot be asked anything.
     """
     where = f"target {target!r}, schema {schema!r}"
-    holders = run_locks.holding(conn, run_locks.of_schema(schema))
+    holders = run_locks.holders(conn, run_locks.of_schema(schema))
     if not holders:
         raise Refused.of(
             "no run is at work",

@@ -15,7 +15,7 @@ from pgrunbook.inventory.objects import Definition, Object
 from pgrunbook.ledger import install, versions
 from pgrunbook.planning.checks import CheckResult, result
 from pgrunbook.planning.roles import role_set
-from pgrunbook.postgres import catalog, limits, trust
+from pgrunbook.postgres import catalog, role_timeouts, trust
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.secrets.encodings import is_distinctive
@@ -51,9 +51,9 @@ def check_ledger(conn: Connection, *, there: bool, readable: bool) -> list[Check
     """Check that the schema pgrunbook, if it exists, is a ledger that we trust, and whose version
     we know. Reads only; the ledger itself only if it is one.
     """
-    exists, strangers = trust.strangers(conn)
-    if strangers or not there or not readable:
-        return _results("ledger", "is nobody else's", strangers)
+    exists, untrusted = trust.untrusted_objects(conn)
+    if untrusted or not there or not readable:
+        return _results("ledger", "is nobody else's", untrusted)
     problems = install.missing_columns(conn, 1) if exists else [_NO_LEDGER]
     if problems:
         return _results("ledger", "is one", problems)
@@ -125,7 +125,7 @@ def report_isolation(conn: Connection) -> Iterator[CheckResult]:
     (row,) = catalog.rows(conn, "set_for", setting="default_transaction_isolation")
     if row["value"].startswith("read "):
         return
-    set_for = " in ".join(limits.who(row["role"], row["database"])) or "the server"
+    set_for = " in ".join(role_timeouts.who(row["role"], row["database"])) or "the server"
     what = f"default_transaction_isolation is {row['value']}, for {set_for}: each statement of a "
     yield CheckResult("server", f"{what}block sees what is committed when it begins, all the same")
 
@@ -144,8 +144,8 @@ def _check_setting(
     conn: Connection, check: str, setting: str, expected: str, never: str, problem: str
 ) -> CheckResult:
     row = catalog.rows(conn, "set_for", setting=setting)[0]
-    set_for = " in ".join(limits.who(row["role"], row["database"]))
-    reset = limits.alter(row["role"], row["database"], setting)
+    set_for = " in ".join(role_timeouts.who(row["role"], row["database"]))
+    reset = role_timeouts.alter(row["role"], row["database"], setting)
     found, remedy = f"{row['value']}, set for {set_for}", reset
     if not set_for:
         found = row["value"]

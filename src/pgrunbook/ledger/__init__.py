@@ -7,5 +7,5 @@ May use `runbooks` and what is below. Start at `ledger`. Others use:
 - `write`: the rows that are added; `run_rows` (`Recorder`): those of a run about itself;
   `install` (`install`): the tables; `versions`: what which of their versions has
 - `fold` (`read_fold`): what is expected to be there; `drift` (`find_drift`): what is not so
-- `origin` (`Standing`): whether the server is the one that the ledger was written on
+- `server_match` (`ServerMatch`): whether the server is the one that the ledger was written on
 """

@@ -11,7 +11,7 @@ import psycopg
 
 from pgrunbook.errors import RunbookError, Verdict, first_line
 from pgrunbook.ledger import install, ledger, write
-from pgrunbook.ledger.origin import Standing
+from pgrunbook.ledger.server_match import ServerMatch
 from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.runbooks.parameters import Parameters
 from pgrunbook.secrets import search
@@ -22,7 +22,7 @@ class Recorder:
     """One run's own rows. Nothing is written before `begin`: a run that is refused leaves no trace
     in the target.
 
-    `plan` is the digest of what it works by, `standing` the server that it works on, None for a
+    `plan` is the digest of what it works by, `server_match` the server that it works on, None for a
     copy of our own; `secrets` are the passwords that an error may repeat.
     """
 
@@ -33,7 +33,7 @@ class Recorder:
     parameters: Parameters
     begun: bool = False
     plan: str = ""
-    standing: Standing | None = None
+    server_match: ServerMatch | None = None
     secrets: tuple[str, ...] = ()
     # to write it: whoever was interrupted meanwhile does not know whether it is there
     _tried: bool = False
@@ -45,12 +45,12 @@ class Recorder:
         if self.begun:
             return
         work, target = self.sessions.work, self.parameters.target
-        if self.standing:
+        if self.server_match:
             # before anything is written: `work` was opened later than `look`, by the same name
-            self.standing.require_here(work, target)
+            self.server_match.require_here(work, target)
         install.install(work)
-        if self.standing:
-            self.standing.note(
+        if self.server_match:
+            self.server_match.note(
                 work, target=target, operator=self.operator, reason=f"run {self.run_id}"
             )
         if not (self._tried and ledger.has_run(work, self.run_id)):

@@ -1,5 +1,5 @@
 """Which database answers, as the record shows it. What tells a server from a copy of it is in
-`ledger.origin`.
+`ledger.server_match`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Identity:
     recovery: str
     read_only: bool
     superuser: bool
-    server: str = ""  # as plans know it: see `origin.Standing.server`
+    server: str = ""  # as plans know it: see `server_match.ServerMatch.server`
 
 
 def identify(conn: catalog.Connection) -> Identity:

@@ -23,8 +23,8 @@ from pgrunbook.errors import (
     Verdict,
     first_line,
 )
-from pgrunbook.ledger.origin import Standing
 from pgrunbook.ledger.run_rows import Recorder, progress_of
+from pgrunbook.ledger.server_match import ServerMatch
 from pgrunbook.planning import checks, preflight, reliance, right_target
 from pgrunbook.planning.agenda import Agenda
 from pgrunbook.planning.decisions import Decision
@@ -93,7 +93,7 @@ class Lifetime:
             project,
             target,
             self._identity,
-            self._standing,
+            self._server_match,
             sources,
             chosen,
             self.operator,
@@ -178,15 +178,15 @@ class Lifetime:
         schema = preflight.check_schema(self._look, self._schema)
         schema += reliance.check_names(self._look, self._schema)  # for `%sql`, from now on
         checks.require(schema, Refused, "The schema cannot be used: nothing was changed.")
-        self._standing = Standing.of(look)
+        self._server_match = ServerMatch.of(look)
         if self.parameters.mode in ("apply", "revert"):
-            right_target.check_name(target, identity, self._standing, project)
-            self._recorder.standing = self._standing
+            right_target.check_name(target, identity, self._server_match, project)
+            self._recorder.server_match = self._server_match
         if self.parameters.writes and identity.recovery == "primary":
             self._sessions.lock()
         if self._rehearsal:
             self._rehearsal.repeat_ledger(self._sessions.work, self.runbook)
-        return replace(identity, server=self._standing.server)
+        return replace(identity, server=self._server_match.server)
 
     def _card(self) -> tuple[parts.Target, dict[str, str]]:
         """Return the card of the target, and what is known of runs that have not ended."""
@@ -202,7 +202,7 @@ class Lifetime:
         card = target_card.card(
             identity,
             self.parameters,
-            server=str(self._standing),
+            server=str(self._server_match),
             run=self.run_id,
             operator=self.operator,
             given={name: value for name, (value, _) in given.items()},

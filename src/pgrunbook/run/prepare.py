@@ -12,7 +12,7 @@ import pandas as pd
 from pgrunbook.errors import Problem, Refused
 from pgrunbook.inventory.description import describe
 from pgrunbook.inventory.objects import Definition, Object
-from pgrunbook.ledger.origin import Standing
+from pgrunbook.ledger.server_match import ServerMatch
 from pgrunbook.planning import (
     approval,
     batch_keys,
@@ -62,7 +62,7 @@ class Preparation:
     project: Project
     target: Target
     identity: Identity
-    standing: Standing
+    server_match: ServerMatch
     sources: Sources
     parameters: Parameters
     operator: str
@@ -110,7 +110,7 @@ class Preparation:
         results += checks.unknown_names("discard", self.parameters.discarded, decided)
         results += self._cells(decided)
         results += reliance.check_passwords(self.look, credentials.of_target(self.target))
-        results.append(right_target.check_server(self.target, self.standing))
+        results.append(right_target.check_server(self.target, self.server_match))
         results += _exposed(decided)
         results += reliance.report_readings(self.agenda.state.unread())
         results += preflight.check(

@@ -21,7 +21,7 @@ class Head(NamedTuple):
 
 @lockers.named
 def heads(conn: Connection) -> list[Head]:
-    """Return every head of an archive that a run has noted, in order. Reads only."""
+    """Return every head of an archive that runs have written, the oldest first. Reads only."""
     if versions.installed(conn) < versions.WITH_HEADS:
         return []
     query = "SELECT sequence, seal, sha256, archive FROM pgrunbook.heads ORDER BY id"
@@ -36,8 +36,8 @@ def seals(conn: Connection, run_id: str) -> list[dict[str, Any]]:
 
 @lockers.named
 def note_head(conn: Session, run_id: str, head: Head) -> str:
-    """Write where the record of a run is, and that it is the last one of its archive. Returns what
-    `finish` does.
+    """Write that a run's record is the last one of its archive. Returns what is to be said of the
+    row: see `durability.write`.
     """
     query = (
         "INSERT INTO pgrunbook.heads (run_id, archive, sequence, seal, sha256) VALUES (%s, "

@@ -20,22 +20,23 @@ def sql(name: str) -> str:
 
 
 def install(conn: Connection) -> None:
-    """Create the ledger, or bring an older one up to this version, in one transaction; or raise
-    Refused. A run in another schema may be about to do the same: one waits for the other.
+    """Create the ledger, or bring an older one up to this version, in one transaction. Raises
+    Refused. A run in another schema may do the same at the same time: one waits for the other.
     """
     if installed(conn) >= SCHEMA_VERSION:
         return
     with trust.refuse_on_error(conn), lockers.naming(conn), conn.transaction():
         conn.execute("SELECT pg_advisory_xact_lock(%s)", [run_locks.LEDGER])
         granted = _grants(conn)
-        # asked again: whoever had the lock may have done it
+        # the version is asked again: whoever had the lock before may have done it
         for number in range(installed(conn) + 1, SCHEMA_VERSION + 1):
             conn.execute(sql(f"{number:03}").encode())
             conn.execute(
                 "INSERT INTO pgrunbook.versions (version, tool_version) VALUES (%s, %s)",
                 [number, version("pgrunbook")],
             )
-        # Default privileges may let others write what our role makes. Who was to, was granted it.
+        # By default privileges others may be allowed to write into tables that our role makes. Only
+        # what was granted on the ledger itself before stays.
         for revoke in sorted(_grants(conn) - granted):
             conn.execute(revoke.encode())
 

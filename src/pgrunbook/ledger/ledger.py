@@ -19,12 +19,12 @@ from pgrunbook.postgres import catalog, lockers, trust
 from pgrunbook.postgres.catalog import Connection
 
 if TYPE_CHECKING:
-    # Not when a program runs: PostgreSQL's parser comes with them, which who only asks the ledger
-    # does not need.
+    # Not at run time: it imports PostgreSQL's parser, which takes time, and a program that only
+    # asks the ledger does not need it.
     from pgrunbook.runbooks.facts import Facts
 
-# Events after which a block counts as done; `started` and `reverting` are those of a block that was
-# broken off.
+# The events after which a block counts as done, and those after which nothing more was written: it
+# was broken off, or is at work.
 DONE = ("applied", "adopted")
 BROKEN_OFF = ("started", "reverting")
 
@@ -33,8 +33,12 @@ BROKEN_OFF = ("started", "reverting")
 class Entry:
     """The ledger's latest row on one block.
 
-    `variables` go with `variants`, None if a version before 4 has written the row; `kept` was there
-    before the block: objects by type and identity, or facts; so are all of an older pgrunbook.
+    - `event`: applied, adopted, reverted, started, reverting.
+    - `revision`: how many rows the ledger had on the block before.
+    - `variants`, `variables`: of a block with variants, those chosen, and the placeholders' values
+      of each; None in a row of before version 4.
+    - `facts`: what holds since of a column that was to accept a value.
+    - `kept`: what was there before the block: objects by type and identity, or facts.
     """
 
     block: str
@@ -77,8 +81,8 @@ class Entry:
 
 
 def exists(conn: Connection) -> bool:
-    """Return whether the target has a ledger. Reads only. Raises Refused if somebody else has put
-    something in its place.
+    """Return whether the target has a ledger. Reads only. Raises Refused if something of a role
+    that is not trusted is in its place.
     """
     return trust.ledger_exists(conn)
 
@@ -130,7 +134,7 @@ def unfinished(conn: Connection, schema: str) -> list[dict[str, Any]]:
     if versions.installed(conn) < versions.WITH_DETAILS:
         return []
     found = catalog.rows(conn, "ledger_unfinished", schema=schema)
-    # a row on a block in batches is written when it begins: what it has done since, its batches say
+    # A block in batches has its row when it begins: what was done since is in the rows of batches.
     by_run = {row["run_id"]: row for row in found}
     for batch in batches_of(conn, list(by_run)):
         row = by_run[batch["run_id"]]
@@ -215,7 +219,9 @@ def begun_statements(conn: Connection, runbook: str, schema: str, block: str) ->
 
 
 class Start(NamedTuple):
-    """How many transactions ago a statement was begun, and whether it has finished."""
+    """How many transactions ago a statement was begun (the age of its row's xmin), and whether it
+    has finished.
+    """
 
     age: int
     finished: bool

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from pgrunbook import durations
-from pgrunbook.ledger import ledger
+from pgrunbook.ledger import versions
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.planning.doubts import Catalog, Likely, Path
 from pgrunbook.planning.paths import Paths
@@ -293,7 +293,7 @@ def _rate(conn: Session, schema: str) -> Rate | None:
     """Return the rate at which the largest table was rewritten; None if no large one was. Its size
     is that of today: the ledger has none.
     """
-    if ledger.installed(conn) < ledger.WITH_DETAILS:
+    if versions.installed(conn) < versions.WITH_DETAILS:
         return None
     rows = catalog.rows(conn, "hazard_rates", printed_for=schema)
     largest = max(rows, key=lambda row: row["bytes"], default=None)

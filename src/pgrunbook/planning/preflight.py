@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from pgrunbook.ledger import install, ledger
+from pgrunbook.ledger import versions
 from pgrunbook.planning import requirements, roles, server_checks
 from pgrunbook.planning.checks import CheckResult, result
 from pgrunbook.planning.decisions import Action, Decision
@@ -182,12 +182,12 @@ def _ledger(
         found=f"role {identity.role} lacks one of them",
         remedy="run as the role that made the ledger, or let it grant them",
     )
-    if (version := ledger.installed(conn)) < install.SCHEMA_VERSION:
+    if (version := versions.installed(conn)) < versions.SCHEMA_VERSION:
         yield result(
             "ledger",
-            f"can be brought up to version {install.SCHEMA_VERSION}",
+            f"can be brought up to version {versions.SCHEMA_VERSION}",
             privileges["ledger_owned"],
-            f"cannot be brought up to version {install.SCHEMA_VERSION} by this role",
+            f"cannot be brought up to version {versions.SCHEMA_VERSION} by this role",
             expected="its schema and tables owned by this role, or by one that it is a member of",
             found=f"version {version}, owned by {privileges['ledger_owner']}",
             remedy=f"run as {privileges['ledger_owner']}, which also has to grant what this role "

@@ -12,10 +12,10 @@ from pglast import ast
 from pgrunbook.errors import Problem
 from pgrunbook.inventory.description import describe
 from pgrunbook.inventory.objects import Definition, Object
-from pgrunbook.ledger import install, ledger
+from pgrunbook.ledger import install, versions
 from pgrunbook.planning.checks import CheckResult, result
 from pgrunbook.planning.roles import role_set
-from pgrunbook.postgres import catalog, limits, trust
+from pgrunbook.postgres import catalog, role_timeouts, trust
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.secrets.encodings import is_distinctive
@@ -56,25 +56,25 @@ def check_ledger(conn: Connection, *, there: bool, readable: bool) -> list[Check
 
     `there`: the schema exists; `readable`: this role may read its tables.
     """
-    exists, strangers = trust.strangers(conn)
-    if strangers or not there or not readable:
-        return _results("ledger", "is nobody else's", strangers)
-    problems = trust.missing_columns(conn, 1) if exists else [_NO_LEDGER]
+    exists, untrusted = trust.untrusted_objects(conn)
+    if untrusted or not there or not readable:
+        return _results("ledger", "is nobody else's", untrusted)
+    problems = install.missing_columns(conn, 1) if exists else [_NO_LEDGER]
     if problems:
         return _results("ledger", "is one", problems)
-    version = ledger.installed(conn)
+    version = versions.installed(conn)
     known = result(
         "ledger",
         "is of a version that we know",
-        version <= install.SCHEMA_VERSION,
+        version <= versions.SCHEMA_VERSION,
         "is of a newer version",
-        expected=f"version {install.SCHEMA_VERSION} at most",
+        expected=f"version {versions.SCHEMA_VERSION} at most",
         found=f"version {version}",
         remedy="upgrade pgrunbook",
     )
     if known.problem:
         return [known]
-    return [known, *_results("ledger", "is complete", trust.missing_columns(conn, version))]
+    return [known, *_results("ledger", "is complete", install.missing_columns(conn, version))]
 
 
 _NO_LEDGER = Problem(
@@ -130,7 +130,7 @@ def report_isolation(conn: Connection) -> Iterator[CheckResult]:
     (row,) = catalog.rows(conn, "set_for", setting="default_transaction_isolation")
     if row["value"].startswith("read "):
         return
-    set_for = " in ".join(limits.who(row["role"], row["database"])) or "the server"
+    set_for = " in ".join(role_timeouts.who(row["role"], row["database"])) or "the server"
     what = f"default_transaction_isolation is {row['value']}, for {set_for}: each statement of a "
     yield CheckResult("server", f"{what}block sees what is committed when it begins, all the same")
 
@@ -151,8 +151,8 @@ def _check_setting(
     conn: Connection, check: str, setting: str, expected: str, bad_value: str, problem: str
 ) -> CheckResult:
     row = catalog.rows(conn, "set_for", setting=setting)[0]
-    set_for = " in ".join(limits.who(row["role"], row["database"]))
-    reset = limits.alter(row["role"], row["database"], setting)
+    set_for = " in ".join(role_timeouts.who(row["role"], row["database"]))
+    reset = role_timeouts.alter(row["role"], row["database"], setting)
     found, remedy = f"{row['value']}, set for {set_for}", reset
     if not set_for:
         found = row["value"]

@@ -76,7 +76,7 @@ class TwinRun:
         # If the second session cannot be opened, the first is closed again.
         with ExitStack() as stack:
             self._conn = stack.enter_context(twin.session())
-            self._beside = stack.enter_context(twin.arranging())
+            self._beside = stack.enter_context(twin.owner_session())
             self._stack = stack.pop_all()
         for conn in (self._conn, self._beside):
             conn.execute(f"SET statement_timeout = '{_STATEMENT_TIMEOUT}'".encode())

@@ -25,7 +25,7 @@ from pgrunbook.applying import effects, lock_waits, postconditions
 from pgrunbook.applying.effects import Effect
 from pgrunbook.applying.lock_waits import Report
 from pgrunbook.applying.outcome import Clock, Outcome
-from pgrunbook.applying.progress import LOOK_S, Progress, Watch
+from pgrunbook.applying.progress import LOOK_S, StatementProgress, StatementWatch
 from pgrunbook.applying.remedies import advice
 from pgrunbook.durations import milliseconds
 from pgrunbook.errors import Failed, Problem, Refused, RunbookError
@@ -55,7 +55,7 @@ def apply(
     *,
     ground: Ground,
     report: Report,
-    progress: Callable[[Progress], None],
+    progress: Callable[[StatementProgress], None],
 ) -> Outcome:
     """Run what the decision says: a row `started`, then each statement with a row before and after,
     then `applied`; or `reverting` and `reverted`.
@@ -71,7 +71,7 @@ def apply(
         run_id,
         timeouts.of(decision.block),
         report,
-        Watch(sessions, decision.block.name, progress),
+        StatementWatch(sessions, decision.block.name, progress),
         _now(sessions.work),
     )
     block = decision.block
@@ -178,7 +178,7 @@ class _Steps:
     run_id: str
     timeouts: Timeouts
     report: Report
-    watch: Watch
+    watch: StatementWatch
     started_at: datetime
     clock: Clock = field(default_factory=Clock)
     locks: list[Lock] = field(default_factory=list)

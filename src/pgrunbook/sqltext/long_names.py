@@ -1,4 +1,4 @@
-"""Finds names that PostgreSQL cuts off at 63 bytes, if two of them become the same."""
+"""Finds names that become the same when PostgreSQL cuts them off; makes one that fits."""
 
 from __future__ import annotations
 
@@ -111,3 +111,20 @@ def _freed_names(node: ast.Node) -> Iterator[str]:
 
 
 _DROPPING = (AlterTableType.AT_DropColumn, AlterTableType.AT_DropConstraint)
+
+
+def free_name(name: str, taken: Sequence[str]) -> str:
+    """Return a name of at most 63 bytes that is none of those `taken`. It is the same each time, as
+    the ledger has the digest of the SQL that contains it.
+    """
+    number = 0
+    candidate = _with_suffix(name, "_new")
+    while candidate in taken:
+        number += 1
+        candidate = _with_suffix(name, f"_new{number}")
+    return candidate
+
+
+def _with_suffix(name: str, suffix: str) -> str:
+    """Cut the name as PostgreSQL would, at a character, so that the suffix fits."""
+    return name.encode()[: LONGEST - len(suffix)].decode(errors="ignore") + suffix

@@ -73,9 +73,10 @@ def problems(
         text = "".join(shown[line - 1 : line])  # nothing, where the SQL cannot be scanned
         if holds(text, known) or shapes(text):  # the secret is no constant
             text = ""
-        more = IF_A_NAME if what == KNOWN else ""
-        place = f"{file}:{line}"
-        yield Problem(f"holds {what}", place, found=text.strip(), remedy=remedy + more)
+        advice = remedy
+        if what == KNOWN:
+            advice += IF_A_NAME
+        yield Problem(f"holds {what}", f"{file}:{line}", found=text.strip(), remedy=advice)
 
 
 def search(sql: str, known: Sequence[str] = (), depth: int = _DEPTH) -> Iterator[Found]:
@@ -87,8 +88,11 @@ def search(sql: str, known: Sequence[str] = (), depth: int = _DEPTH) -> Iterator
             yield Found(what, 0)
         yield from _known(sql, known)
         return
-    # A token that means what it says holds nothing that does not stand in the whole.
-    standing = known if holds(sql, known) else ()
+    # To look into each constant takes long. One without escapes holds no password that is not in
+    # the text as a whole.
+    in_text = known
+    if not holds(sql, known):
+        in_text = ()
     code: list[Token] = []
     nothing = True
     for number, token in enumerate(tokens):
@@ -97,18 +101,20 @@ def search(sql: str, known: Sequence[str] = (), depth: int = _DEPTH) -> Iterator
         if token.name in _CONSTANTS:
             value = _decode(sql, tokens, number)
             before = [sql[each.start : each.end + 1] for each in code[-_BEFORE:]]
-            sought = standing if text == f"'{value}'" else known
+            sought = known
+            if text == f"'{value}'":
+                sought = in_text
             secrets = _of_constant(text, value, before, sought, depth)
         elif token.name in _COMMENTS:
-            secrets = _of_comment(text, standing)
-        elif standing:
-            secrets = _known(text, standing)
+            secrets = _of_comment(text, in_text)
+        elif in_text:
+            secrets = _known(text, in_text)
         for what, at in secrets:
             nothing = False
             yield Found(what, token.start + at)
         if token.name not in _COMMENTS:
             code.append(token)
-    if nothing and standing:  # over several tokens
+    if nothing and in_text:  # over several tokens
         yield Found(KNOWN, 0)
 
 
@@ -129,8 +135,11 @@ def _of_constant(
     elif depth and ("'" in value or "$" in value):
         # SQL in SQL. Where it stands there tells where it is here, if the quotes are dollars.
         for found in search(value, known, depth - 1):
-            tag = (len(text) - len(value)) // 2
-            yield Found(found.what, tag + found.at if text.startswith("$") else 0)
+            at = 0
+            if text.startswith("$"):
+                tag = (len(text) - len(value)) // 2
+                at = tag + found.at
+            yield Found(found.what, at)
 
 
 def _line_of(text: str) -> int:

@@ -25,7 +25,7 @@ from pgrunbook.errors import (
 )
 from pgrunbook.ledger.run_rows import Recorder, progress_of
 from pgrunbook.ledger.server_match import ServerMatch
-from pgrunbook.planning import checks, preflight, reliance, right_target
+from pgrunbook.planning import checks, preflight, right_target, server_checks
 from pgrunbook.planning.agenda import Agenda
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.planning.shared_copy import SharedCopy
@@ -35,7 +35,7 @@ from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.postgres.session import Session
 from pgrunbook.postgres.target import Target
 from pgrunbook.records.card import VerdictCard
-from pgrunbook.records.format import parts
+from pgrunbook.records.format.parts import Card, IdentityCard
 from pgrunbook.records.plan import Plan
 from pgrunbook.run import conclusion, display, sql_magic, target_card
 from pgrunbook.run.observation import Observation
@@ -113,7 +113,7 @@ class Lifetime:
         label = f"{self.run_id[:8]} {self.runbook}"
         self._rehearsal: Rehearsal | None = None
         reached = target
-        self._shared = SharedCopy.given()
+        self._shared = SharedCopy.from_environment()
         if chosen.mode == "rehearse" or (self._shared and self._shared.after):
             self._rehearsal = Rehearsal(project, target, chosen.schema_, label, self._shared)
             reached = self._rehearsal.target
@@ -176,7 +176,7 @@ class Lifetime:
             identity = identify(look)
         right_target.check_identity(target, identity)
         schema = preflight.check_schema(self._look, self._schema)
-        schema += reliance.check_names(self._look, self._schema)  # for `%sql`, from now on
+        schema += server_checks.check_shadows(self._look, self._schema)  # for `%sql`, from now on
         checks.require(schema, Refused, "The schema cannot be used: nothing was changed.")
         self._server_match = ServerMatch.of(look)
         if self.parameters.mode in ("apply", "revert"):
@@ -188,7 +188,7 @@ class Lifetime:
             self._rehearsal.repeat_ledger(self._sessions.work, self.runbook)
         return replace(identity, server=self._server_match.server)
 
-    def _card(self) -> tuple[parts.Target, dict[str, str]]:
+    def _card(self) -> tuple[IdentityCard, dict[str, str]]:
         """Return the card of the target, and what is known of runs that have not ended."""
         # With the run's lock here, nobody else can be at work.
         state = "died" if self._sessions.locked else "at work, or died"
@@ -289,7 +289,7 @@ class Lifetime:
         if verdict is Verdict.PASSED:
             self.close()
         facts = conclusion.facts(self.parameters, self._identity, self.started_at, self._plan)
-        card = parts.Card(
+        card = Card(
             verdict=verdict,
             reason=reason,
             run=self.run_id,

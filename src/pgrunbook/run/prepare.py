@@ -27,8 +27,8 @@ from pgrunbook.planning import (
     losses,
     policy,
     preflight,
-    reliance,
     right_target,
+    server_checks,
     statement_errors,
     unseen_lag,
 )
@@ -99,7 +99,7 @@ class Preparation:
         """
         blocks = self.agenda.blocks()
         # First: what the server's encoding lacks cannot even be sent in a question.
-        unwritable = reliance.check_characters(
+        unwritable = server_checks.check_encoding(
             self.look, lambda: {each.name: _names(each) for each in blocks}
         )
         checks.require(unwritable, Refused, "The target is not ready: nothing was changed.")
@@ -109,10 +109,10 @@ class Preparation:
         results += checks.unknown_names("adopt", by_hand.names_in(self.parameters.adopt), decided)
         results += checks.unknown_names("discard", self.parameters.discarded, decided)
         results += self._cells(decided)
-        results += reliance.check_passwords(self.look, credentials.of_target(self.target))
+        results += server_checks.check_passwords(self.look, credentials.of_target(self.target))
         results.append(right_target.check_server(self.target, self.server_match))
         results += _exposed(decided)
-        results += reliance.report_readings(self.agenda.state.unread())
+        results += server_checks.report_readings(self.agenda.state.unread())
         results += preflight.check(
             self.look, self.agenda.schema, self.identity, decided, self.shape
         )
@@ -127,7 +127,7 @@ class Preparation:
             results += unseen_lag.check(self.look, decided, keys, self.target.expected.give_way)
         self.backfills = estimates.frame(self.look, decided, keys)
         results += self._delays(decided)
-        results += reliance.check_characters(self.look, lambda: self._written(decided))
+        results += server_checks.check_encoding(self.look, lambda: self._written(decided))
         state = self.agenda.state.concerning(blocks)
         if self.rehearsal:
             copied, state = state, self.rehearsal.concerning(blocks, state)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg.sql import SQL
 
 from pgrunbook.admit import admission
-from pgrunbook.admit.try_check import as_it_is
+from pgrunbook.admit.check_evaluator import as_it_is
 from pgrunbook.inventory.description import describe
 from pgrunbook.inventory.objects import Definition, Difference, Object, differences
 from pgrunbook.inventory.read import read
@@ -70,7 +70,7 @@ class Rehearsal:
             self.identity = replace(self.there, recovery="primary", read_only=False)
             if shared:
                 self.after = tuple(shared.after)
-                self._copy = shared.reached(target)
+                self._copy = shared.copy_of(target)
             else:
                 self._copy = stack.enter_context(_make_copy(project, target, self.look, label))
             self.target = self._copy.target

@@ -262,7 +262,7 @@ class Run(Views):
         if self.parameters.mode == "plan" and self._shared and not self._shared.last:
             project = self._preparation.project
             alone = arguments.command_again(project, self.runbook, self.parameters, "plan")
-            self._shared.put(self._decisions, search_path.of(self._sessions.look), alone)
+            self._shared.run_blocks(self._decisions, search_path.of(self._sessions.look), alone)
 
     # -- below the cells
 
@@ -341,9 +341,7 @@ class Run(Views):
     if not TYPE_CHECKING:  # to mypy a name that is not there is a mistake
 
         def __getattr__(self, name: str) -> Any:
-            """Return a cell by the name that it had until version 0.1, and warn. The next version
-            does not know these names any more.
-            """
+            """Return a cell by its name until version 0.1, and warn: the next has forgotten it."""
             if name not in _FORMER:
                 raise AttributeError(f"a run has no cell {name!r}")
             now = _FORMER[name]

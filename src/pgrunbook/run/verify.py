@@ -12,11 +12,11 @@ import psycopg
 from psycopg import sql
 
 from pgrunbook.applying import lock_waits
-from pgrunbook.applying.waiters import GaveWay, cancelling
+from pgrunbook.applying.waiters import GaveWay, cancel_for_waiters
 from pgrunbook.durations import milliseconds
 from pgrunbook.errors import Problem
 from pgrunbook.ledger import batches
-from pgrunbook.planning import reliance
+from pgrunbook.planning import server_checks
 from pgrunbook.planning.checks import CheckResult
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.timeouts import Timeouts
@@ -148,10 +148,10 @@ def verify(
     lock_timeout: it gives way, and begins anew for as long as a statement may take. `look` is
     another session's.
     """
-    named = reliance.named_schemas(conn, "", [statement.node for statement in statements])
+    named = server_checks.named_schemas(conn, "", [statement.node for statement in statements])
     results = []
     for schema in sorted(named):
-        results += [each for each in reliance.check_names(conn, schema) if each.problem]
+        results += [each for each in server_checks.check_shadows(conn, schema) if each.problem]
     if results:
         return results
     require = search_path.require({conn.schema, *named})
@@ -214,7 +214,7 @@ class _Script:
         conn, limit_ms = self.conn, milliseconds(self.timeouts.wait)
         with (
             conn.transaction(force_rollback=True),
-            cancelling(conn, self.look, limit_ms) as waiters,
+            cancel_for_waiters(conn, self.look, limit_ms) as waiters,
         ):
             settings = session_settings.theirs(search_path.of(conn))
             for name, value in self.timeouts.settings.items():

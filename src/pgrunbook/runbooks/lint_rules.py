@@ -16,7 +16,7 @@ from pgrunbook.runbooks.scripts import Script
 from pgrunbook.runbooks.source import Source
 from pgrunbook.runbooks.sql_files import KINDS
 from pgrunbook.sqltext.dangers import dangers
-from pgrunbook.sqltext.hazards import Danger, Hazard
+from pgrunbook.sqltext.hazards import Danger, Thing, Trait
 
 # The file, its line, and what is wrong there.
 Complaints: TypeAlias = Iterator[tuple[str, int, str]]
@@ -32,14 +32,6 @@ class Rule:
     check: Callable[[Source], Complaints]
 
 
-# Those that are told of a deploy file without a database: what loses rows, keeps the application
-# from them, or breaks clients. A plan shows the others, which are ordinary, too.
-_WITHOUT_DATABASE = {*Hazard} - {
-    *(Hazard.DROPS_OTHER, Hazard.UPDATES_ROWS, Hazard.NOT_TRANSACTIONAL),
-    *(Hazard.CHANGES_PRIVILEGES, Hazard.RUNS_CODE),
-}
-
-
 def _dangers(script: Script) -> list[Danger]:
     statements = [(statement.node, statement.line) for statement in script.parsed]
     return dangers(statements, transaction=script.header.get("transaction") != "no")
@@ -50,8 +42,8 @@ def _unaccepted_hazards(source: Source) -> Complaints:
     for script in source.scripts("deploy"):
         found: dict[tuple[int, str], dict[str, None]] = {}
         for danger in _dangers(script):
-            told = danger.hazard in _WITHOUT_DATABASE and danger.hazard not in script.accepts
-            if told and not danger.doubts:
+            linted = Trait.LINTED in danger.hazard.traits and danger.hazard not in script.accepts
+            if linted and not danger.doubts:
                 place = danger.line, f"{danger.thing} {danger.detail}".strip()
                 found.setdefault(place, {})[danger.hazard] = None
         for (line, thing), names in found.items():
@@ -152,17 +144,13 @@ def _without_effect(source: Source) -> Complaints:
             yield script.name, 1, "nothing in it can fail"
 
 
-# What makes others wait until a verify script is rolled back.
-_FELT = {
-    *(Hazard.TRUNCATES, Hazard.DELETES_ROWS, Hazard.UPDATES_ROWS),
-    *(Hazard.LOCKS_OUT_READS, Hazard.LOCKS_OUT_WRITES),
-}
-
-
 def _without_copy(source: Source) -> Complaints:
     for script in source.scripts("verify"):
-        felt = [each for each in _dangers(script) if each.hazard in _FELT and not each.doubts]
-        for line, thing in dict.fromkeys((each.line, each.thing) for each in felt):
+        felt: dict[tuple[int, Thing], None] = {}
+        for danger in _dangers(script):
+            if Trait.FELT in danger.hazard.traits and not danger.doubts:
+                felt[danger.line, danger.thing] = None
+        for line, thing in felt:
             yield script.name, line, f"locks {thing}, or rows of it, until the script ends"
 
 

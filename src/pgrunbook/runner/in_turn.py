@@ -68,7 +68,7 @@ class InTurn:
         shared = replace(shared, changed=changed, last=notebook == sharing[-1])
         with (
             tempfile.TemporaryDirectory(prefix="pgrunbook-") as folder,
-            kernels.environment(shared.give(Path(folder, "copy.json"))),
+            kernels.environment(shared.write(Path(folder, "copy.json"))),
         ):
             yield shared.after
         self._copies[key] = replace(shared, after=[*shared.after, notebook.stem])

@@ -84,7 +84,7 @@ def _settings_there(
 
 
 def who(role: str | None, database: str | None) -> list[str]:
-    """Return for whom a setting is: `the role ada`, `the database crm`, or both."""
+    """Return for whom a setting is: `the role ada`, `the database shop`, or both."""
     words = []
     if role:
         words.append(f"the role {role}")

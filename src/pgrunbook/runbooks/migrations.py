@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from pgrunbook.errors import Problem, Refused
-from pgrunbook.runbooks import marks
+from pgrunbook.runbooks import migration_marks
 from pgrunbook.runbooks.encoding import decode
 
 # The words at the end of a file's name, or as the name of its folder, that say whether it applies a
@@ -97,8 +97,8 @@ def read(folder: Path) -> Folder:
         except Refused as exc:
             problems += exc.problems
             continue
-        problems += marks.problems(text, shown)
-        up, down = marks.halves(text)
+        problems += migration_marks.problems(text, shown)
+        up, down = migration_marks.split_up_down(text)
         if forward:
             problems += _add(steps, name, Part(shown, up))
             if down is not None:

@@ -14,7 +14,7 @@ from pglast.parser import ParseError, scan
 
 from pgrunbook.errors import Problem
 from pgrunbook.runbooks import imported_settings
-from pgrunbook.runbooks.marks import blank
+from pgrunbook.runbooks.migration_marks import blank
 from pgrunbook.runbooks.migrations import Note, Part
 from pgrunbook.runbooks.scripts import syntax_problem
 from pgrunbook.runbooks.transaction_rules import needs_no_transaction

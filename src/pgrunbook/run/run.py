@@ -16,7 +16,7 @@ from pgrunbook.planning import checks, decisions, hazards
 from pgrunbook.planning.checks import CheckResult
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.postgres import search_path
-from pgrunbook.postgres.catalog import Snapshot
+from pgrunbook.postgres.catalog import TablesSnapshot
 from pgrunbook.records.card import VerdictCard
 from pgrunbook.records.format.parts import Kind
 from pgrunbook.records.words import counted
@@ -106,7 +106,7 @@ class Run(Views):
                 return display.folded(shown, f"{counted(len(results), 'check')}, all ok")
             return shown
 
-    def observe(self, *also: str) -> Snapshot:
+    def observe(self, *also: str) -> TablesSnapshot:
         """Show the tables that the blocks concern, and others named, as they are now. The first
         such snapshot is the `before`.
         """

@@ -105,8 +105,8 @@ def _unfinished(decision: Decision) -> Problem:
 def expected_columns(
     found: pd.DataFrame, tables: Sequence[str], expected: Mapping[str, str]
 ) -> pd.DataFrame:
-    """Return each table with each expected column; `found` as `Snapshot.columns`, `expected` are
-    the types by column.
+    """Return each table with each expected column; `found` as `TablesSnapshot.columns`, `expected`
+    are the types by column.
 
     Index `table`, `column`; columns `present`, `type`, `nullable`, `default`, `as_expected`, all
     str.

@@ -39,7 +39,7 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class MigrationPart:
     """The SQL of a file, or of one half of it. The rest of the file is blank, so that each line has
     the number that it has there. `file` is the path that people are told.
     """
@@ -55,8 +55,8 @@ class Migration:
     """
 
     name: str
-    deploy: Part
-    revert: Part | None = None
+    deploy: MigrationPart
+    revert: MigrationPart | None = None
 
     @property
     def repeatable(self) -> bool:
@@ -79,8 +79,8 @@ def read(folder: Path) -> Folder:
     visible = _visible_files(folder)
     files = [path for path in visible if path.suffix.lower() == ".sql"]
     problems = [*_other_order(visible, folder)]
-    steps: dict[str, Part] = {}
-    undoing: dict[str, Part] = {}
+    steps: dict[str, MigrationPart] = {}
+    undoing: dict[str, MigrationPart] = {}
     # in lower case: `Down` is the partner of `up`
     stems = {path.relative_to(folder).with_suffix("").as_posix().lower() for path in files}
     of_flyway = any(re.match(r"V\d[\d._]*__", path.name) for path in files)
@@ -100,11 +100,11 @@ def read(folder: Path) -> Folder:
         problems += migration_marks.problems(text, shown)
         up, down = migration_marks.split_up_down(text)
         if forward:
-            problems += _add(steps, name, Part(shown, up))
+            problems += _add(steps, name, MigrationPart(shown, up))
             if down is not None:
-                problems += _add(undoing, name, Part(shown, down))
+                problems += _add(undoing, name, MigrationPart(shown, down))
         else:
-            problems += _add(undoing, name, Part(shown, up))
+            problems += _add(undoing, name, MigrationPart(shown, up))
     problems += _baselines(steps)
     if not steps and not problems:
         problems.append(
@@ -268,7 +268,7 @@ def _text(path: Path, folder: Path, shown: str) -> str:
     return decode(path.read_bytes(), shown)
 
 
-def _add(parts: dict[str, Part], name: str, part: Part) -> Iterator[Problem]:
+def _add(parts: dict[str, MigrationPart], name: str, part: MigrationPart) -> Iterator[Problem]:
     """Add a part; yield a problem if another file has its name."""
     if name in parts:
         remedy = "give one of them another name, or take it out of the folder"
@@ -278,7 +278,7 @@ def _add(parts: dict[str, Part], name: str, part: Part) -> Iterator[Problem]:
         parts[name] = part
 
 
-def _baselines(steps: dict[str, Part]) -> Iterator[Problem]:
+def _baselines(steps: dict[str, MigrationPart]) -> Iterator[Problem]:
     """Yield the baselines that come in the place of others that are here."""
     found = {name: match for name in steps if (match := _FLYWAY.fullmatch(name))}
     for name, baseline in found.items():
@@ -301,7 +301,9 @@ def _numbers(match: re.Match[str]) -> list[int]:
     return [int(number) for number in re.findall(r"\d+", match["version"])]
 
 
-def _undoing_nothing(steps: dict[str, Part], undoing: dict[str, Part]) -> Iterator[Note]:
+def _undoing_nothing(
+    steps: dict[str, MigrationPart], undoing: dict[str, MigrationPart]
+) -> Iterator[Note]:
     there = {_identity(name) for name in steps}
     for name, part in undoing.items():
         if _identity(name) not in there:

@@ -15,7 +15,7 @@ from pglast.parser import ParseError, scan
 from pgrunbook.errors import Problem
 from pgrunbook.runbooks import imported_settings
 from pgrunbook.runbooks.migration_marks import blank
-from pgrunbook.runbooks.migrations import Note, Part
+from pgrunbook.runbooks.migrations import MigrationPart, Note
 from pgrunbook.runbooks.scripts import syntax_problem
 from pgrunbook.runbooks.transaction_rules import needs_no_transaction
 
@@ -42,7 +42,7 @@ class Cut:
     problems: tuple[Problem, ...] = ()
 
 
-def cut(part: Part) -> Cut:
+def cut(part: MigrationPart) -> Cut:
     """Cut a file where it has to be: at a COMMIT, around what PostgreSQL refuses inside a
     transaction, and behind a new value of an enum that the rest of the file uses.
     """
@@ -273,7 +273,7 @@ _COPIED = re.compile(
 _RESTRICTS = re.compile(r"\\(un)?restrict\s+\w+")
 
 
-def _without_client(part: Part) -> tuple[str, list[Note], list[Problem]]:
+def _without_client(part: MigrationPart) -> tuple[str, list[Note], list[Problem]]:
     """Return the text without what psql itself reads, so that the rest can be parsed: its commands,
     and the rows behind COPY, which is named by whoever reads the statement.
     """

@@ -160,7 +160,7 @@ class Sealing:
         seal it if one is a password of the run: somebody has to read it first. What only looks like
         a secret is told.
         """
-        self._secrets = credentials.of_target(target) if target else ()
+        self._secrets = credentials.passwords_of(target) if target else ()
         found = leaks.search(self.nb, self._secrets)
         if not found:
             return

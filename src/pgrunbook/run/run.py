@@ -275,7 +275,7 @@ class Run(Views):
                 display.plan(self._plan, self._preparation.rehearsals)
         self._worker.approved = self._preparation.approved_sql
         self._worker.round_trip_ms = self._preparation.round_trip_ms
-        if self.parameters.writes and self._recorder.unfinished():
+        if self.parameters.writes and self._recorder.unfinished_runs():
             self._recorder.close_dead()
 
     @property

@@ -78,7 +78,7 @@ def read(folder: Path) -> Folder:
     """Read every SQL file below the folder. Hidden ones are left alone."""
     visible = _visible_files(folder)
     files = [path for path in visible if path.suffix.lower() == ".sql"]
-    problems = [*_other_order(visible, folder)]
+    problems = [*_foreign_order(visible, folder)]
     steps: dict[str, MigrationPart] = {}
     undoing: dict[str, MigrationPart] = {}
     # in lower case: `Down` is the partner of `up`
@@ -119,10 +119,10 @@ def read(folder: Path) -> Folder:
     others = []
     for path in visible:
         if path not in files:
-            others.append(_escaped(path.relative_to(folder).as_posix()))
-    left += _undoing_nothing(steps, undoing)
+            others.append(_escape(path.relative_to(folder).as_posix()))
+    left += _orphaned_reverts(steps, undoing)
     if not of_diesel:
-        left += _dates(steps, folder)
+        left += _mixed_dates(steps, folder)
     return Folder(tuple(ordered), tuple(others), tuple(left), tuple(problems))
 
 
@@ -131,18 +131,18 @@ def read(folder: Path) -> Folder:
 _NO_TEXT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
-def _escaped(name: str) -> str:
+def _escape(name: str) -> str:
     return _NO_TEXT.sub(lambda found: ascii(found[0])[1:-1], name)
 
 
 def _shown_path(path: Path, folder: Path) -> str:
     """Return the path of a file as people are told it."""
-    return _escaped(f"{folder.resolve().name}/{path.relative_to(folder).as_posix()}")
+    return _escape(f"{folder.resolve().name}/{path.relative_to(folder).as_posix()}")
 
 
 def words(name: str) -> str:
     """Return the words of a migration's name, without its number."""
-    match = _versioned(name)
+    match = _match_version(name)
     rest = match["rest"] if match else name.removeprefix("R__")
     return re.sub(r"[\W_]+", " ", rest).strip() or name
 
@@ -157,10 +157,10 @@ def pad_versions(names: Iterable[str]) -> dict[str, str]:
     for version in versions.values():
         for place, number in enumerate(re.findall(r"\d+", version)):
             widths[place] = max(widths.get(place, 0), len(number))
-    return {name: _padded(name, versions[name], widths) for name in listed}
+    return {name: _pad(name, versions[name], widths) for name in listed}
 
 
-def _padded(name: str, version: str, widths: dict[int, int]) -> str:
+def _pad(name: str, version: str, widths: dict[int, int]) -> str:
     if not version:
         return name
     places = iter(widths.values())
@@ -168,7 +168,7 @@ def _padded(name: str, version: str, widths: dict[int, int]) -> str:
     return name.replace(version, wide, 1)
 
 
-def _versioned(name: str) -> re.Match[str] | None:
+def _match_version(name: str) -> re.Match[str] | None:
     for pattern in _VERSIONED:
         if match := pattern.fullmatch(name):
             return match
@@ -176,7 +176,7 @@ def _versioned(name: str) -> re.Match[str] | None:
 
 
 def _version(name: str) -> str:
-    match = _versioned(name)
+    match = _match_version(name)
     if not match:
         return ""
     return match["version"]
@@ -301,7 +301,7 @@ def _numbers(match: re.Match[str]) -> list[int]:
     return [int(number) for number in re.findall(r"\d+", match["version"])]
 
 
-def _undoing_nothing(
+def _orphaned_reverts(
     steps: dict[str, MigrationPart], undoing: dict[str, MigrationPart]
 ) -> Iterator[Note]:
     there = {_identity(name) for name in steps}
@@ -310,7 +310,7 @@ def _undoing_nothing(
             yield Note(f"is left out: it undoes {name!r}, which is not there", part.file)
 
 
-def _dates(names: Iterable[str], folder: Path) -> Iterator[Note]:
+def _mixed_dates(names: Iterable[str], folder: Path) -> Iterator[Note]:
     """Yield that some dates have a time: tools compare them as numbers, or as texts."""
     widths = {len(_version(name)) for name in names if _DATED.match(_version(name))}
     if len(widths) > 1:
@@ -319,7 +319,7 @@ def _dates(names: Iterable[str], folder: Path) -> Iterator[Note]:
         yield Note(f"{what} is the same", folder.resolve().name)
 
 
-def _other_order(files: list[Path], folder: Path) -> Iterator[Problem]:
+def _foreign_order(files: list[Path], folder: Path) -> Iterator[Problem]:
     """Yield a tool that keeps the order elsewhere."""
     for path in files:
         if path.name == "sqitch.plan":

@@ -113,7 +113,7 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
         nb = manager.nb
         try:
             chosen = parameters.papermill_parameters(nb)  # before a kernel is started
-            manager.secrets = credentials.of_name(chosen.target)
+            manager.secrets = credentials.passwords_of_name(chosen.target)
             found = leaks.search(nb, manager.secrets)
             if found:
                 raise Refused(
@@ -144,7 +144,7 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
             ending = ask_ledger.tell(chosen, manager.run_id, ending)
         own = [leak for leak in manager.leaks if leak.known]
         if own:
-            ending = ask_ledger.tell(chosen, manager.run_id, _leaked(ending, own))
+            ending = ask_ledger.tell(chosen, manager.run_id, _ending_of_leak(ending, own))
         places = {leak.where for leak in own}
         others = [str(leak) for leak in manager.leaks if leak.where not in places]
         return replace(ending, masked=tuple(dict.fromkeys(others))), answer
@@ -268,7 +268,7 @@ def seal_record(project: Project, notebook: Path, ending: Ending) -> tuple[Endin
     return ending, "\n".join(map(one_line, lines))
 
 
-def _leaked(ending: Ending, found: Sequence[Leak]) -> Ending:
+def _ending_of_leak(ending: Ending, found: Sequence[Leak]) -> Ending:
     """Return the ending of a run whose notebook has held a password of its own."""
     # It has failed, however it went on the target: whoever could read the output has the password.
     message = (

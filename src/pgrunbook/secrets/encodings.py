@@ -123,7 +123,7 @@ class EncodedSecret:
         for number, character in enumerate(self.characters):
             starts = ends
             if number:
-                starts = self._skipped(text, ends)
+                starts = self._next_starts(text, ends)
             ends = set()
             for form in _forms(character):
                 ends.update(_end_of(form, text, at) for at in starts)
@@ -132,7 +132,7 @@ class EncodedSecret:
                 return 0
         return max(ends)
 
-    def _skipped(self, text: str, ends: set[int]) -> set[int]:
+    def _next_starts(self, text: str, ends: set[int]) -> set[int]:
         """Return where the next character may begin."""
         reached, new = set(ends), list(ends)
         while new:

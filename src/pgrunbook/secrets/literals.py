@@ -86,7 +86,7 @@ def search(sql: str, known: Sequence[str] = (), depth: int = _DEPTH) -> Iterator
     except ParseError:  # not terminated: parsing says so, with its place
         for what in shapes(sql):
             yield Found(what, 0)
-        yield from _known(sql, known)
+        yield from _find_known(sql, known)
         return
     # To look into each constant takes long. One without escapes holds no password that is not in
     # the text as a whole.
@@ -104,11 +104,11 @@ def search(sql: str, known: Sequence[str] = (), depth: int = _DEPTH) -> Iterator
             sought = known
             if text == f"'{value}'":
                 sought = in_text
-            secrets = _of_constant(text, value, before, sought, depth)
+            secrets = _in_constant(text, value, before, sought, depth)
         elif token.name in _COMMENTS:
-            secrets = _of_comment(text, in_text)
+            secrets = _in_comment(text, in_text)
         elif in_text:
-            secrets = _known(text, in_text)
+            secrets = _find_known(text, in_text)
         for what, at in secrets:
             nothing = False
             yield Found(what, token.start + at)
@@ -118,7 +118,7 @@ def search(sql: str, known: Sequence[str] = (), depth: int = _DEPTH) -> Iterator
         yield Found(KNOWN, 0)
 
 
-def _of_constant(
+def _in_constant(
     text: str, value: str, before: Sequence[str], known: Sequence[str], depth: int
 ) -> Iterator[Found]:
     """Yield what of a constant, as it is written and as it is meant, is secret; `before` are the
@@ -127,7 +127,7 @@ def _of_constant(
     if what := assignments.kind_of_secret(before, value):
         yield Found(what, 0)
         return
-    kinds = _of_connection(value) + shapes(value, sql=True)
+    kinds = _in_connection_string(value) + shapes(value, sql=True)
     if kinds:
         yield Found(kinds[0], _line_of(text))
     elif holds(value, known):
@@ -156,7 +156,7 @@ def _line_of(text: str) -> int:
     return 0
 
 
-def _of_connection(value: str) -> list[str]:
+def _in_connection_string(value: str) -> list[str]:
     """Return what the constant is if libpq reads it as a connection string with a password."""
     if "=" not in value and "://" not in value:
         return []
@@ -170,13 +170,13 @@ def _of_connection(value: str) -> list[str]:
     return []
 
 
-def _of_comment(text: str, known: Sequence[str]) -> Iterator[Found]:
+def _in_comment(text: str, known: Sequence[str]) -> Iterator[Found]:
     for what in shapes(_ABOUT_COLUMN.sub("", text))[:1]:
         yield Found(what, 0)
-    yield from _known(text, known)
+    yield from _find_known(text, known)
 
 
-def _known(text: str, known: Sequence[str]) -> Iterator[Found]:
+def _find_known(text: str, known: Sequence[str]) -> Iterator[Found]:
     if holds(text, known):
         yield Found(KNOWN, 0)
 

@@ -24,6 +24,7 @@ from pgrunbook.runbooks.project import (
     TwinSettings,
 )
 from pgrunbook.runbooks.scripts import HEADER_KEYS, Script
+from pgrunbook.sqltext.hazards import Hazard
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "runbooks.md").read_text()
@@ -56,6 +57,10 @@ def test_every_cell() -> None:
 
 def test_every_header() -> None:
     assert set(table("header")) == set(HEADER_KEYS)
+
+
+def test_every_hazard() -> None:
+    assert set(table("hazard")) == set(Hazard)
 
 
 def test_every_variant_and_its_placeholders() -> None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from pgrunbook.ledger import heads, ledger
+from pgrunbook.ledger import heads, ledger, versions
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.identity import Identity, identify
 from pgrunbook.records.record import Record
@@ -54,9 +54,11 @@ class LedgerEvidence:
     def of(
         cls, conn: Connection, record: Record, schema: str, secrets: Sequence[str] = ()
     ) -> LedgerEvidence:
-        """Ask the ledger. Secrets in the rows are masked as they are in the record."""
-        version, identity = ledger.installed(conn), identify(conn)
-        if version < ledger.WITH_DETAILS:
+        """Ask the ledger about the runs that a record names, and about its blocks. Secrets in the
+        rows are masked as they are in the record.
+        """
+        version, identity = versions.installed(conn), identify(conn)
+        if version < versions.WITH_DETAILS:
             return cls(version, identity)
         runs: dict[str, Mapping[str, Sequence[Row]]] = {}
         seals: list[Row] = []
@@ -68,7 +70,7 @@ class LedgerEvidence:
             for table, rows in tables.items():
                 cleaned[table] = search.clean(rows or [], secrets, sql=True)
             runs[run] = cleaned
-            if version >= heads.WITH_HEADS:
+            if version >= versions.WITH_HEADS:
                 seals += heads.seals(conn, run)
         done = set()
         for row in ledger.block_events(conn, record.runbook, schema):

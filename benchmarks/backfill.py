@@ -5,9 +5,13 @@ is filled: by a block in batches, by one UPDATE, and by loops written by hand.
 
 One server (embedded PostgreSQL 18, fsync on) with a streaming replica, and clients that read and
 write rows of the table at random, by a timetable. The loops take 5,000 rows at a time; one of them
-sleeps half a second after each. The row of nobody shows what the machine itself makes the
-application wait. A contestant that has not filled every row, or one of them twice, ends the
-benchmark. Prints a table in Markdown.
+sleeps half a second after each, one vacuums the table as often as pgrunbook does. The row of nobody
+shows what the machine itself makes the application wait. A contestant that has not filled every
+row, or one of them twice, ends the benchmark. Prints a table in Markdown.
+
+A server that has been in use for long writes its WAL into files that it has from before. A new one
+fills each with zeros first, while all commits wait for that: here the files are there before a
+contestant begins.
 """
 
 from __future__ import annotations
@@ -40,6 +44,8 @@ NOBODY_S = 30  # of the row of nobody
 PATIENCE_S = 3_600.0  # for any contestant
 SAMPLING_S = 0.1
 BATCH, SLEEP_S = 5_000, 0.5
+PARTS = 6  # of the table, a vacuum behind each: the dead rows are as few as with pgrunbook
+SEGMENTS = 120  # of WAL, 16 MB each: what a contestant writes fits into them
 RUNBOOK, BLOCK = "900_fill", "010_fill_source"
 
 MADE = """
@@ -67,14 +73,18 @@ FILE = """\
 """
 LOOP = """
 DO $$
-DECLARE at bigint := 0; upto bigint;
+DECLARE
+  at bigint := (SELECT max(id) * {part} / {parts} FROM items);
+  last bigint := (SELECT max(id) * ({part} + 1) / {parts} FROM items);
+  upto bigint;
 BEGIN
   LOOP
-    SELECT max(id) INTO upto FROM (SELECT id FROM items WHERE id > at ORDER BY id LIMIT {}) AS next;
+    SELECT max(id) INTO upto
+      FROM (SELECT id FROM items WHERE id > at AND id <= last ORDER BY id LIMIT {rows}) AS next;
     EXIT WHEN upto IS NULL;
-    {} WHERE id > at AND id <= upto;
+    {fill} WHERE id > at AND id <= upto;
     COMMIT;
-    PERFORM pg_sleep({});
+    PERFORM pg_sleep({sleep_s});
     at := upto;
   END LOOP;
 END $$
@@ -121,6 +131,20 @@ class Watch:
                 over = self._over.wait(SAMPLING_S)
                 self.lag_s = max(self.lag_s, _value(replica, behind))
                 self.dead_percent = max(self.dead_percent, _value(primary, dead))
+
+
+def fill_wal(server: Server) -> None:
+    """Have the server keep files for the WAL to come, as `min_wal_size` says:
+    https://www.postgresql.org/docs/current/wal-configuration.html
+    """
+    with psycopg.connect(server.conninfo("postgres"), autocommit=True) as conn:
+        for setting in ("min_wal_size = '2GB'", "max_wal_size = '4GB'"):
+            conn.execute(f"ALTER SYSTEM SET {setting}".encode())
+        conn.execute("SELECT pg_reload_conf()")
+        for _ in range(SEGMENTS):
+            conn.execute("SELECT pg_logical_emit_message(false, 'fill', '')")
+            conn.execute("SELECT pg_switch_wal()")
+        conn.execute("CHECKPOINT")
 
 
 def _value(conn: psycopg.Connection, query: str) -> float:
@@ -171,8 +195,8 @@ class Benchmark:
 
     def _let_catch_up(self, conninfo: str) -> None:
         """Wait until the replica has replayed what made the table."""
+        behind = "SELECT pg_current_wal_lsn() - min(replay_lsn) FROM pg_stat_replication"
         with psycopg.connect(conninfo, autocommit=True) as conn:
-            behind = "SELECT pg_current_wal_lsn() - min(replay_lsn) FROM pg_stat_replication"
             while _value(conn, behind) > 0:
                 time.sleep(0.2)
 
@@ -199,22 +223,37 @@ def pgrunbook(server: Server, folder: Path) -> list[peers.Command]:
     return projects.run(folder, RUNBOOK, server.conninfo("fill"))
 
 
-def psql(sql: str) -> Callable[[Server, Path], list[peers.Command]]:
-    """psql, with one statement."""
+def psql(*statements: str) -> Callable[[Server, Path], list[peers.Command]]:
+    """psql, with these statements, one after the other."""
 
     def commands(server: Server, _folder: Path) -> list[peers.Command]:
-        arguments = ["-X", "-v", "ON_ERROR_STOP=1", "-d", server.conninfo("fill"), "-c", sql]
+        arguments = ["-X", "-v", "ON_ERROR_STOP=1", "-d", server.conninfo("fill")]
+        for statement in statements:
+            arguments += ["-c", statement]
         return [peers.Command([server.bin / "psql", *arguments], {})]
 
     return commands
+
+
+def loop(sleep_s: float = 0.0, part: int = 0, parts: int = 1) -> str:
+    """A loop over the table, or over that part of its ids; the first has the number 0."""
+    return LOOP.format(part=part, parts=parts, rows=BATCH, fill=FILL, sleep_s=sleep_s)
+
+
+def loops_and_vacuums() -> Iterator[str]:
+    """A loop over each part of the table, and a vacuum behind it."""
+    for part in range(PARTS):
+        yield loop(part=part, parts=PARTS)
+        yield "VACUUM items"
 
 
 CONTESTANTS: dict[str, Callable[[Server, Path], list[peers.Command]]] = {
     "nobody": nobody,
     "pgrunbook": pgrunbook,
     "one UPDATE": psql(FILL),
-    "a loop": psql(LOOP.format(BATCH, FILL, 0)),
-    f"a loop, pg_sleep({SLEEP_S})": psql(LOOP.format(BATCH, FILL, SLEEP_S)),
+    "a loop": psql(loop()),
+    "a loop, with VACUUM": psql(*loops_and_vacuums()),
+    f"a loop, pg_sleep({SLEEP_S})": psql(loop(SLEEP_S)),
 }
 
 
@@ -231,6 +270,7 @@ def section(
         "took, s",
         "answers",
     )
+    fill_wal(server)
     with (
         tempfile.TemporaryDirectory(prefix="replica-") as folder,
         copied(server, Path(folder, "pg"), replicates=True) as replica,

@@ -24,6 +24,7 @@ from pgrunbook.runbooks.project import (
     TwinSettings,
 )
 from pgrunbook.runbooks.scripts import HEADER_KEYS, Script
+from pgrunbook.sqltext.hazards import Hazard
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "runbooks.md").read_text()
@@ -56,6 +57,10 @@ def test_every_cell() -> None:
 
 def test_every_header() -> None:
     assert set(table("header")) == set(HEADER_KEYS)
+
+
+def test_every_hazard() -> None:
+    assert set(table("hazard")) == set(Hazard)
 
 
 def test_every_variant_and_its_placeholders() -> None:
@@ -132,17 +137,47 @@ def test_the_readme_fits_a_glance() -> None:
     assert len((ROOT / "README.md").read_text().split()) <= 700
 
 
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
+PACKAGE = ROOT / "src" / "pgrunbook"
+
+
 def test_the_architecture_names_what_is_there() -> None:
-    page = (ROOT / "docs" / "architecture.md").read_text()
-    for line in page.splitlines():
-        modules = re.findall(r"`(\w+/\w+\.py)`((?: `\w+`)*)", line)
-        for module, names in modules:
-            text = (ROOT / "src" / "pgrunbook" / module).read_text()
+    for line in ARCHITECTURE.splitlines():
+        for module, names in re.findall(r"`((?:\w+/)*\w+\.py)`((?: `\w+`)*)", line):
+            if module.startswith("tests/"):
+                assert (ROOT / module).exists(), module
+                continue
+            text = (PACKAGE / module).read_text()
             for name in re.findall(r"`(\w+)`", names):
                 assert re.search(rf"^(def |class )?{name}\b", text, re.MULTILINE), (
                     f"{module}: {name}"
                 )
-        for test in re.findall(r"`(tests/[\w/]+\.py)`", line):
-            assert (ROOT / test).exists(), test
-    rooms = {path.parent.name for path in (ROOT / "src" / "pgrunbook").glob("*/__init__.py")}
-    assert {room for room in rooms if f"{room}/" in page} == rooms
+        for path in re.findall(r"`(sql/\w+/[\w*]*(?:\.sql)?)`", line):
+            assert [*PACKAGE.glob(path.replace("NNN", "0*"))], path
+
+
+def test_the_architecture_draws_the_layers_that_imports_have() -> None:
+    (drawing,) = re.findall(r"^```text\n(.*?)^```", ARCHITECTURE, re.MULTILINE | re.DOTALL)
+    drawn = [re.findall(r"\b(\w+)(?:/(?= )|\.py\b)", line) for line in drawing.splitlines()]
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    layers = [
+        re.findall(r"pgrunbook\.(\w+)", layer) for layer in contracts["contracts"][0]["layers"]
+    ]
+    *packages, modules, below = layers
+    assert drawn == [*packages, modules + below]
+
+
+def test_a_row_of_the_architecture_is_about_one_thing() -> None:
+    """What to look up comes first, in no more than two files: of more, two rows are made."""
+    where_to_change = ARCHITECTURE.partition("## Where to change")[2]
+    rows = re.findall(r"^\| ([^|]+) \| ([^|]+) \|$", where_to_change, re.MULTILINE)
+    for what, where in rows:
+        assert not re.match(r"(an?|the|what|which|who|how|when|where|that) ", what), what
+        assert len(set(re.findall(r"`([\w/]+\.(?:py|sql))`", where))) <= 2, what
+
+
+def test_the_glossary_has_each_word_once() -> None:
+    glossary = (ROOT / "docs" / "glossary.md").read_text()
+    words = re.findall(r"^\| ([^|]+) \| [^|]+ \|$", glossary, re.MULTILINE)
+    words = [word for word in words if word != "word"]
+    assert len(words) == len(set(words))

@@ -73,7 +73,7 @@ class RunbookError(Exception):
 
     verdict: ClassVar[Verdict] = Verdict.FAILED
 
-    # What gives the problems to the notebook as data: set by the room that shows things, as no
+    # What gives the problems to the notebook as data: set by the package that shows things, as no
     # other knows IPython.
     show: ClassVar[Callable[[Sequence[Problem]], None] | None] = None
 

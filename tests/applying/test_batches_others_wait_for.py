@@ -93,7 +93,7 @@ def test_rows_before_a_broken_one_become_fewer_where_somebody_waits(
                 waits.append(stack.enter_context(asking(backfill.database)))
             return min(rows - 1, 34)
 
-        monkeypatch.setattr(broken_rows, "before_the_first", find)
+        monkeypatch.setattr(broken_rows, "count_before_broken", find)
         assert backfill()
     assert max(waits[0]) < 0.4
     assert backfill.database.execute("SELECT id FROM t WHERE n <> 1") == [(35,)]
@@ -106,7 +106,7 @@ def test_nobody_waits_while_a_broken_row_is_looked_for(
     backfill.database.execute("ALTER TABLE t ADD CONSTRAINT small CHECK (n < 1 OR id <> 35)")
     backfill.header += "\nskip: rows that break a constraint\nuntil: 15 s"
     backfill.sql = SLOWLY.format(0.03)  # 20 rows, the half of them, take 600 ms
-    found = broken_rows.before_the_first
+    found = broken_rows.count_before_broken
     with ExitStack() as stack:
         waits: list[list[float]] = []
 
@@ -115,7 +115,7 @@ def test_nobody_waits_while_a_broken_row_is_looked_for(
                 waits.append(stack.enter_context(asking(backfill.database)))
             return found(rows, breaks)
 
-        monkeypatch.setattr(broken_rows, "before_the_first", find)
+        monkeypatch.setattr(broken_rows, "count_before_broken", find)
         assert backfill()
     assert max(waits[0]) < 0.4
     assert backfill.database.execute("SELECT id FROM t WHERE n <> 1") == [(35,)]

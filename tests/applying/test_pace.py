@@ -37,7 +37,7 @@ def work(pace: Pace, row_ms: float, batches: int = 1) -> list[int]:
     sizes = []
     for _ in range(batches):
         sizes.append(pace.rows)
-        pace.after(pace.rows, pace.rows * row_ms)
+        pace.note_batch(pace.rows, pace.rows * row_ms)
     return sizes
 
 
@@ -54,21 +54,21 @@ def test_batches_come_to_take_the_time_that_was_asked_for() -> None:
 def test_what_was_written_of_a_range_does_not_count_for_its_size() -> None:
     """Rows that are filled already take hardly any time: the next range is to be larger."""
     pace = paced(Clock())
-    pace.after(1_000, 10.0)
+    pace.note_batch(1_000, 10.0)
     assert pace.rows == 2_000
 
 
 def test_a_batch_with_fewer_rows_than_were_to_come_counts_for_these_alone() -> None:
     """As a row that breaks a constraint comes behind them."""
     pace = paced(Clock(), rows=10_000)
-    pace.after(10, 100.0)
+    pace.note_batch(10, 100.0)
     assert pace.rows == 2_500  # towards 100 rows, and not twice as many
 
 
 def test_once_somebody_has_waited_batches_stay_shorter_than_lock_timeout() -> None:
     pace = quiet(Clock(), rows=10_000)
     work(pace, row_ms=0.1)
-    pace.after(10_000, 1_000, waiters_ms=30)
+    pace.note_batch(10_000, 1_000, waiters_ms=30)
     assert pace.rows == 300  # 30 ms
     assert max(work(pace, row_ms=0.1, batches=5)) <= 300
 
@@ -99,13 +99,13 @@ def test_what_gave_way_is_tried_again_at_half_the_size_or_less() -> None:
 
 def test_its_share_of_the_time_and_less_beside_a_vacuum() -> None:
     pace = paced(Clock(), "share 25%")
-    pace.after(1_000, 500)
+    pace.note_batch(1_000, 500)
     assert pace.rest_s == pytest.approx(1.5)
     whole = paced(Clock())
-    whole.after(1_000, 500)
+    whole.note_batch(1_000, 500)
     assert whole.rest_s == 0
     assert whole.pause(replace(CALM, vacuum="pid 7")) == []
-    whole.after(1_000, 500)
+    whole.note_batch(1_000, 500)
     assert whole.rest_s == pytest.approx(0.5)
 
 
@@ -144,9 +144,9 @@ def test_dead_rows_are_vacuumed_in_time_and_not_again_where_that_was_of_no_use()
     pace.rows = 10_000
     assert pace.vacuum_is_due(some)  # with the next batch it would be 19%
     pace.rows = 1_000
-    pace.vacuumed(100, CALM)
+    pace.note_vacuum(100, CALM)
     assert pace.vacuum_is_due(many)
-    pace.vacuumed(100, many)
+    pace.note_vacuum(100, many)
     assert not pace.vacuum_is_due(many)
     clock.now += 11
     assert pace.vacuum_is_due(many)
@@ -176,7 +176,7 @@ def test_the_rate_is_that_of_the_last_batches_with_their_pauses() -> None:
     pace = paced(clock)
     assert pace.rows_per_s is None
     for _ in range(3):
-        pace.after(500, 400)
+        pace.note_batch(500, 400)
         clock.now += 0.5
     assert pace.rows_per_s == pytest.approx(1_000)
 

@@ -14,7 +14,7 @@ import pytest
 from support.databases import Database
 
 from pgrunbook.applying.vacuum import vacuum
-from pgrunbook.applying.waiters import GaveWay, Waiters, cancelling
+from pgrunbook.applying.waiters import GaveWay, Waiters, cancel_for_waiters
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.session import Session
 from pgrunbook.postgres.target import Target
@@ -75,7 +75,7 @@ def test_who_waits_for_longer_than_the_limit_cancels_the_statement(
     seen: list[Waiters] = []
 
     def batch() -> None:
-        with work.transaction(), cancelling(work, look, limit_ms=300) as waiters:
+        with work.transaction(), cancel_for_waiters(work, look, limit_ms=300) as waiters:
             seen.append(waiters)
             work.execute(SLOWLY.format(0).encode())
             waiting.extend(beside(notes, pool, 3))  # two of them wait behind the first
@@ -107,7 +107,7 @@ def test_who_waits_for_less_is_told_of_and_nothing_is_cancelled(
 ) -> None:
     work, look = sessions
     with ThreadPoolExecutor() as pool:
-        with work.transaction(), cancelling(work, look, limit_ms=5_000) as waiters:
+        with work.transaction(), cancel_for_waiters(work, look, limit_ms=5_000) as waiters:
             work.execute(ours.encode())
             (waiting,) = beside(notes, pool, statement=theirs)
             work.execute("SELECT pg_catalog.pg_sleep(0.3)")
@@ -123,7 +123,7 @@ def test_nobody_waits_and_a_cancel_of_somebody_else_is_no_giving_way(
     threading.Timer(0.2, work.cancel_safe).start()
     with (
         pytest.raises(psycopg.errors.QueryCanceled) as cancelled,
-        cancelling(work, look, limit_ms=50) as waiters,
+        cancel_for_waiters(work, look, limit_ms=50) as waiters,
     ):
         work.execute("SELECT pg_catalog.pg_sleep(10)")
     assert not isinstance(cancelled.value, GaveWay)
@@ -149,7 +149,7 @@ def test_what_comes_after_is_never_cancelled(
             for number in range(60):
                 work.execute("BEGIN")
                 try:
-                    with cancelling(work, look, limit_ms=0):
+                    with cancel_for_waiters(work, look, limit_ms=0):
                         work.execute(SLOWLY.format(0.022 + number % 6 / 1000).encode())
                 except GaveWay:
                     gave_way += 1
@@ -165,7 +165,7 @@ def test_a_look_that_is_lost_does_not_fail_the_statement_and_is_said(
 ) -> None:
     work, look = sessions
     notes.execute("SELECT pg_terminate_backend(%s)", [look.info.backend_pid])
-    with cancelling(work, look, limit_ms=50) as waiters:
+    with cancel_for_waiters(work, look, limit_ms=50) as waiters:
         work.execute("SELECT pg_catalog.pg_sleep(0.2)")
     assert "terminat" in waiters.blind
 

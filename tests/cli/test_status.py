@@ -16,7 +16,7 @@ from support.refusals import assert_presentable, problems
 from pgrunbook import controls
 from pgrunbook.cli import status as status_report
 from pgrunbook.ledger import install
-from pgrunbook.ledger.origin import Origin
+from pgrunbook.ledger.server_match import ServerIdentity
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.target import Target
 
@@ -49,7 +49,7 @@ def status(project: Project, database: Database, *arguments: str) -> Outcome:
 def named(database: Database) -> str:
     """What a plan calls the server."""
     with connect(Target("test", database.url), schema="public") as conn:
-        return Origin.of(conn).text
+        return ServerIdentity.of(conn).text
 
 
 def report(project: Project, database: Database, *arguments: str) -> Any:

@@ -23,13 +23,13 @@ from support import tasks as given
 
 from pgrunbook.errors import Failed, Refused, Verdict
 from pgrunbook.fleet import coordinator, journal, record, report, runs, task
+from pgrunbook.fleet.concurrency import Concurrency
 from pgrunbook.fleet.coordinator import Coordinator
 from pgrunbook.fleet.executors import Processes
 from pgrunbook.fleet.journal import Journal
-from pgrunbook.fleet.outcome import Ledgers, Told, judge
-from pgrunbook.fleet.places import Places
+from pgrunbook.fleet.outcome import LedgerAnswer, Ledgers, judge
 from pgrunbook.fleet.settings import Fleet
-from pgrunbook.fleet.state import Progress, State
+from pgrunbook.fleet.state import State, TargetState
 from pgrunbook.fleet.targets import FleetTarget
 from pgrunbook.fleet.waves import Slice
 from pgrunbook.records.archive import Archive
@@ -52,7 +52,7 @@ class Stage:
 
     project: Project
     returns: dict[str, list[Any]] = field(default_factory=dict)
-    ledger: dict[str, list[Told]] = field(default_factory=dict)
+    ledger: dict[str, list[LedgerAnswer]] = field(default_factory=dict)
     begun: list[tuple[str, str]] = field(default_factory=list)
     most: Counter[str] = field(default_factory=Counter)
     took_s: float = 0.0
@@ -101,7 +101,7 @@ class Stage:
         ledgers.says = self.ledger
         if path:
             with patch.object(runs, "Ledgers", lambda _: ledgers):
-                runs.end_dead(project, "f")  # which seals their records
+                runs.end_killed(project, "f")  # which seals their records
                 written, state = runs.resume(
                     project, fleet, path, self.operator, **{"mode": self.mode, **asked}
                 )
@@ -109,10 +109,10 @@ class Stage:
             given = {"operator": self.operator}
             about = {"mode": self.mode, "given": given, "approved": self.approved, **asked}
             written, state = runs.begin(project, fleet, runbook, found, **about)
-        places = Places(project, fleet.settings.workers, fleet.settings.per_server)
+        concurrency = Concurrency(project, fleet.settings.workers, fleet.settings.per_server)
         try:
             with self.executor(8) as executor:
-                about = (project, written, state, executor, ledgers, places, self.told.append)
+                about = (project, written, state, executor, ledgers, concurrency, self.told.append)
                 return Coordinator(*about, pause_s=0.02, task=self.task).run()
         finally:
             written.close()
@@ -126,11 +126,11 @@ class Stage:
 class _Ledgers(Ledgers):
     """The ledger of a target says what the test says; else that the last run passed."""
 
-    says: dict[str, list[Told]]
+    says: dict[str, list[LedgerAnswer]]
 
-    def ask(self, target: FleetTarget, runbook: str, run_id: str) -> Told:  # noqa: ARG002
+    def ask(self, target: FleetTarget, runbook: str, run_id: str) -> LedgerAnswer:  # noqa: ARG002
         left = self.says.get(target.name)
-        return left.pop(0) if left else Told(last=Verdict.PASSED)
+        return left.pop(0) if left else LedgerAnswer(last=Verdict.PASSED)
 
 
 @pytest.fixture
@@ -204,9 +204,9 @@ def test_it_is_not_tried_for_ever(stage: Stage, verdict: Verdict, word: str) -> 
     assert names(stage).count("t4") == coordinator.ATTEMPTS
 
 
-def ended_early(*_: object) -> Told:
+def ended_early(*_: object) -> LedgerAnswer:
     reason = f"{NOT_DONE} 010_fill: is not done after 8 h, as its header says; 12 batches"
-    return Told(known=True, verdict=(Verdict.INTERRUPTED, reason))
+    return LedgerAnswer(known=True, verdict=(Verdict.INTERRUPTED, reason))
 
 
 def test_a_backfill_that_was_to_end_is_no_failure_and_not_tried_again(stage: Stage) -> None:
@@ -219,7 +219,7 @@ def test_a_backfill_that_was_to_end_is_no_failure_and_not_tried_again(stage: Sta
     assert state.targets["t1"].reason == "is not done after 8 h"
     assert sorted(names(stage)) == ["t0", "t1", "t2"]
     assert [wave.state for wave in state.waves] == ["stopped", "waiting"]
-    told = report.text(report.of(state))
+    told = report.text(report.as_data(state))
     assert "not done: t1" in told
     assert told.endswith("pgrunbook fleet resume 001_x --fleet f")
     record.seal(stage.project, stage.journal, state)
@@ -249,10 +249,10 @@ def test_the_ledger_is_believed_and_not_the_task(stage: Stage) -> None:
         "t4": [RuntimeError("gone"), PASSED],
     }
     stage.ledger = {
-        "t1": [Told(known=True, verdict=(Verdict.PASSED, "all of it"))],
-        "t2": [Told(known=True, verdict=(Verdict.FAILED, "as it says"))],
-        "t3": [Told(last="failed")],
-        "t4": [Told(known=True)],
+        "t1": [LedgerAnswer(known=True, verdict=(Verdict.PASSED, "all of it"))],
+        "t2": [LedgerAnswer(known=True, verdict=(Verdict.FAILED, "as it says"))],
+        "t3": [LedgerAnswer(last="failed")],
+        "t4": [LedgerAnswer(known=True)],
     }
     state = stage.run('failure_budget = ["1"]')
     assert (state.targets["t1"].word, state.targets["t1"].reason) == ("passed", "all of it")
@@ -263,22 +263,22 @@ def test_the_ledger_is_believed_and_not_the_task(stage: Stage) -> None:
 @pytest.mark.parametrize(
     ("told", "said", "expected"),
     [
-        (Told(why="unreachable"), returned(Verdict.REFUSED), Verdict.REFUSED),
-        (Told(why="unreachable"), PASSED, Verdict.INTERRUPTED),
-        (Told(why="unreachable"), None, Verdict.INTERRUPTED),
-        (Told(), None, Verdict.INTERRUPTED),
-        (Told(), PASSED, Verdict.INTERRUPTED),
-        (Told(last="passed"), PASSED, Verdict.PASSED),
-        (Told(known=True), PASSED, Verdict.INTERRUPTED),
-        (Told(known=True, verdict=(Verdict.PASSED, "")), None, Verdict.PASSED),
+        (LedgerAnswer(why="unreachable"), returned(Verdict.REFUSED), Verdict.REFUSED),
+        (LedgerAnswer(why="unreachable"), PASSED, Verdict.INTERRUPTED),
+        (LedgerAnswer(why="unreachable"), None, Verdict.INTERRUPTED),
+        (LedgerAnswer(), None, Verdict.INTERRUPTED),
+        (LedgerAnswer(), PASSED, Verdict.INTERRUPTED),
+        (LedgerAnswer(last="passed"), PASSED, Verdict.PASSED),
+        (LedgerAnswer(known=True), PASSED, Verdict.INTERRUPTED),
+        (LedgerAnswer(known=True, verdict=(Verdict.PASSED, "")), None, Verdict.PASSED),
     ],
 )
-def test_the_judgement(told: Told, said: Any, expected: Verdict) -> None:
+def test_the_judgement(told: LedgerAnswer, said: Any, expected: Verdict) -> None:
     assert judge(told, said, "apply").verdict is expected
 
 
 def test_where_task_and_ledger_agree_the_task_says_what_was_wrong() -> None:
-    told = Told(known=True, verdict=(Verdict.INTERRUPTED, "The run was interrupted."))
+    told = LedgerAnswer(known=True, verdict=(Verdict.INTERRUPTED, "The run was interrupted."))
     said = returned(Verdict.INTERRUPTED, "the cell ran into its timeout")
     assert judge(told, said, "apply") == (Verdict.INTERRUPTED, said["reason"], False)
     for other in (returned(Verdict.PASSED, "all of it"), returned(Verdict.INTERRUPTED)):
@@ -398,7 +398,7 @@ def test_a_run_is_of_one_version_of_its_files(stage: Stage, settings: str, name:
             changed.write_text(before.replace("1", "2").replace("apply", "revert"))
 
     stage.during = edit
-    state = stage.run(settings, code=task.code(stage.project, "001_x"))
+    state = stage.run(settings, code=task.code_digest(stage.project, "001_x"))
     assert (state.verdict, state.counts()["waiting"]) == (Verdict.INTERRUPTED, 8)
     assert "files were changed since the fleet's run began" in state.reason
     assert names(stage, "verify") == []
@@ -480,7 +480,7 @@ def test_of_two_that_begin_at_once_one_is_refused(stage: Stage) -> None:
     assert stage.begun == []
     other.close()
     stage.run(number=1)
-    runs.end_dead(stage.project, "f")
+    runs.end_killed(stage.project, "f")
     assert not other.path.exists()
 
 
@@ -501,7 +501,7 @@ def test_a_revert_is_gone_on_with_by_who_says_so(stage: Stage) -> None:
     stage.mode = "revert"
     stage.returns = {"t1": [returned(Verdict.FAILED)]}
     state = stage.run(number=2)
-    told = report.text(report.of(state))
+    told = report.text(report.as_data(state))
     assert told.endswith("pgrunbook fleet resume 001_x --fleet f --mode revert")
     with pytest.raises(Refused, match="is of another mode"):
         stage.run(path=stage.journal, mode="apply")
@@ -512,17 +512,17 @@ def test_the_word_of_a_dead_coordinator_is_not_handed_on(stage: Stage) -> None:
     stage.run(number=5)  # and nobody seals it
     stage.begun.clear()
     stage.ledger = {
-        "t1": [Told(known=True, verdict=(Verdict.FAILED, ""))],
-        "t2": [Told()],
-        "t3": [Told(why="no answer")],
-        "t4": [Told(known=True, verdict=(Verdict.PASSED, ""))],
+        "t1": [LedgerAnswer(known=True, verdict=(Verdict.FAILED, ""))],
+        "t2": [LedgerAnswer()],
+        "t3": [LedgerAnswer(why="no answer")],
+        "t4": [LedgerAnswer(known=True, verdict=(Verdict.PASSED, ""))],
     }
     state = stage.run(path=stage.journal)
     assert sorted(names(stage)) == ["t1", "t2", "t3"]
     assert state.counts() == {"passed": 5}
     record.seal(stage.project, stage.journal, state)
     stage.begun.clear()
-    stage.ledger = {"t2": [Told()]}
+    stage.ledger = {"t2": [LedgerAnswer()]}
     assert stage.run(path=stage.journal).counts() == {"passed": 5}
     assert names(stage) == []
 
@@ -558,7 +558,7 @@ def test_a_run_goes_on_with_what_it_was_begun_with(
     stage.journal.write_text("\n".join([*change(written), ""]))
     with pytest.raises(Refused, match="was not begun with what it says"):
         stage.run(signing(stage), path=stage.journal)
-    seal = Archive(stage.project.outputs).read(seal_of(record.of(stage.journal)))
+    seal = Archive(stage.project.outputs).read(seal_of(record.notebook_of(stage.journal)))
     assert "at work; it was not begun with what it says" in seal.says
 
 
@@ -584,8 +584,10 @@ def test_what_was_signed_is_gone_on_with_from_its_own_journal_alone(stage: Stage
     assert stage.run(signing(stage), path=own).verdict is Verdict.PASSED
 
 
-@pytest.mark.parametrize("told", [Told(), Told(known=True), Told(last="passed")])
-def test_a_revert_is_known_by_its_own_verdict_alone(stage: Stage, told: Told) -> None:
+@pytest.mark.parametrize(
+    "told", [LedgerAnswer(), LedgerAnswer(known=True), LedgerAnswer(last="passed")]
+)
+def test_a_revert_is_known_by_its_own_verdict_alone(stage: Stage, told: LedgerAnswer) -> None:
     stage.mode = "revert"
     stage.run(number=1)
     stage.begun.clear()
@@ -597,7 +599,7 @@ def test_a_revert_is_known_by_its_own_verdict_alone(stage: Stage, told: Told) ->
 def test_a_journal_that_was_changed_after_its_seal_is_not_gone_on_with(stage: Stage) -> None:
     stage.returns = {"t2": [returned(Verdict.FAILED)]}
     stage.run()
-    runs.end_dead(stage.project, "f")
+    runs.end_killed(stage.project, "f")
     sealed = stage.journal.read_text()
     stage.journal.write_text(sealed.replace('"SERVER_0"', '"SERVER_1"'))
     with pytest.raises(Refused) as caught:
@@ -679,7 +681,7 @@ def test_a_line_that_was_broken_off_is_left_out(tmp_path: Path) -> None:
     written.close()
     again = Journal(path)
     again.write({"event": "stop", "by": "eve"})
-    assert again.news() == {}
+    assert again.read_added() == {}
     assert {line: event["by"] for line, event in journal.read(path).items()} == {1: "ada", 3: "eve"}
     again.close()
 
@@ -691,22 +693,22 @@ def test_what_others_have_added_is_known_by_its_line(tmp_path: Path) -> None:
     written.write({"event": "stop", "by": "ada"}, {"event": "stop", "by": "ada"})
     with path.open("a") as file:
         file.write('\n7\n{"event": "stop", "by": "eve"}')
-    assert {line: event["by"] for line, event in written.news().items()} == {2: "grace"}
+    assert {line: event["by"] for line, event in written.read_added().items()} == {2: "grace"}
     written.write({"event": "stop", "by": "ada"})
-    assert {line: event["by"] for line, event in written.news().items()} == {7: "eve"}
+    assert {line: event["by"] for line, event in written.read_added().items()} == {7: "eve"}
     assert [*journal.read(path)] == [1, 2, 3, 4, 7, 8]
-    assert written.news() == {}
+    assert written.read_added() == {}
     written.close()
 
 
 def test_a_journal_has_one_writer(tmp_path: Path) -> None:
     path = tmp_path / "x.fleet.jsonl"
     written = Journal.create(path)
-    assert journal.at_work(path)
+    assert journal.is_at_work(path)
     with pytest.raises(Refused, match="at work already"):
         Journal(path)
     written.close()
-    assert not journal.at_work(path)
+    assert not journal.is_at_work(path)
 
 
 def test_a_journal_that_could_not_be_written_leaves_none(
@@ -727,7 +729,7 @@ def test_a_journal_that_was_half_made_is_none(stage: Stage) -> None:
     (folder / ".2999-01-01T000000Z-11111111.fleet.jsonl").touch()
     with pytest.raises(Refused, match="has not been run"):
         runs.latest(stage.project, "f")
-    runs.end_dead(stage.project, "f")
+    runs.end_killed(stage.project, "f")
     assert [*folder.iterdir()] == []
 
 
@@ -739,7 +741,7 @@ def test_a_target_that_was_at_work_is_known_as_such() -> None:
     ]
     (progress,) = State.of(events).targets.values()
     assert (progress.word, progress.run) == ("at work", "r")
-    assert isinstance(progress, Progress)
+    assert isinstance(progress, TargetState)
 
 
 # -- the workers

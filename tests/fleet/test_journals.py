@@ -18,8 +18,8 @@ from fleet.test_coordinator import PASSED, Stage, returned, signing
 from pgrunbook.cli.main import main
 from pgrunbook.errors import Failed, Verdict
 from pgrunbook.fleet import coordinator, record, report, runs, signature
-from pgrunbook.fleet.events import Kind
-from pgrunbook.fleet.state import NoJournal, State
+from pgrunbook.fleet.events import EventKind
+from pgrunbook.fleet.state import State, UnreadableJournal
 from pgrunbook.records.archive import Archive
 from pgrunbook.records.verification import verify
 from pgrunbook.runbooks.project import Project
@@ -40,9 +40,9 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     made.run(f'waves = ["1", "100%"]\nsoak = "1ms"\n{signing(made)}', number=3)
     lines = len(made.journal.read_text().splitlines())
     last: tuple[dict[str, Any], ...] = (
-        {"event": Kind.STOP, "by": "ada"},
-        {"event": Kind.ENDED, "name": "t1"},
-        {"event": Kind.LEFT_OUT, "line": lines + 2, "why": "somebody else has added it"},
+        {"event": EventKind.STOP, "by": "ada"},
+        {"event": EventKind.ENDED, "name": "t1"},
+        {"event": EventKind.LEFT_OUT, "line": lines + 2, "why": "somebody else has added it"},
     )
     with made.journal.open("a") as file:
         for event in last:
@@ -68,7 +68,7 @@ def _changed(text: str) -> Iterator[str]:
 def test_whatever_a_line_says_it_is_shown_or_named(stage: Stage) -> None:
     path = stage.journal
     text = path.read_text()
-    assert {json.loads(line)["event"] for line in text.splitlines()} == {*Kind}
+    assert {json.loads(line)["event"] for line in text.splitlines()} == {*EventKind}
     project = Project.find(stage.project.root)
     named = 0
     for changed in _changed(text):
@@ -76,7 +76,7 @@ def test_whatever_a_line_says_it_is_shown_or_named(stage: Stage) -> None:
         try:
             report.text(report.collect(path))
             [*signature.problems(project, path)]
-        except NoJournal as exc:
+        except UnreadableJournal as exc:
             (problem,) = exc.problems
             assert problem.where == f"f/001_x/{path.name}"
             named += 1
@@ -104,19 +104,19 @@ def test_what_cannot_be_read_is_not_sealed_and_not_touched(
     assert before in path.read_text()
     path.write_text(path.read_text().replace(before, after).removesuffix("\n"))
     data = path.read_bytes()
-    (problem,) = runs.end_dead(stage.project, "f")
+    (problem,) = runs.end_killed(stage.project, "f")
     assert problem.what == "is no journal of a fleet's run"
-    assert (path.read_bytes(), record.of(path).exists()) == (data, False)
+    assert (path.read_bytes(), record.notebook_of(path).exists()) == (data, False)
 
 
 ADDED = [
-    {"event": Kind.ENDED},
-    {"event": Kind.STOP, "by": 7},
-    {"event": Kind.TARGET, "wave": 0, "target": {"name": "evil", "service": "s"}},
-    {"event": Kind.STARTED, "name": "nobody", "run": "r", "attempt": 1},
-    {"event": Kind.ENDED, "name": "t2", "run": "r", "verdict": "passed", "reason": ""},
-    {"event": Kind.LEFT_OUT, "line": 1, "why": "as I say"},
-    {"event": Kind.END, "verdict": "passed", "reason": ""},
+    {"event": EventKind.ENDED},
+    {"event": EventKind.STOP, "by": 7},
+    {"event": EventKind.TARGET, "wave": 0, "target": {"name": "evil", "service": "s"}},
+    {"event": EventKind.STARTED, "name": "nobody", "run": "r", "attempt": 1},
+    {"event": EventKind.ENDED, "name": "t2", "run": "r", "verdict": "passed", "reason": ""},
+    {"event": EventKind.LEFT_OUT, "line": 1, "why": "as I say"},
+    {"event": EventKind.END, "verdict": "passed", "reason": ""},
     {"event": ["\ud800"]},
 ]
 
@@ -138,9 +138,12 @@ def test_what_others_add_to_a_run_at_work_is_none_of_its_events(
     (line,) = state.left_out
     assert any(f"line {line} of {stage.journal.name} is somebody else's" in t for t in stage.told)
     assert State.read(stage.journal) == state
-    assert f"somebody else has added it: line {line}\n" in report.text(report.of(state))
+    assert f"somebody else has added it: line {line}\n" in report.text(report.as_data(state))
     record.seal(stage.project, stage.journal, state)
-    assert verify(Archive(stage.project.outputs), only=record.of(stage.journal)).problems == ()
+    assert (
+        verify(Archive(stage.project.outputs), only=record.notebook_of(stage.journal)).problems
+        == ()
+    )
     assert stage.run(number=3, path=stage.journal).verdict is Verdict.PASSED
 
 
@@ -158,7 +161,7 @@ def test_no_other_run_is_kept_by_it(stage: Stage) -> None:
     state = stage.run(runbook="002_y")
     assert state.verdict is Verdict.PASSED
     other = max((stage.project.outputs / "f/002_y").glob("*.fleet.jsonl"))
-    assert [each.where for each in runs.end_dead(stage.project, "f")] == [f"f/001_x/{path.name}"]
+    assert [each.where for each in runs.end_killed(stage.project, "f")] == [f"f/001_x/{path.name}"]
     assert record.is_sealed(stage.project, other)
     assert runs.latest(stage.project, "f", "002_y") == other
     (problem,) = verify(Archive(stage.project.outputs)).problems
@@ -167,7 +170,7 @@ def test_no_other_run_is_kept_by_it(stage: Stage) -> None:
 
 def test_a_folder_of_that_name_is_no_journal(stage: Stage) -> None:
     stage.journal.with_name("2030-01-01T000000.000Z-0a1b2c3d.fleet.jsonl").mkdir()
-    assert runs.end_dead(stage.project, "f") == []
+    assert runs.end_killed(stage.project, "f") == []
     assert State.read(stage.journal).begun
 
 
@@ -202,7 +205,7 @@ def test_a_full_disk_is_told_with_the_file_and_what_goes_on(
     (problem,) = caught.value.problems
     assert problem.where == str(stage.journal)
     assert problem.remedy.endswith("pgrunbook fleet resume 001_x --fleet f")
-    assert runs.end_dead(stage.project, "f") == []
+    assert runs.end_killed(stage.project, "f") == []
     assert State.read(stage.journal).verdict is Verdict.INTERRUPTED
 
 
@@ -216,7 +219,7 @@ def test_a_record_that_cannot_be_written_is_named(
     with pytest.raises(Failed) as caught:
         record.seal(stage.project, stage.journal, State.read(stage.journal))
     (problem,) = caught.value.problems
-    assert problem.where == str(record.of(stage.journal))
+    assert problem.where == str(record.notebook_of(stage.journal))
     assert problem.remedy.endswith("pgrunbook fleet resume 001_x --fleet f")
 
 

@@ -15,10 +15,11 @@ from fleet.test_coordinator import PASSED, Stage, ended_early, returned
 from pgrunbook.cli.main import main
 from pgrunbook.errors import Verdict
 from pgrunbook.fleet import coordinator, record, report
-from pgrunbook.fleet.outcome import Told
+from pgrunbook.fleet.outcome import LedgerAnswer
 from pgrunbook.fleet.state import State
 from pgrunbook.records.archive import Archive
 from pgrunbook.records.audit_questions import answers
+from pgrunbook.records.questions import Question
 from pgrunbook.records.record import Record
 from pgrunbook.records.site import Site
 from pgrunbook.records.verification import verify
@@ -120,6 +121,7 @@ def test_it_answers_what_an_auditor_asks(sealed: tuple[Stage, Path]) -> None:
     assert found["Who ran it, who approved it, under which ticket?"].startswith("ada.")
     assert "no seal says more" in found["What was verified, with what evidence?"]
     assert not any("cannot read" in text or "get that far" in text for text in found.values())
+    assert list(found) == list(Question)
 
 
 def test_what_is_not_done_is_told_before_what_waits(sealed: tuple[Stage, Path]) -> None:
@@ -201,7 +203,7 @@ def test_reasons_that_differ_by_numbers_and_names_are_told_once(
     }
     stage.returns["t9"] = [returned(Verdict.FAILED, "no")]
     state = stage.run()
-    lines = report.text(report.of(state)).splitlines()
+    lines = report.text(report.as_data(state)).splitlines()
     first = lines.index("failed: t9")
     assert lines[first + 2] == "set aside: t0, t1, t2, t3, t4, t5, t6, t7 and 1 more"
     assert lines[first + 3] == "  table t0.notes is not as expected: 0 rows"
@@ -216,7 +218,7 @@ def test_reasons_that_differ_by_numbers_and_names_are_told_once(
 
 def test_what_a_lost_task_leaves_is_asked_of_the_ledger(sealed: tuple[Stage, Path]) -> None:
     stage, _ = sealed
-    stage.ledger = {"t1": [Told(known=True, verdict=(Verdict.PASSED, "it has"))]}
+    stage.ledger = {"t1": [LedgerAnswer(known=True, verdict=(Verdict.PASSED, "it has"))]}
     stage.returns = {"t1": [RuntimeError("the worker died")]}
     state = stage.run(path=stage.journal)
     assert state.reason == "10 targets: 10 passed"
@@ -258,5 +260,5 @@ def test_the_status_says_until_when_a_wave_soaks(sealed: tuple[Stage, Path]) -> 
     state.begun = {**state.begun, "soak_s": 1800}
     at = "2026-01-31T23:50:00.000+00:00"
     state.apply({"at": at, "event": "wave", "wave": 0, "state": "soaking"})
-    text = report.text(report.of(state, "at work"))
+    text = report.text(report.as_data(state, "at work"))
     assert text.splitlines()[1].endswith("after it began; soaks until 2026-02-01 00:20:00 UTC")

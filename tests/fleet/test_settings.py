@@ -224,6 +224,6 @@ def test_the_digest_of_a_list_does_not_depend_on_its_order() -> None:
 
 def test_a_target_of_the_project_keeps_its_policy(tmp_path: Path) -> None:
     there = project(tmp_path, FILE + '[targets.production]\nservice = "crm"\nprotected = true\n')
-    assert FleetTarget("a", "crm").called(there) == "production"
-    assert FleetTarget("a", "other").called(there) == "service:other"
-    assert FleetTarget("a", env="CRM").called(there) == "env:CRM"
+    assert FleetTarget("a", "crm").target_name(there) == "production"
+    assert FleetTarget("a", "other").target_name(there) == "service:other"
+    assert FleetTarget("a", env="CRM").target_name(there) == "env:CRM"

@@ -69,7 +69,7 @@ def test_only_the_unsealed_beginning_of_the_same_run_is_taken_away(tmp_path: Pat
     names = ["a-0123abcd.ipynb", "b-0123abcd.ipynb", "b-0123abcd.dsse.json", "c-4567abcd.ipynb"]
     for name in names:
         (tmp_path / name).write_text("")
-    task.take_away(tmp_path, "0123abcd-0000-4000-8000-000000000000")
+    task.remove_unsealed(tmp_path, "0123abcd-0000-4000-8000-000000000000")
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names[1:])
 
 
@@ -78,10 +78,10 @@ def test_what_an_editor_keeps_beside_the_files_is_not_what_a_runbook_runs(tmp_pa
     shutil.copytree(ROOT / "sql", tmp_path / "sql")
     (tmp_path / "pgrunbook.toml").write_text("")
     project, runbook = Project.find(tmp_path), "001_import_connector"
-    before = task.code(project, runbook)
+    before = task.code_digest(project, runbook)
     copies = project.sql(runbook) / "deploy" / ".ipynb_checkpoints"
     copies.mkdir()
     (copies / "010_x-checkpoint.sql").write_text("SELECT 1;\n")
-    assert task.code(project, runbook) == before
+    assert task.code_digest(project, runbook) == before
     (project.sql(runbook) / "deploy" / "090_x.sql").write_text("SELECT 1;\n")
-    assert task.code(project, runbook) != before
+    assert task.code_digest(project, runbook) != before

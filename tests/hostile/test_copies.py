@@ -18,8 +18,8 @@ from support.databases import Database, login_role
 from support.projects import ROOT, Outcome, Project, wait_for
 
 from pgrunbook.errors import Failed, Refused
-from pgrunbook.ledger import install
-from pgrunbook.ledger.origin import Origin, Standing
+from pgrunbook.ledger import install, versions
+from pgrunbook.ledger.server_match import ServerIdentity, ServerMatch
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.postgres.target import Target
@@ -84,9 +84,9 @@ def test_a_base_backup_is_not_taken_for_production(
             connect(Target("x", own.url), schema="public") as one,
             connect(Target("x", copy.url), schema="public") as two,
         ):
-            Standing.of(one).require_here(one, "x")
+            ServerMatch.of(one).require_here(one, "x")
             with pytest.raises(Refused, match="leads to different servers"):
-                Standing.of(one).require_here(two, "x")
+                ServerMatch.of(one).require_here(two, "x")
         production.env["PRODUCTION_URL"] = copy.url
         for done in (approved(production, digest), production.step("production", "--mode", "plan")):
             assert (done.code, copy.dump()) == (2, before), done.text
@@ -336,7 +336,9 @@ def test_an_upgrade_that_is_killed_half_way_is_undone_and_done_again(
     assert crm.dump() == before
     with connect(Target("test", crm.url), schema="public") as work:
         install.install(work)
-    assert crm.execute("SELECT max(version) FROM pgrunbook.versions") == [(install.SCHEMA_VERSION,)]
+    assert crm.execute("SELECT max(version) FROM pgrunbook.versions") == [
+        (versions.SCHEMA_VERSION,)
+    ]
     assert servers(crm) == []
 
 
@@ -350,7 +352,7 @@ def test_a_server_that_does_not_tell_its_timeline(crm: Database) -> None:
     role = login_role(crm)
     crm.execute("REVOKE EXECUTE ON FUNCTION pg_current_wal_lsn() FROM PUBLIC")
     with connect(Target("test", role.url), schema="public", read_only=True) as conn:
-        here = Origin.of(conn)
+        here = ServerIdentity.of(conn)
     assert (here.timeline, here.data_directory) == (None, None)
     assert "timeline not shown" in here.text
 

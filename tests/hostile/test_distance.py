@@ -310,8 +310,8 @@ def test_a_block_whose_locks_its_text_does_not_tell_waits_no_longer(
     assert empty.execute(wanted) == [(True, False)]
     with connect(Target("test", empty.url_as("referring")), schema="public") as conn:
         block = statements("CREATE TABLE y (a int REFERENCES a (id), b int REFERENCES b (id))")
-        assert footprint.acquired(conn, ["public"], block) == [[]]
-    assert footprint.acquired(applying.sessions.look, ["public"], block) == [
+        assert footprint.lock_statements(conn, ["public"], block) == [[]]
+    assert footprint.lock_statements(applying.sessions.look, ["public"], block) == [
         ['LOCK TABLE ONLY "public"."a", ONLY "public"."b" IN SHARE ROW EXCLUSIVE MODE']
     ]
 
@@ -350,8 +350,8 @@ def test_only_a_table_that_the_block_means_is_locked(
 ) -> None:
     """Names are looked up in the block's own path."""
     empty.execute("CREATE SCHEMA app; CREATE TABLE app.a (id int)")
-    acquired = footprint.acquired(applying.sessions.look, ["app", "public"], statements(block))
-    found = [re.findall(r"LOCK TABLE (\S+) IN", lock) for locks in acquired for lock in locks]
+    sent = footprint.lock_statements(applying.sessions.look, ["app", "public"], statements(block))
+    found = [re.findall(r"LOCK TABLE (\S+) IN", lock) for locks in sent for lock in locks]
     assert found == [[name] for name in locked]
 
 
@@ -403,7 +403,7 @@ def test_a_lock_is_taken_where_and_as_its_statement_takes_it(
     with work.transaction(force_rollback=True), empty.connect() as look:
         work.execute("SET LOCAL search_path = public")
         for statement, locks in zip(
-            parsed, footprint.acquired(work, ["public"], parsed), strict=True
+            parsed, footprint.lock_statements(work, ["public"], parsed), strict=True
         ):
             with work.transaction(force_rollback=True):
                 work.execute(statement.sql.encode())

@@ -13,7 +13,7 @@ import pytest
 from support.databases import Database
 from support.projects import PATIENCE_S, RUNBOOK, Outcome, Project, wait_for
 
-from pgrunbook.ledger.install import SCHEMA_VERSION
+from pgrunbook.ledger.versions import SCHEMA_VERSION
 
 Run = Callable[..., Outcome]
 

@@ -14,7 +14,7 @@ from support.databases import Database, Role
 from support.projects import Outcome
 
 from pgrunbook.errors import Problem, Refused
-from pgrunbook.postgres import limits
+from pgrunbook.postgres import role_timeouts
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.postgres.target import Target
@@ -80,7 +80,7 @@ def test_where_it_is_set_is_named_with_what_mends_it(
         pytest.raises(psycopg.errors.QueryCanceled) as caught,
     ):
         conn.execute("SELECT pg_sleep(1)")
-    found = limits.name_setting(
+    found = role_timeouts.name_setting(
         Problem("was cancelled"), caught.value, role.name, lambda: psycopg.connect(role.url)
     )
     assert found.found.startswith("statement_timeout=1ms, set for the ")

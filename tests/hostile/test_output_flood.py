@@ -14,7 +14,7 @@ import pytest
 from support import forks
 
 from pgrunbook.records.format.mime_types import FRAME_MIME
-from pgrunbook.runner.flood import LIMIT, OURS_MOST, Flood, size
+from pgrunbook.runner.output_limits import MAX_CHARACTERS, MAX_OWN_OUTPUTS, OutputLimiter, size
 
 PASSED = """\
 from pgrunbook.records.card import VerdictCard
@@ -57,7 +57,7 @@ def execute(folder: Path, *cells: str) -> tuple[int, str, Any]:
 def test_the_beginning_and_the_end_stay(tmp_path: Path, cell: str, last: str) -> None:
     code, said, record = execute(tmp_path, SHOW + cell, PASSED)
     assert code == 0, said
-    assert (tmp_path / "out.ipynb").stat().st_size < 2 * LIMIT
+    assert (tmp_path / "out.ipynb").stat().st_size < 2 * MAX_CHARACTERS
     shown = json.dumps(record["cells"][0]["outputs"], ensure_ascii=False)
     assert "… left out: " in shown
     assert json.dumps(last, ensure_ascii=False).strip('"') in shown[-200:]
@@ -93,7 +93,7 @@ def test_what_claims_to_be_ours_has_bounds_too(tmp_path: Path, shown: str) -> No
     frame = "from pgrunbook.records.format.mime_types import FRAME_MIME\n"
     code, said, record = execute(tmp_path, f"{SHOW}{frame}display({shown}, raw=True)", PASSED)
     assert code == 0, said
-    assert (tmp_path / "out.ipynb").stat().st_size < LIMIT
+    assert (tmp_path / "out.ipynb").stat().st_size < MAX_CHARACTERS
     assert "… left out: " in json.dumps(record["cells"][0]["outputs"], ensure_ascii=False)
 
 
@@ -101,12 +101,12 @@ def test_many_of_them_too() -> None:
     frame = nbformat.v4.new_output("display_data", {FRAME_MIME: "x"})
     error = nbformat.v4.new_output("error", ename="E", evalue="x" * 100, traceback=[])
     for shown in (frame, error):
-        flood = Flood()
+        limiter = OutputLimiter()
         outputs: list[Any] = []
-        for _ in range(3 * OURS_MOST):
+        for _ in range(3 * MAX_OWN_OUTPUTS):
             outputs.append(shown)
-            flood.shorten(outputs, size(shown))
-        assert len(outputs) <= OURS_MOST
+            limiter.shorten(outputs, size(shown))
+        assert len(outputs) <= MAX_OWN_OUTPUTS
         assert outputs[-1] == shown
 
 

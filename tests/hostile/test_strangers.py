@@ -76,7 +76,7 @@ def test_a_role_that_somebody_has_put_upon_us_is_not_trusted(crm: Database) -> N
 
 def trust_of(url: str) -> list[Problem]:
     with connect(Target("test", url), schema="public") as conn:
-        return trust.strangers(conn)[1]
+        return trust.untrusted_objects(conn)[1]
 
 
 @pytest.mark.parametrize(

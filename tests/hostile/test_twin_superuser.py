@@ -139,7 +139,7 @@ def twin(database: Database, folder: Path, conn: Connection) -> list[str]:
     """The same as a twin."""
     server = twin_server.embedded_server(folder, conn.info.server_version // 10_000)
     with twin_server.make_twin(Target("t", database.url), conn, server, "x") as made:
-        for session in (made.session(), made.arranging()):
+        for session in (made.session(), made.owner_session()):
             with closing(session):
                 assert not superuser(session)
         return list(made.warnings)

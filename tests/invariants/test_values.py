@@ -14,7 +14,7 @@ from support import databases
 from support.databases import Database
 from support.projects import Project
 
-from pgrunbook.planning import reliance
+from pgrunbook.planning import server_checks
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.embedded import Server
 from pgrunbook.postgres.target import Target
@@ -150,6 +150,6 @@ def test_an_isolation_that_blocks_do_not_have_is_told(target: Database, isolatio
         f"ALTER DATABASE {target.name} SET default_transaction_isolation = '{isolation}'"
     )
     with connect(Target("test", target.url), schema="public") as conn:
-        told = [each.check for each in reliance.report_isolation(conn)]
+        told = [each.check for each in server_checks.report_isolation(conn)]
         assert conn.execute("SHOW transaction_isolation").fetchone() == ("read committed",)
     assert any(isolation in each for each in told) == (isolation == "serializable")

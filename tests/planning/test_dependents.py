@@ -14,7 +14,7 @@ from support.databases import Database
 
 from pgrunbook.planning import dependents, hazards
 from pgrunbook.planning.decisions import Action, Decision
-from pgrunbook.planning.twin import nowhere
+from pgrunbook.planning.twin import no_server
 from pgrunbook.postgres import twin_server
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.embedded import Server
@@ -75,7 +75,7 @@ def foretold(database: Database, host: Server | None, sqls: list[str]) -> list[s
 
         made = decided(sqls)
         risks = hazards.assess(look, "public", made)
-        results = [*dependents.check(look, make if host else nowhere, made, risks)]
+        results = [*dependents.check(look, make if host else no_server, made, risks)]
     assert all(result.problem.remedy for result in results if result.problem)
     return [result.problem.found if result.problem else result.result for result in results]
 

@@ -10,7 +10,7 @@ from support.databases import Database
 
 from pgrunbook.planning import requirements
 from pgrunbook.planning.decisions import Action, Decision
-from pgrunbook.planning.requirements import There
+from pgrunbook.planning.requirements import NeededRelations
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.target import Target
 from pgrunbook.runbooks.source import Source
@@ -100,7 +100,7 @@ def told(
     source = Source.read(folder)
     decisions = [Decision(source.block(name, {}), action, "") for name in source.plain_blocks()]
     with connect(Target("test", database.url), schema="public", read_only=True) as conn:
-        there = There.look(conn, "public", decisions)
+        there = NeededRelations.read(conn, "public", decisions)
         found = [
             r.problem
             for r in requirements.check(conn, there, decisions, conn.info.user)

@@ -12,7 +12,7 @@ from support.databases import Database, Role
 from support.projects import ROOT, RUNBOOK, Project
 from support.refusals import REFUSED, problems, refused
 
-from pgrunbook.ledger import install
+from pgrunbook.ledger import install, versions
 from pgrunbook.postgres.embedded import Server
 
 pytestmark = pytest.mark.parametrize("server", [18], indirect=True)
@@ -328,7 +328,7 @@ def test_a_ledger_of_version_1_that_is_not_ours(
     crm.load(WRITE.format(owner.name))
     done = refused(project, crm, target="env:ROLE_URL", step=True)
     assert problems(done) == [
-        f"ledger: cannot be brought up to version {install.SCHEMA_VERSION} by this role"
+        f"ledger: cannot be brought up to version {versions.SCHEMA_VERSION} by this role"
     ]
     assert "found:    version 1, owned by postgres\n      remedy:   run as postgres, " in done.text
 
@@ -346,7 +346,9 @@ def test_a_ledger_of_version_1_of_a_group_that_we_belong_to(
     crm.load("; ".join(f"ALTER TABLE pgrunbook.{table} OWNER TO {group}" for table in tables))
     done = project.run("env:ROLE_URL")
     assert done.code == 0, done.text
-    assert crm.execute("SELECT max(version) FROM pgrunbook.versions") == [(install.SCHEMA_VERSION,)]
+    assert crm.execute("SELECT max(version) FROM pgrunbook.versions") == [
+        (versions.SCHEMA_VERSION,)
+    ]
 
 
 @pytest.mark.parametrize("mode", ["apply", "plan", "verify"])
@@ -357,7 +359,7 @@ def test_a_ledger_of_a_newer_version(crm: Database, project: Project, mode: str)
     done = refused(project, crm, "--mode", mode, step=True)
     assert problems(done) == ["ledger: is of a newer version"]
     assert (
-        f"expected: version {install.SCHEMA_VERSION} at most\n      found:    version 99\n      remedy:   upgrade "
+        f"expected: version {versions.SCHEMA_VERSION} at most\n      found:    version 99\n      remedy:   upgrade "
         "pgrunbook\n" in done.text
     )
 

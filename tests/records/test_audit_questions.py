@@ -1,6 +1,4 @@
-"""The thirteen answers: what is known is said, what is not is said to be unknown, and nothing is made
-up.
-"""
+"""The answers: what is known is said, what is not is said to be unknown, nothing is made up."""
 
 from __future__ import annotations
 
@@ -18,9 +16,9 @@ from pgrunbook.records.format.mime_types import (
     PROBLEMS_MIME,
     VERDICT_MIME,
 )
+from pgrunbook.records.questions import Question
 from pgrunbook.records.record import Record
 
-QUESTIONS = 13
 IDENTITY = {
     "database": "crm",
     "host": "db.example",
@@ -101,9 +99,9 @@ def target(**other: str) -> dict[str, Any]:
 
 def told(read: Record) -> dict[str, str]:
     """The answers by the question's first three words."""
-    found = {" ".join(each.question.split()[:3]): each.text for each in answers(read, None)}
-    assert len(found) == QUESTIONS
-    return found
+    found = answers(read, None)
+    assert [each.question for each in found] == list(Question)
+    return {" ".join(each.question.split()[:3]): each.text for each in found}
 
 
 def test_a_run_that_reached_nothing_says_so_and_guesses_nothing() -> None:

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 from pgrunbook.records import backfill, progress, rendering
-from pgrunbook.records.backfill import Pause, Slice
+from pgrunbook.records.backfill import Pause, TimeSlice
 from pgrunbook.records.backfill_picture import svg
 from pgrunbook.records.format import bundles
 from pgrunbook.records.format.mime_types import PROGRESS_MIME
@@ -21,7 +21,9 @@ from pgrunbook.run.frames import plain
 from pgrunbook.runner.progress_bar import ProgressBar
 
 BEGAN = datetime(2026, 11, 28, 23, 59, 30, tzinfo=UTC)
-SLICES = [Slice(BEGAN + timedelta(seconds=10 * n), 10, 1_000 * (n + 1), 0.25 * n) for n in range(6)]
+SLICES = [
+    TimeSlice(BEGAN + timedelta(seconds=10 * n), 10, 1_000 * (n + 1), 0.25 * n) for n in range(6)
+]
 BEHIND = "replica b is {} s behind (limit 5.0 s)"
 PAUSES = [
     Pause(BEGAN + timedelta(seconds=12), 4, (BEHIND.format(6),), 6.5),
@@ -31,7 +33,7 @@ PAUSES = [
 NAMESPACE = "{http://www.w3.org/2000/svg}"
 
 
-def drawn(slices: list[Slice], pauses: list[Pause]) -> ElementTree.Element:
+def drawn(slices: list[TimeSlice], pauses: list[Pause]) -> ElementTree.Element:
     return ElementTree.fromstring(svg("020_fill", slices, pauses))
 
 
@@ -50,7 +52,7 @@ def test_the_picture_says_in_words_what_it_shows() -> None:
 
 def test_lag_that_was_not_shown_is_no_pause_and_no_lack_of_replicas() -> None:
     unseen = Pause(BEGAN, 0, (backfill.LAG_UNSEEN,))
-    without = [Slice(each.at, each.seconds, each.rows) for each in SLICES]
+    without = [TimeSlice(each.at, each.seconds, each.rows) for each in SLICES]
     assert backfill.summary(without, [unseen]).endswith(
         "how far replicas were behind is not known. It did not pause."
         " It noted: how far replicas are behind is not shown to this role: no limit holds."
@@ -77,7 +79,7 @@ def test_pauses_are_shaded_at_their_time_and_the_legend_has_their_letters() -> N
 
 
 def test_a_pause_between_two_slices_is_in_the_numbers_of_the_one_before() -> None:
-    slices = [Slice(BEGAN, 10, 1), Slice(BEGAN + timedelta(hours=1), 10, 1)]
+    slices = [TimeSlice(BEGAN, 10, 1), TimeSlice(BEGAN + timedelta(hours=1), 10, 1)]
     times = [-5, 12, 3605]
     pauses = [Pause(BEGAN + timedelta(seconds=s), 1 + n, ("why",)) for n, s in enumerate(times)]
     assert list(backfill.frame(slices, pauses)["paused_s"]) == [3, 3]
@@ -86,7 +88,7 @@ def test_a_pause_between_two_slices_is_in_the_numbers_of_the_one_before() -> Non
 
 @pytest.mark.parametrize("count", [1, 40])
 def test_it_can_be_short_and_without_a_replica(count: int) -> None:
-    slices = [Slice(BEGAN + timedelta(days=n), 0.0 if n else 5.0, 0) for n in range(count)]
+    slices = [TimeSlice(BEGAN + timedelta(days=n), 0.0 if n else 5.0, 0) for n in range(count)]
     many = [Pause(BEGAN, 1, (f"cause {chr(97 + n) * 90}",)) for n in range(9)]
     picture = drawn(slices, many)
     assert "no replica was seen" in (picture[1].text or "")
@@ -114,7 +116,7 @@ def test_its_numbers_are_those_of_the_slices() -> None:
     row = frame.loc["2026-11-28 23:59:40"]
     assert (row["rows"], row["rows_per_s"], row["lag_s"], row["paused_s"]) == (2_000, 200, 0.25, 4)
     assert row["paused"] == "1 pause, 4.0 s: replica b is 6 s behind (limit 5.0 s)"
-    without = backfill.frame([Slice(BEGAN, 1, 1)], [])
+    without = backfill.frame([TimeSlice(BEGAN, 1, 1)], [])
     assert plain(without)["rows"] == [["2026-11-28 23:59:30", 1.0, 1, 1.0, None, 0.0, ""]]
     assert backfill.summary([], []) == "No batch has run."
 

@@ -228,7 +228,7 @@ def test_the_page_has_every_key() -> None:
     assert told.keys() == kinds.keys()
     for mime, keys in told.items():
         assert keys == keys_of(kinds[mime]), mime
-    assert listed("The card of the target").keys() == set(keys_of(parts.Target))
+    assert listed("The card of the target").keys() == set(keys_of(parts.IdentityCard))
     assert listed("The notebook's metadata").keys() == {"version", *keys_of(parts.Noted)}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pgrunbook.records.words import without
+from pgrunbook.records.words import without_names
 
 
 @pytest.mark.parametrize(
@@ -18,9 +18,9 @@ from pgrunbook.records.words import without
     ],
 )
 def test_a_name_that_is_a_word_too_is_known_by_where_it_stands(text: str, expected: str) -> None:
-    assert without(text, "table", "") == expected
+    assert without_names(text, "table", "") == expected
 
 
 def test_a_name_that_is_no_word_is_known_wherever_it_stands_alone() -> None:
     text = "red_1 is locked: user red_1, pred_1, red_1.notes, red_10"
-    assert without(text, "red_1") == "… is locked: user …, pred_1, ….notes, red_10"
+    assert without_names(text, "red_1") == "… is locked: user …, pred_1, ….notes, red_10"

@@ -137,7 +137,7 @@ from pgrunbook.postgres import run_locks, run_sessions
 run_sessions.SETTLING_S = 0.5
 other = psycopg.connect(os.environ["CRM_URL"], autocommit=True, application_name="another run")
 key = run_locks.of_work("public")
-(working,) = run_locks.holding(other, key)
+(working,) = run_locks.holders(other, key)
 other.execute("SELECT pg_terminate_backend(%s), pg_advisory_lock(%s)", [working["pid"], key])
 try:
     run.verify("010_import_batches")

@@ -12,7 +12,7 @@ import pytest
 from support.databases import Database
 from support.projects import Outcome, Project, wait_for
 
-from pgrunbook.ledger import install, ledger, write
+from pgrunbook.ledger import install, ledger, versions, write
 from pgrunbook.postgres import run_locks
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.target import Target
@@ -55,7 +55,7 @@ class Tenants:
         """Whether a run has the lock of a schema, and has applied its first block."""
         with connect(Target("test", self.database.url), schema=schema) as conn:
             return bool(
-                run_locks.holding(conn, run_locks.of_schema(schema))
+                run_locks.holders(conn, run_locks.of_schema(schema))
                 and ledger.unfinished(conn, schema)
             )
 
@@ -135,7 +135,7 @@ def test_first_runs_at_once_make_one_ledger(empty: Database) -> None:
     def installed(schema: str) -> int:
         with connect(Target("test", empty.url), schema=schema) as conn:
             install.install(conn)
-            return ledger.installed(conn)
+            return versions.installed(conn)
 
     with ThreadPoolExecutor(8) as pool:
-        assert {*pool.map(installed, ["public"] * 8)} == {install.SCHEMA_VERSION}
+        assert {*pool.map(installed, ["public"] * 8)} == {versions.SCHEMA_VERSION}

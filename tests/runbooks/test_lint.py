@@ -10,7 +10,8 @@ import pytest
 
 from pgrunbook.errors import Failed, Refused
 from pgrunbook.runbooks import squawk
-from pgrunbook.runbooks.lint import RULES, lint
+from pgrunbook.runbooks.lint import lint
+from pgrunbook.runbooks.lint_rules import RULES
 from pgrunbook.runbooks.squawk import EXCLUDED, EXCLUDED_FROM_REVERT
 
 ROOT = Path(__file__).parents[2]

@@ -1,3 +1,3 @@
-"""What tests of several rooms share: real databases, projects that are run from the command line,
+"""What tests of several packages share: real databases, projects that are run from the command line,
 refusals.
 """

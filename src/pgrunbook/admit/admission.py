@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import psycopg
 
+from pgrunbook.admit.answer_cache import AnswerCache
 from pgrunbook.admit.findings import TABLE_KINDS, Constraint, Obstacle, kind_of_relation
 from pgrunbook.admit.inspect_column import Inspection
-from pgrunbook.admit.witness import Witness
 from pgrunbook.errors import Problem, Refused
 from pgrunbook.postgres import catalog, search_path
 from pgrunbook.postgres.catalog import Connection
@@ -63,24 +63,24 @@ def inspect(
     table: str,
     column: str,
     value: str,
-    witness: Witness | None = None,
+    answers: AnswerCache | None = None,
 ) -> Admission:
     """Judge one value for one column, by the catalog and by evaluating the constraints on the
     server.
 
     Whatever the session's mode, the transaction is read-only meanwhile. A table, column or
     constraint that cannot be dealt with is a problem of the Admission. Raises psycopg.Error if the
-    catalog cannot be read. A `witness` in this session is given to ask it all again later.
+    catalog cannot be read. `answers` keeps what this session is asked, to ask it again later.
     """
     with conn.transaction(), _settings(conn):
-        return judge_by(witness or Witness(conn), schema, table, column, value)
+        return judge_by(answers or AnswerCache(conn), schema, table, column, value)
 
 
-def judge_by(witness: Witness, schema: str, table: str, column: str, value: str) -> Admission:
-    """Judge the same by what a witness says, in a session of ours and in whichever transaction that
+def judge_by(answers: AnswerCache, schema: str, table: str, column: str, value: str) -> Admission:
+    """Judge the same by these answers, in a session of ours and in whichever transaction that
     is.
     """
-    inspection = Inspection(witness, schema, table, column, value, schema).run()
+    inspection = Inspection(answers, schema, table, column, value, schema).run()
     found = inspection.found
     return Admission(
         schema,

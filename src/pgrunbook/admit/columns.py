@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from pgrunbook.admit import admission, variants
 from pgrunbook.admit.admission import Admission
-from pgrunbook.admit.witness import Witness
+from pgrunbook.admit.answer_cache import AnswerCache
 from pgrunbook.ledger import ledger
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.run_sessions import Sessions
@@ -49,7 +49,7 @@ class Columns:
     probes: dict[str, Mapping[str, str]] = field(default_factory=dict)
     _folders: dict[Admits, tuple[str, str]] = field(default_factory=dict)
     _seen: dict[Admits, Admission] | None = None  # see `one_moment`
-    _witnesses: dict[Admits, Witness] = field(default_factory=dict)  # each the last one
+    _answers: dict[Admits, AnswerCache] = field(default_factory=dict)  # each the last one
 
     def admit(
         self, value: str, columns: Sequence[tuple[str, str]], by: str, then: str
@@ -114,12 +114,12 @@ class Columns:
         """Return what asks for the `facts` of one block, to be sent by this session in one message
         with the block's statements.
         """
-        if block.admits is None or block.admits not in self._witnesses:
+        if block.admits is None or block.admits not in self._answers:
             return Questions((), lambda _: {})
-        before, about = self._witnesses[block.admits], (self.schema, *block.admits)
+        before, about = self._answers[block.admits], (self.schema, *block.admits)
 
         def facts(answers: Sequence[list[dict[str, Any]]]) -> Facts:
-            return variants.facts(admission.judge_by(before.repeat(conn, answers), *about))
+            return variants.facts(admission.judge_by(before.with_answers(conn, answers), *about))
 
         return Questions(before.statements(conn), facts)
 
@@ -127,14 +127,14 @@ class Columns:
         """Return what constrains a column, by the session `look`."""
         if self._seen is not None and admits in self._seen:
             return self._seen[admits]
-        found, self._witnesses[admits] = self._inspect_by(self.sessions.look, admits)
+        found, self._answers[admits] = self._inspect_by(self.sessions.look, admits)
         if self._seen is not None:
             self._seen[admits] = found
         return found
 
-    def _inspect_by(self, conn: Connection, admits: Admits) -> tuple[Admission, Witness]:
-        witness = Witness(conn)
-        return admission.inspect(conn, self.schema, *admits, witness), witness
+    def _inspect_by(self, conn: Connection, admits: Admits) -> tuple[Admission, AnswerCache]:
+        answers = AnswerCache(conn)
+        return admission.inspect(conn, self.schema, *admits, answers), answers
 
     def _probe(self, admits: Admits) -> Mapping[str, str]:
         """Return what the verification of a column is given: nonsense that is rejected now is to be

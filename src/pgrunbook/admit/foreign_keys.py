@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from psycopg import sql
 
+from pgrunbook.admit.check_evaluator import as_it_is
 from pgrunbook.admit.findings import Constraint, Obstacle
-from pgrunbook.admit.try_check import as_it_is
 
 if TYPE_CHECKING:
     from pgrunbook.admit.inspect_column import Inspection

@@ -11,10 +11,10 @@ import psycopg
 from psycopg import sql
 
 from pgrunbook.admit import expressions, foreign_keys
+from pgrunbook.admit.answer_cache import AnswerCache
+from pgrunbook.admit.check_evaluator import CannotJudge, Cell, CheckEvaluator, as_it_is
 from pgrunbook.admit.expressions import Subject
 from pgrunbook.admit.findings import Constraint, Findings, Obstacle, kind_of_relation
-from pgrunbook.admit.try_check import CannotJudge, Cell, Trial, as_it_is
-from pgrunbook.admit.witness import Witness
 from pgrunbook.postgres import trust
 from pgrunbook.sqltext.long_names import LONGEST
 
@@ -27,7 +27,7 @@ class Inspection:
     are overcome.
     """
 
-    witness: Witness
+    answers: AnswerCache
     schema: str
     table: str
     column: str
@@ -71,7 +71,7 @@ class Inspection:
         self.relation, self.owner, self.type = column["relation"], column["owner"], column["type"]
         here = {"relation": self.relation, "printed_for": self.path}
         # in one round trip, needed or not: most columns need nearly all of it
-        known = self.witness.together(
+        known = self.answers.rows_of_several(
             {
                 "admission_types": here | {"column": self.column},
                 "admission_row": here,
@@ -88,7 +88,7 @@ class Inspection:
                 },
             },
         )
-        role = str(self.witness.conn.info.user)
+        role = str(self.answers.conn.info.user)
         strangers = known["admission_strangers"]
         self.found.problems += trust.problems_of_calls(strangers, self._where, role)
         if self.found.problems:
@@ -99,12 +99,13 @@ class Inspection:
         if not self._judge_type():
             return  # no expression can be evaluated for a value that the type cannot hold
         self._judge_domains()
-        trial = self._trial(self.column, owner=self.owner, alias=self.table, cells=self.cells)
+        table = {"owner": self.owner, "alias": self.table, "cells": self.cells}
+        evaluator = self._evaluator(self.column, **table)
         for check in known["admission_checks"]:
             # of a partition or a child: its columns may have another order
             owner = {"owner": check["owner"], "alias": check["alias"]}
-            self._judge_check(check, dataclasses.replace(trial, **owner))
-        self._judge_partitions(trial, [row["bound"] for row in known["admission_bounds"]])
+            self._judge_check(check, dataclasses.replace(evaluator, **owner))
+        self._judge_partitions(evaluator, [row["bound"] for row in known["admission_bounds"]])
         for key in known["admission_foreign_keys"]:
             foreign_keys.judge(self, key)
 
@@ -165,10 +166,8 @@ class Inspection:
             f"{base['full_name']} is too short for {self.value!r}, which has {needed} characters"
         )
         if len(self.types) > 1:
-            remedy = (
-                "a domain's own type cannot be altered: give the column a domain over "
-                f"{longer} by hand"
-            )
+            remedy = f"give the column a domain over {longer} by hand"
+            remedy = f"a domain's own type cannot be altered: {remedy}"
             self.found.problem(f"domain {self.types[0]['name']}: {found}", remedy=remedy)
             return
         rows = self.rows("dependents", relation=self.relation, column=self.column)
@@ -196,7 +195,7 @@ class Inspection:
             return
         for check in self.rows("domain_checks", types=domains):
             # in the CHECK of a domain the column is called VALUE
-            expression = self._widening("domain", check, self._trial("value"))
+            expression = self._widening("domain", check, self._evaluator("value"))
             if expression is None:
                 continue
             found = f"CHECK {check['name']} of domain {check['owner']} rejects {self.value!r}"
@@ -212,8 +211,8 @@ class Inspection:
             found += self._shared(check["type_oid"])
             self.found.note(Obstacle("domain", variables, found, check["validated"]))
 
-    def _judge_check(self, check: Row, trial: Trial) -> None:
-        expression = self._widening("check", check, trial)
+    def _judge_check(self, check: Row, evaluator: CheckEvaluator) -> None:
+        expression = self._widening("check", check, evaluator)
         if expression is None:
             return
         place = "" if check["owner"] == self.owner else f" of partition {check['owner']}"
@@ -233,11 +232,11 @@ class Inspection:
             variables = {"table": check["owner"]} | _replacement(check, expression)
             self.found.note(Obstacle(variant, variables, found, check["validated"]))
 
-    def _widening(self, kind: str, check: Row, trial: Trial) -> str | None:
+    def _widening(self, kind: str, check: Row, evaluator: CheckEvaluator) -> str | None:
         """Note the CHECK, and return its new expression, if one is needed and can be made."""
         expression, judged = None, True
         try:
-            expression = self.witness.widening(trial, check["expression"])
+            expression = self.answers.widening(evaluator, check["expression"])
         except CannotJudge as exc:
             judged = False
             what = (
@@ -255,11 +254,11 @@ class Inspection:
         self.found.constraints.append(constraint)
         return expression
 
-    def _judge_partitions(self, trial: Trial, bounds: Sequence[str | None]) -> None:
-        if not any(trial.concerns(bound) for bound in bounds):
+    def _judge_partitions(self, evaluator: CheckEvaluator, bounds: Sequence[str | None]) -> None:
+        if not any(evaluator.concerns(bound) for bound in bounds):
             return
         # a DEFAULT partition has no bound, and takes what no other one does
-        accepts = any(self.witness.possible(trial, bound) for bound in bounds)
+        accepts = any(self.answers.possible(evaluator, bound) for bound in bounds)
         definition = "; ".join(bound or "DEFAULT" for bound in bounds)
         self.found.constraint("partition", self.owner, definition, accepts=accepts)
         if not accepts:
@@ -269,15 +268,15 @@ class Inspection:
     def lookup(self, key: Row, column: str) -> Inspection:
         """Inspect a column of the lookup table that a foreign key refers to."""
         place = (key["lookup_schema"], key["lookup_table"], column)
-        return Inspection(self.witness, *place, self.value, self.path, self.depth + 1).run()
+        return Inspection(self.answers, *place, self.value, self.path, self.depth + 1).run()
 
-    def _trial(self, column: str, **place: Any) -> Trial:
+    def _evaluator(self, column: str, **place: Any) -> CheckEvaluator:
         base = self.types[-1]
         is_enum = base["kind"] == "e"
         names = tuple(row["name"] for row in self.types)
         lacks = is_enum and self.value not in base["labels"]
-        return Trial(
-            self.witness.conn,
+        return CheckEvaluator(
+            self.answers.conn,
             self.path,
             Subject(column, names, is_enum, lacks),
             self.value,
@@ -299,7 +298,7 @@ class Inspection:
         a problem, too.
         """
         try:
-            return self.witness.answer(query)
+            return self.answers.answer(query)
         except psycopg.errors.InsufficientPrivilege as exc:
             what = exc.diag.message_primary or str(exc)
             self.found.problem(what, remedy="grant the role SELECT on it")
@@ -309,7 +308,7 @@ class Inspection:
 
     def rows(self, question: str, **parameters: object) -> list[dict[str, Any]]:
         """Return the rows of a question about admission."""
-        return self.witness.rows(f"admission_{question}", **parameters, printed_for=self.path)
+        return self.answers.rows(f"admission_{question}", **parameters, printed_for=self.path)
 
     @property
     def _where(self) -> str:

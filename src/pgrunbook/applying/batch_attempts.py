@@ -27,8 +27,10 @@ _AGAIN = (*lock_waits.WITHOUT_LOCKS, errors.SerializationFailure)
 
 
 @dataclass(slots=True)
-class Attempts:
-    """The attempts of a block's next batch, each reported as soon as it is over."""
+class BatchAttempts:
+    """The attempts at a block's next batch, each reported as soon as it is over. `made` has those
+    since the last batch that was committed.
+    """
 
     sessions: Sessions
     block: str
@@ -37,10 +39,12 @@ class Attempts:
     sleep: Callable[[float], None] = time.sleep
     made: list[Attempt] = field(default_factory=list)
 
-    def again(self, action: Callable[[], T]) -> T:
-        """Do it, and again as long as somebody holds a lock of it for longer than lock_timeout. For
-        all of them it may wait as long as nobody waits for it, which its sender sees to.
+    def retry(self, action: Callable[[], T]) -> T:
+        """Call the action, and again as long as somebody holds one of its locks for longer than
+        lock_timeout. See `lock_waits.retry`.
         """
+        # Without the limit for all locks together that `in_transaction` sets: a batch may wait as
+        # long as nobody waits for it, and `one_batch` watches for that.
         work, look = self.sessions.work, self.sessions.look
         return lock_waits.retry(
             action,
@@ -52,9 +56,9 @@ class Attempts:
             again=_AGAIN,
         )
 
-    def left(self, began_at: datetime, gave_way: GaveWay) -> None:
-        """Note an attempt that was left to somebody who waited for it. Sleeps until whoever queues
-        has had its turn, as after one without locks.
+    def note_gave_way(self, began_at: datetime, gave_way: GaveWay) -> None:
+        """Note an attempt that gave way to somebody who waited for it. Sleeps for as long as after
+        one that did not get its locks, so that whoever queues has its turn.
         """
         number = self.count
         lasted_ms = round((datetime.now(UTC) - began_at).total_seconds() * 1000, 1)

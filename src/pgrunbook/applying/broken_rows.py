@@ -1,4 +1,4 @@
-"""Rows of a batch that break a constraint: which is the first, and what the server says of it."""
+"""Finds the first row of a batch that breaks a constraint, and keeps what the server says of it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ REMEDY = (
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
+class BrokenRow:
     """What is known of a row that breaks a constraint, without its values: they may be secret."""
 
     sqlstate: str
@@ -30,9 +30,11 @@ class Broken:
         return cls(exc.sqlstate or "", table, said.constraint_name or said.column_name or "")
 
 
-def before_the_first(rows: int, breaks: Callable[[int], bool]) -> int:
-    """How many rows of a batch that breaks a constraint come before the first that does; `breaks`
-    is asked about the first so many rows, as often as these can be halved.
+def count_before_broken(rows: int, breaks: Callable[[int], bool]) -> int:
+    """Return how many rows of a batch come before the first one that breaks a constraint.
+
+    `breaks` tells whether one of the first so many rows does; it is called about log2(rows) times.
+    No field of the server's error tells which row it was: so the batch is halved again and again.
     """
     sound, broken = 0, rows
     while broken - sound > 1:

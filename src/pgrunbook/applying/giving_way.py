@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from pgrunbook import durations
 from pgrunbook.applying.pace import Pace
-from pgrunbook.applying.vacuum import Vacuumed, vacuum
+from pgrunbook.applying.vacuum import VacuumResult, vacuum
 from pgrunbook.errors import Interrupted, Problem
 from pgrunbook.ledger import batches, requests, write
 from pgrunbook.ledger.requests import Request
@@ -37,7 +37,7 @@ class GivingWay:
     until_ms: int | None
     tell: Callable[[Sequence[str]], object]
     sleep: Callable[[float], None] = time.sleep
-    vacuums: list[Vacuumed] = field(default_factory=list)
+    vacuums: list[VacuumResult] = field(default_factory=list)
     _began: float = field(default_factory=time.monotonic)
     _looked: float = 0.0
     _paused_at: datetime = field(init=False)
@@ -145,7 +145,7 @@ class GivingWay:
         )
         self.vacuums.append(done)
         seen = pressure.look(sessions.look, self.table)
-        self.pace.vacuumed(done.elapsed_ms, seen)
+        self.pace.note_vacuum(done.elapsed_ms, seen)
         return seen
 
     def _end_in_time(self, far: str) -> None:

@@ -18,12 +18,12 @@ import psycopg
 from psycopg import errors
 
 from pgrunbook.applying import broken_rows, standbys, waiters
-from pgrunbook.applying.batch_attempts import Attempts
-from pgrunbook.applying.broken_rows import Broken
+from pgrunbook.applying.batch_attempts import BatchAttempts
+from pgrunbook.applying.broken_rows import BrokenRow
 from pgrunbook.applying.effects import Effect
 from pgrunbook.applying.giving_way import GivingWay
 from pgrunbook.applying.lock_waits import Report
-from pgrunbook.applying.one_batch import Sender, Sent
+from pgrunbook.applying.one_batch import BatchResult, Sender
 from pgrunbook.applying.outcome import Outcome
 from pgrunbook.applying.pace import TARGET_MS, Pace
 from pgrunbook.applying.remedies import advice
@@ -33,7 +33,7 @@ from pgrunbook.ledger import batches, write
 from pgrunbook.ledger.batches import Backfill
 from pgrunbook.planning import batch_keys, resume_backfill
 from pgrunbook.planning.decisions import Action, Decision
-from pgrunbook.planning.keyset import Ahead, Keyset
+from pgrunbook.planning.keyset import Keyset, NextBatch
 from pgrunbook.planning.timeouts import Timeouts
 from pgrunbook.postgres import blockers, locks
 from pgrunbook.postgres.driver_errors import problem_of
@@ -101,7 +101,7 @@ class _Work:
     written: Sequence[Mapping[str, Any]] = ()  # by this run
     held: Sequence[Lock] = ()  # each as it was held longest
     _few: int = 0  # so many rows come before one that breaks a constraint
-    _attempts: Attempts = field(init=False)
+    _attempts: BatchAttempts = field(init=False)
     _told: float = 0.0
 
     # -- how it begins
@@ -111,7 +111,7 @@ class _Work:
         begins, and up to which key it goes.
         """
         conn, block = self.sessions.work, self.decision.block
-        self._attempts = Attempts(self.sessions, block.name, self.timeouts, self.report)
+        self._attempts = BatchAttempts(self.sessions, block.name, self.timeouts, self.report)
         write.prepare(conn)
         batches.prepare(conn)
         there = batch_keys.find_key(conn, block)
@@ -146,7 +146,7 @@ class _Work:
 
     def _begun_now(self, estimated_rows: int) -> Backfill:
         decision = self.decision
-        upper = self._attempts.again(lambda: self.keyset.greatest(self.sessions.work))
+        upper = self._attempts.retry(lambda: self.keyset.greatest(self.sessions.work))
         batches.begin(
             self.sessions.work,
             self.run_id,
@@ -180,92 +180,92 @@ class _Work:
     def one_batch(self) -> None:
         """Do the next batch, or come nearer to a row of it that breaks a constraint."""
         try:
-            ahead = self._attempts.again(self._ahead)
-            self._one(ahead)
+            batch = self._attempts.retry(self._next_batch)
+            self._send_or_give_way(batch)
         except psycopg.Error as exc:
             raise self._failed(exc) from exc
 
-    def _one(self, ahead: Ahead) -> None:
-        """A batch that somebody would have waited for is left, and a smaller one comes next."""
+    def _send_or_give_way(self, batch: NextBatch) -> None:
+        """Send a batch. If it gives way to somebody who waits for it, a smaller one comes next."""
         began_at = datetime.now(UTC)
         try:
-            self._send(ahead)
+            self._send(batch)
         except waiters.GaveWay as exc:
-            self.pace.gave_way(ahead.keys)
-            self._attempts.left(began_at, exc)
-            if ahead.keys == 1 and self._attempts.used_up:
-                raise self._failed(exc, f"key {', '.join(ahead.to)}", _ONE_ROW) from exc
+            self.pace.note_gave_way(batch.keys)
+            self._attempts.note_gave_way(began_at, exc)
+            if batch.keys == 1 and self._attempts.used_up:
+                raise self._failed(exc, f"key {', '.join(batch.to)}", _ONE_ROW) from exc
 
-    def _send(self, ahead: Ahead) -> None:
+    def _send(self, batch: NextBatch) -> None:
         try:
-            sent, self.confirmed = self._attempts.again(
-                lambda: self.sender.send(ahead, partial(self._recording, ahead))
+            sent, self.confirmed = self._attempts.retry(
+                lambda: self.sender.send(batch, partial(self._recording, batch))
             )
         except errors.IntegrityError as exc:
-            self._come_to_the_broken(ahead, exc)
+            self._find_broken_row(batch, exc)
         else:
-            self._few = max(0, self._few - ahead.keys)
-            self._advance(ahead, sent)
-            self.pace.after(ahead.keys, sent.elapsed_ms, sent.waited_ms)
+            self._few = max(0, self._few - batch.keys)
+            self._advance(batch, sent)
+            self.pace.note_batch(batch.keys, sent.elapsed_ms, sent.waited_ms)
 
-    def _ahead(self) -> Ahead:
+    def _next_batch(self) -> NextBatch:
         assert self.backfill.upper is not None
         rows = min(self._few or self.pace.rows, self.pace.rows)
         behind = self.backfill.at, self.backfill.upper
-        ahead = self.keyset.ahead(self.sessions.work, *behind, rows)
+        batch = self.keyset.next_batch(self.sessions.work, *behind, rows)
         block = self.decision.block
-        if problems := [*resume_backfill.table_problems(block, self.backfill, ahead.table)]:
+        if problems := [*resume_backfill.table_problems(block, self.backfill, batch.table)]:
             raise Failed("Its table is another one now.", problems=problems)
-        return ahead
+        return batch
 
-    def _come_to_the_broken(self, ahead: Ahead, exc: errors.IntegrityError) -> None:
-        """A row of the batch breaks a constraint. So many rows come next as are before it; if it is
-        all of the batch, it is put aside, or ends the run.
+    def _find_broken_row(self, batch: NextBatch, exc: errors.IntegrityError) -> None:
+        """Find the row of the batch that breaks a constraint: the next batch has the rows before
+        it, and the one after that this row alone. Alone, it is put aside, or ends the run.
         """
         assert self.decision.block.batching
-        if ahead.keys > 1:
-            before = broken_rows.before_the_first(
-                ahead.keys,
-                lambda rows: self._attempts.again(lambda: self.sender.breaks(ahead, rows)),
+        if batch.keys > 1:
+            before = broken_rows.count_before_broken(
+                batch.keys,
+                lambda rows: self._attempts.retry(lambda: self.sender.breaks(batch, rows)),
             )
             self._few = max(before, 1)
         elif self.decision.block.batching.skips:
-            broken = asdict(Broken.of(exc))
-            sent, self.confirmed = self._attempts.again(
-                lambda: self.sender.put_aside(partial(self._recording, ahead, **broken))
+            broken = asdict(BrokenRow.of(exc))
+            sent, self.confirmed = self._attempts.retry(
+                lambda: self.sender.put_aside(partial(self._recording, batch, **broken))
             )
             self._few = 0
             self.backfill = replace(self.backfill, skipped=self.backfill.skipped + 1)
-            self._advance(ahead, sent)
+            self._advance(batch, sent)
         else:
-            pairs = zip(self.keyset.columns, ahead.to, strict=True)
+            pairs = zip(self.keyset.columns, batch.to, strict=True)
             key = ", ".join(f"{column} = {value}" for column, value in pairs)
             raise self._failed(exc, f"the row with {key}", broken_rows.REMEDY) from exc
 
-    def _recording(self, ahead: Ahead, sent: Sent, **broken: str) -> list[str]:
-        """What writes the batch's row, and with the last batch that the block is done."""
+    def _recording(self, batch: NextBatch, sent: BatchResult, **broken: str) -> list[str]:
+        """Return what writes the batch into the ledger; with the last, that the block is done."""
         row = {
             "backfill": self.backfill.id,
             "number": self.backfill.batches + 1,
             "run_id": self.run_id,
-            "from_key": ahead.after,
-            "to_key": ahead.to,
-            "keys": ahead.keys,
+            "from_key": batch.after,
+            "to_key": batch.to,
+            "keys": batch.keys,
             "rows": sent.rows,
             "rows_written": sent.rows_written,
             "started_at": sent.began_at.isoformat(),
             "elapsed_ms": sent.elapsed_ms,
-            "lsn": ahead.lsn,
+            "lsn": batch.lsn,
             "lag_s": self.pace.lag_s,
             "attempts": self._attempts.count,
             "waited_for": [asdict(blocker) for blocker in self._attempts.blockers],
         }
         recorded = [batches.batch_insert(self.sessions.work, row | broken)]
-        after = self.backfill.after(ahead.to, ahead.keys, sent.rows, sent.rows_written)
+        after = self.backfill.after(batch.to, batch.keys, sent.rows, sent.rows_written)
         return [*recorded, self._done(after, sent)] if after.done else recorded
 
-    def _done(self, after: Backfill, last: Sent | None = None) -> str:
-        """What writes that the block is done: with its last batch, if there was one."""
+    def _done(self, after: Backfill, last: BatchResult | None = None) -> str:
+        """Return the statement that writes into the ledger that the block is done."""
         elapsed_ms = self.elapsed_ms + (last.elapsed_ms if last else 0.0)
         return write.block_insert(
             self.sessions.work,
@@ -281,8 +281,8 @@ class _Work:
             locks=locks.longest([*self.held, *(last.locks if last else ())]),
         )
 
-    def _advance(self, ahead: Ahead, sent: Sent) -> None:
-        self.backfill = self.backfill.after(ahead.to, ahead.keys, sent.rows, sent.rows_written)
+    def _advance(self, batch: NextBatch, sent: BatchResult) -> None:
+        self.backfill = self.backfill.after(batch.to, batch.keys, sent.rows, sent.rows_written)
         self.elapsed_ms += sent.elapsed_ms
         self.written = batches.sum_rows(self.written, sent.rows_written)
         self.held = locks.longest([*self.held, *sent.locks])
@@ -335,12 +335,12 @@ class _Work:
 
     def _explain(self) -> None:
         try:
-            self._attempts.again(self.sender.explain)
+            self._attempts.retry(self.sender.explain)
         except psycopg.Error as exc:
             raise self._failed(exc) from exc
 
     def _failed(self, exc: psycopg.Error, found: str = "", remedy: str = "") -> Failed:
-        """The batches before are there: what failed, and who was in the way if it was a lock."""
+        """Return the error of a batch: what failed, who held its locks, how far the block came."""
         block = self.decision.block
         remedy = remedy or batch_keys.remedy(exc) or advice(exc, block)
         problem = problem_of(exc, where=block.name, remedy=remedy)

@@ -18,7 +18,7 @@ from pgrunbook.applying import rows_alone, standbys, waiters
 from pgrunbook.applying.one_message import Message
 from pgrunbook.applying.waiters import Waiters
 from pgrunbook.durations import milliseconds
-from pgrunbook.planning.keyset import Ahead, Keyset
+from pgrunbook.planning.keyset import Keyset, NextBatch
 from pgrunbook.planning.timeouts import Timeouts
 from pgrunbook.postgres import catalog
 from pgrunbook.postgres.locks import Lock
@@ -30,7 +30,7 @@ from pgrunbook.runbooks.scripts import Statement
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class BatchResult:
     """A batch as the server has done it.
 
     - `rows` is how many rows its statement has changed, `rows_written` how many of which table.
@@ -49,7 +49,7 @@ class Sent:
 
 
 # What gives the statements that write into the ledger what was sent, for the same transaction.
-Recording = Callable[[Sent], Sequence[str]]
+Recording = Callable[[BatchResult], Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Sender:
     keyset: Keyset
     timeouts: Timeouts
 
-    def send(self, ahead: Ahead, recording: Recording) -> tuple[Sent, bool]:
+    def send(self, batch: NextBatch, recording: Recording) -> tuple[BatchResult, bool]:
         """Run the statement for a batch and commit it with what is recorded. Returns what was sent,
         and whether standbys have confirmed it.
 
@@ -70,8 +70,8 @@ class Sender:
         would have waited for it.
         """
         conn = self.sessions.work
-        message = self._message([self._statement(ahead)])
-        asked = catalog.statement(conn, "rows_written"), rows_alone.asking(conn)
+        message = self._message([self._statement(batch)])
+        asked = catalog.statement(conn, "rows_written"), rows_alone.catalogs_query(conn)
         try:
             with conn.undoing():
                 with self._watch_waiters() as seen:
@@ -82,7 +82,7 @@ class Sender:
                     held = message.locks()
                     if catalogs[0]["catalogs"]:
                         rows_alone.require(conn, self.sessions.look, self.block.name)
-                sent = Sent(
+                sent = BatchResult(
                     message.began_at,
                     rows,
                     written,
@@ -99,21 +99,21 @@ class Sender:
                 conn.execute(FLUSH)
             raise
 
-    def put_aside(self, recording: Recording) -> tuple[Sent, bool]:
+    def put_aside(self, recording: Recording) -> tuple[BatchResult, bool]:
         """Commit what is recorded, and run no statement."""
         message = self._message([])
         with self.sessions.work.undoing():
             message.send(self.timeouts.settings)
             message.receive()
-            sent = Sent(message.began_at)
+            sent = BatchResult(message.began_at)
             return sent, self._commit(message, recording(sent))
 
-    def breaks(self, ahead: Ahead, rows: int) -> bool:
+    def breaks(self, batch: NextBatch, rows: int) -> bool:
         """Whether the first so many rows of the batch break a constraint; nothing is left of it.
         Raises GaveWay as `send` does.
         """
         conn = self.sessions.work
-        part = self.keyset.ahead(conn, ahead.after, ahead.to, rows)
+        part = self.keyset.next_batch(conn, batch.after, batch.to, rows)
         message = self._message([self._statement(part)])
         try:
             with conn.undoing():
@@ -136,8 +136,8 @@ class Sender:
             message.receive()
             self.sessions.work.execute("ROLLBACK")
 
-    def _statement(self, ahead: Ahead) -> Statement:
-        return self.batching.statement(self.keyset.bounds(ahead.after, ahead.to))
+    def _statement(self, batch: NextBatch) -> Statement:
+        return self.batching.statement(self.keyset.bounds(batch.after, batch.to))
 
     def _message(self, parts: Sequence[Statement]) -> Message:
         block, sessions = self.block, self.sessions
@@ -155,7 +155,7 @@ class Sender:
         """Cancel the batch if somebody waits for the row locks that it holds."""
         # `wait` is what the round trips of a cancel and of the commit leave of lock_timeout
         limit_ms = milliseconds(self.timeouts.wait)
-        return waiters.cancelling(self.sessions.work, self.sessions.look, limit_ms)
+        return waiters.cancel_for_waiters(self.sessions.work, self.sessions.look, limit_ms)
 
     def _commit(self, message: Message, recorded: Sequence[str]) -> bool:
         """Commit, together with what is recorded. Returns whether standbys have confirmed it."""

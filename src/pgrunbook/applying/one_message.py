@@ -26,7 +26,7 @@ from psycopg.sql import Identifier
 from pgrunbook.applying import footprint
 from pgrunbook.durations import milliseconds
 from pgrunbook.errors import Failed
-from pgrunbook.planning import reliance
+from pgrunbook.planning import server_checks
 from pgrunbook.postgres import catalog, search_path, session_settings
 from pgrunbook.postgres.locks import Lock, Trace
 from pgrunbook.postgres.session import Session
@@ -129,11 +129,11 @@ class Message:
             schemas = [self.schema]
             if self.path:
                 schemas = search_path.schemas(self.conn, self.path)
-            locks = footprint.acquired(self.conn, schemas, self.statements)
+            locks = footprint.lock_statements(self.conn, schemas, self.statements)
         nodes = [statement.node for statement in self.statements]
         require = require_last = ""
         if self._may_set:
-            named = reliance.named_schemas(self.conn, self.path, nodes, self.role)
+            named = server_checks.named_schemas(self.conn, self.path, nodes, self.role)
             require = search_path.require({self.schema, *named})
             require_last = search_path.require({self.schema, *named}, last=True)
         # what reads no rows leaves none out

@@ -1,5 +1,5 @@
-"""How large the next batch of a backfill is, and whether it is time for one: batches take as long
-as was asked for, and give way to the application, to replicas and to the archiver.
+"""Decides how large the next batch of a backfill is, and whether to pause before it. Batches
+take as long as was asked for, and give way to the application, to replicas and to the archiver.
 
 The size follows the time that a batch took, smoothed, in bounded steps, as GitLab's batched
 background migrations do it: https://docs.gitlab.com/development/database/batched_background_migrations/
@@ -18,25 +18,27 @@ from pgrunbook.runbooks.give_way import Limits
 
 TARGET_MS = 1_000.0
 
-# A batch may be so many times as large as the one before, or as small.
-_FASTER, _SLOWER = 2.0, 0.25
-_LARGEST = 1_000_000  # rows: what a batch has locked, and its dead rows, are of that order
+# The size of a batch is at most, and at least, that of the one before times these. It grows by less
+# than it shrinks: a batch that is too large makes others wait, one that is too small costs little.
+_MAX_GROWTH, _MAX_SHRINK = 2.0, 0.25
+_MAX_ROWS = 1_000_000  # a batch locks as many rows, and leaves as many dead
 _SMOOTHING = 0.5  # the weight of the last batch in the time that a row takes
-_LEAST_MS = 1e-5  # of it
-_RECENT = 20  # batches: of which the rate is told
+_MIN_ROW_MS = 1e-5  # the time that a row takes is never 0, as it is divided by
+_RECENT = 20  # batches whose rate is told
 
-# What has made us pause has to be this far below its limit before we go on.
+# A pause ends when what has caused it is down to this share of its limit. If it ended at the limit,
+# each batch would begin a new one.
 _RELIEF = 0.5
 
-# Of that limit: a vacuum is due where the next batch would come this near to it. Each reads the
-# indexes as a whole, so that it is to be worth it.
+# A vacuum is due when the next batch would take the dead rows to this share of their limit. Not
+# earlier, as each vacuum reads the table's indexes as a whole.
 _VACUUM_FROM = 0.95
-_FEW_ROWS = 1_000  # dead ones are not worth a vacuum, whatever their share
-# After one that has left dead rows: for how long none is tried, and as a multiple of its time.
+_FEW_ROWS = 1_000  # so few dead rows are not worth a vacuum, whatever their share
+# If a vacuum has left dead rows, none is tried for so long, and for so many times what it took.
 _BETWEEN_VACUUMS_S, _VACUUM_TIMES = 10.0, 10
 
-# What a batch takes of lock_timeout at most, until nobody has waited for one for so long. Who waits
-# first would else wait for a large one.
+# A backfill begins with batches that take at most this share of lock_timeout, until nobody has
+# waited for one for so long: the first to wait would else have to wait for a large one.
 _UNNOTICED, _QUIET_S = 0.2, 10.0
 # While a vacuum is at work on the table, batches have at most this share of the time.
 _BESIDE_VACUUM_PERCENT = 50
@@ -44,10 +46,12 @@ _BESIDE_VACUUM_PERCENT = 50
 
 @dataclass(slots=True)
 class Pace:
-    """The pace of one backfill. `rows` is the size of the next batch.
+    """The pace of one backfill.
 
-    `rest_s`: for how long to sleep before it, so that batches have no more than their share of the
-    time. `lag_s`: how far the slowest replica was behind at the last look.
+    - `rows` is the size of the next batch.
+    - `rest_s` is for how long to sleep before it, so that batches have no more than their share of
+      the time.
+    - `lag_s` is how far the slowest replica was behind at the last look.
     """
 
     limits: Limits
@@ -69,9 +73,10 @@ class Pace:
     def __post_init__(self) -> None:
         self._began = self.now()
 
-    def after(self, rows: int, elapsed_ms: float, waiters_ms: float = 0.0) -> None:
-        """A batch has gone through so many rows, changed or not, in so long, and somebody has
-        waited for it, 0 if nobody has. From then on batches stay shorter than `lock_timeout`.
+    def note_batch(self, rows: int, elapsed_ms: float, waiters_ms: float = 0.0) -> None:
+        """Take account of a batch that was committed: `rows` that it has gone through, changed or
+        not; `waiters_ms` for which somebody has waited for it. Once somebody has, batches stay
+        shorter than `lock_timeout`.
         """
         self._written.append((self.now(), rows))
         share = self.limits.share_percent
@@ -83,17 +88,17 @@ class Pace:
         if self._row_ms is None:
             self._row_ms = took
         smoothed = self._row_ms * (1 - _SMOOTHING) + took * _SMOOTHING
-        self._row_ms = max(took, smoothed, _LEAST_MS)  # to be too small costs less
-        least = self.rows * _SLOWER
+        self._row_ms = max(took, smoothed, _MIN_ROW_MS)  # to be too small costs less
+        least = self.rows * _MAX_SHRINK
         if waiters_ms > 0:
             self._noticed = True
             least = 1
         wanted = self._wanted_ms / self._row_ms
-        self.rows = round(min(max(wanted, least, 1), self.rows * _FASTER, _LARGEST))
+        self.rows = round(min(max(wanted, least, 1), self.rows * _MAX_GROWTH, _MAX_ROWS))
 
-    def gave_way(self, rows: int) -> None:
-        """A batch of so many rows was cancelled, as somebody waited for it: it is tried again at
-        half the size, or less.
+    def note_gave_way(self, rows: int) -> None:
+        """Take account of a batch of so many rows that was cancelled, as somebody waited for it:
+        the next one has half the size, or less.
         """
         self._noticed = True
         fits = self.rows if self._row_ms is None else round(self._wanted_ms / self._row_ms)
@@ -111,15 +116,17 @@ class Pace:
         """The rows that the last batches have gone through in a second, pauses between them
         included; None before there are two.
         """
-        if len(self._written) < 2 or (took := self._written[-1][0] - self._written[0][0]) <= 0:
+        if len(self._written) < 2:
             return None
-        return sum(rows for _, rows in list(self._written)[1:]) / took
+        began, rows_of_first = self._written[0]
+        took_s = self._written[-1][0] - began
+        if took_s <= 0:
+            return None
+        # the first has ended when the time begins that is measured
+        return (sum(rows for _, rows in self._written) - rows_of_first) / took_s
 
     def pause(self, pressure: Pressure) -> list[str]:
-        """Why to pause now, each reason in words; empty: go on.
-
-        A reason holds until its value is at half the limit, or we would go on and pause in turns.
-        """
+        """Return why to pause now, each reason in words; an empty list to go on."""
         self.lag_s = self._lag.seconds(pressure, self.now())
         self._beside_vacuum = pressure.vacuum is not None
         measured = list(self._measured(pressure))
@@ -143,9 +150,9 @@ class Pace:
             and self.now() >= self._no_vacuum_before
         )
 
-    def vacuumed(self, elapsed_ms: float, pressure: Pressure) -> None:
-        """The table was vacuumed, or that was tried: if dead rows are left, whatever keeps them may
-        keep them for long.
+    def note_vacuum(self, elapsed_ms: float, pressure: Pressure) -> None:
+        """Take account of a vacuum, or of an attempt at one. If dead rows are left, whatever keeps
+        them may keep them for long.
         """
         if self._dead_percent(pressure) > self.limits.dead_percent * _RELIEF:
             wait_s = max(_BETWEEN_VACUUMS_S, elapsed_ms / 1000 * _VACUUM_TIMES)
@@ -153,13 +160,15 @@ class Pace:
 
     @staticmethod
     def _dead_percent(pressure: Pressure, more: int = 0) -> float:
-        """Of the rows, also if so many more of them were dead; 0 of few."""
+        """Return how many percent of the rows are dead, or would be with so many `more`; 0 if they
+        are few.
+        """
         if pressure.dead_rows <= _FEW_ROWS:
             return 0.0
         return replace(pressure, dead_rows=pressure.dead_rows + more).dead_percent
 
     def _measured(self, pressure: Pressure) -> Iterator[tuple[str, float, float, str]]:
-        """What is limited, its value, the limit, and both in words."""
+        """Yield what is limited, its value, the limit, and both in words."""
         limits = self.limits
         if self.lag_s is not None:
             lag_ms = self.lag_s * 1000
@@ -195,10 +204,12 @@ class Pace:
 
 @dataclass(slots=True)
 class _Lag:
-    """How many seconds a replica is behind, by when we saw WAL at the position that it has
-    replayed.
+    """Measures how many seconds a replica is behind: since we saw the WAL at the position that the
+    replica has replayed by now.
 
-    The server's own measure stands still where a replica does that was up to date before.
+    pg_stat_replication.replay_lag will not do alone: it is the lag of what was replayed last, and
+    stays small where a replica that was up to date stops to replay.
+    https://www.postgresql.org/docs/current/monitoring-stats.html#MONITORING-PG-STAT-REPLICATION-VIEW
     """
 
     _seen: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=10_000))

@@ -1,5 +1,5 @@
-"""A batch changes rows, and nothing else: what a function or a trigger of it does to the schema
-would be in no block's effect, and so nobody would expect it to be there.
+"""Checks that a batch has changed rows, and nothing else. What a function or a trigger of it makes
+would be in no block's effect, and so the ledger would not expect it.
 """
 
 from __future__ import annotations
@@ -17,15 +17,14 @@ _REMEDY = (
 )
 
 
-def asking(conn: Session) -> str:
-    """The question which catalogs the transaction has written to, to be sent with others."""
+def catalogs_query(conn: Session) -> str:
+    """Return the query which catalogs the transaction has written to, to be sent with others."""
     return catalog.statement(conn, "catalogs_written")
 
 
 def require(work: Session, look: Connection, block: str) -> None:
-    """Raises Failed, with everything rolled back, if the open transaction of `work` has changed
-    anything but rows: as far as the catalogs have it, and temporary objects apart. To be called
-    where it has written to one.
+    """Raise Failed, with everything rolled back, if the open transaction of `work` has changed
+    anything but rows and temporary objects. Called only if it has written to a catalog.
     """
     by_batch = changes.read_changes(work)
     found = [f"{each}: made or altered" for each in read_objects(work, by_batch.addresses)]

@@ -1,7 +1,7 @@
-"""A vacuum between the batches of a backfill: the rows that it leaves dead are to be used again
-before the table grows.
+"""Vacuums the table of a backfill between two batches, so that the space of the rows that it leaves
+dead is used again before the table grows.
 
-Nobody has asked for this statement. So it is recorded as those of a block are, and
+Nobody has written this statement. So it is recorded as those of a block are, and the header
 `-- give way: vacuum no` forbids it. https://www.postgresql.org/docs/current/sql-vacuum.html
 """
 
@@ -14,23 +14,26 @@ from dataclasses import dataclass
 from psycopg.errors import Diagnostic, LockNotAvailable, QueryCanceled
 
 from pgrunbook.applying.outside_transaction import limits
-from pgrunbook.applying.waiters import GaveWay, cancelling
+from pgrunbook.applying.waiters import GaveWay, cancel_for_waiters
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.session import Session
 
-# It lets reads and writes pass, and is not to wait for anybody, nor to have them wait at its end
-# for an ACCESS EXCLUSIVE lock; of the server's processes it takes one.
+# SKIP_LOCKED: it does not wait for anybody. TRUNCATE off: nobody waits for it at its end, where it
+# would take an ACCESS EXCLUSIVE lock. PARALLEL 0: it takes one process of the server.
 _SQL = "VACUUM (SKIP_LOCKED, TRUNCATE off, PARALLEL 0) {}"
 
-# Writes that a statement begins, or that it has ended, after so many milliseconds.
+# Writes that a statement begins (None), or after how many milliseconds it has ended.
 Note = Callable[[str, float | None], object]
 
 
 @dataclass(frozen=True, slots=True)
-class Vacuumed:
-    """A vacuum of ours: its statement, how long it took in milliseconds, and what came of it:
-    `done`, `skipped` as somebody has locked the table, `gave way` to somebody who waited for it or
-    has asked the run to end or to pause, or `cancelled` by somebody, or as its time was over.
+class VacuumResult:
+    """A vacuum of ours. `ended` says how:
+
+    - `done`
+    - `skipped`: somebody has locked the table
+    - `gave way`: somebody waited for it, or has asked the run to stop or to pause
+    - `cancelled`: by somebody, or as its time was over
     """
 
     sql: str
@@ -47,10 +50,13 @@ def vacuum(
     note: Note,
     left_ms: float = 0,
     asked: Callable[[], bool] = lambda: False,
-) -> Vacuumed:
-    """Vacuum a table, named as SQL writes it, for as long as it takes, or for `left_ms`, if that is
-    not 0; but who waits for it, as an ALTER TABLE does, waits no longer than `limit_ms`. `asked`
-    says whether the run was asked to end or to pause.
+) -> VacuumResult:
+    """Vacuum a table, which is named as SQL writes it.
+
+    - `limit_ms`: nobody waits for it longer than this, as an ALTER TABLE would.
+    - `note` writes it into the ledger.
+    - `left_ms`: for how long it may take; 0 for as long as it takes.
+    - `asked` tells whether the run was asked to stop or to pause.
     """
     sql = _SQL.format(table)
     skipped = False
@@ -65,7 +71,7 @@ def vacuum(
     try:
         with (
             limits(work, f"{limit_ms:.0f}ms", f"{left_ms:.0f}ms" if left_ms else "0"),
-            cancelling(work, look, limit_ms, asked),
+            cancel_for_waiters(work, look, limit_ms, asked),
         ):
             work.execute(sql.encode())
     except GaveWay:
@@ -79,4 +85,4 @@ def vacuum(
     elapsed_ms = (time.perf_counter() - start) * 1000
     if ended == "done":
         note(sql, elapsed_ms)
-    return Vacuumed(sql, elapsed_ms, ended)
+    return VacuumResult(sql, elapsed_ms, ended)

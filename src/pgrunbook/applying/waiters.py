@@ -1,8 +1,7 @@
-"""While a transaction of ours changes rows: whoever of the application waits for it does not wait
-long.
+"""Cancels a statement of ours that changes rows before the application has waited for it too long.
 
-The server does not tell us that somebody waits. So another session of ours looks, and has the
-server cancel our statement in time.
+The server does not tell a session that another one waits for it. So a second session of ours looks
+into pg_locks, in a thread of its own, and has the server cancel the statement in time.
 https://www.postgresql.org/docs/current/view-pg-locks.html
 """
 
@@ -34,9 +33,11 @@ _ANSWERING_S = 2.0
 
 @dataclass(slots=True)
 class Waiters:
-    """Who has waited: how long in milliseconds at most, as far as it was seen, and who that was.
+    """Who has waited for us.
 
-    `gave_way`: the statement was told to stop for it. `blind`: why nobody could look.
+    - `waited_ms` is the longest wait, as far as it was seen; `who` is that session.
+    - `gave_way`: the statement was cancelled for it.
+    - `blind` says why nobody could look; empty if somebody could.
     """
 
     waited_ms: float = 0.0
@@ -52,29 +53,29 @@ class GaveWay(psycopg.errors.QueryCanceled):
 
 
 @contextmanager
-def cancelling(
+def cancel_for_waiters(
     work: Session, look: Connection, limit_ms: float, asked: Callable[[], bool] = lambda: False
 ) -> Iterator[Waiters]:
-    """In the `with` block `work` runs statements of one transaction; if somebody waits for it that
-    would have to wait for longer than `limit_ms`, what it is at is cancelled, and GaveWay raised;
-    so it is if `asked`, which every look calls, says that somebody has asked for it.
+    """Watch who waits for the transaction of the session `work`, as long as the `with` block lasts.
 
-    Nothing is cancelled any more once the block is left. `look` is another session's.
+    Its statement is cancelled, and GaveWay raised, before somebody has waited for `limit_ms`; or
+    when `asked`, which is called at every look, returns True. `look` is another session. Nothing is
+    cancelled any more once the block is left.
     """
     waiters, over = Waiters(), threading.Event()
     pid = work.info.backend_pid
-    # Until the next look somebody waits unseen, and its answer takes its way.
+    # Somebody may have begun to wait just after a look, and the server takes a while to stop.
     patience_ms = max(0.0, limit_ms - EVERY_S * 1000 - _STOPPING_MS)
 
     def watch() -> None:
         try:
-            # also once it was cancelled: its code may catch that, and keep what it has locked
+            # It goes on after a cancel: a function may catch that, and keep the locks.
             while not over.wait(EVERY_S):
                 _look(look, pid, patience_ms, waiters)
                 if not waiters.gave_way and asked():
                     waiters.gave_way = True
                     look.execute("SELECT pg_catalog.pg_cancel_backend(%s)", [pid])
-        # whatever it is: the statement is not to fail for it
+        # Whatever fails here, the statement is not to fail for it: it is reported as `blind`.
         except (psycopg.Error, OSError, ValueError) as exc:
             waiters.blind = first_line(exc)
             _LOG.warning("%s", redact(f"who waits cannot be seen: {waiters.blind}"))
@@ -104,9 +105,10 @@ def _look(look: Connection, pid: int, patience_ms: float, waiters: Waiters) -> N
 
 
 def _end(over: threading.Event, thread: threading.Thread, look: Connection) -> None:
-    """Wait for the look that may be under way: the server has sent its cancel before it answers,
-    and a session that executes nothing ignores one. So what comes next is never hit by it. A
-    session that does not answer is given up.
+    """Wait until the last look has its answer, so that no late cancel hits what comes next.
+
+    The server sends the cancel before it answers the look, and a session that executes nothing
+    ignores one. A session `look` that does not answer is closed.
     """
     over.set()
     thread.join(_ANSWERING_S)

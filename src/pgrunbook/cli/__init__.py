@@ -1,5 +1,5 @@
-"""The commands of `pgrunbook`, and nothing else: what they ask of other rooms, and print.
+"""The commands of `pgrunbook`, and nothing else: what they ask of other packages, and print.
 
-May use every other room. Start at `main`, which has the small commands and lists the others;
+May use every other package. Start at `main`, which has the small commands and lists the others;
 `commands` has what all share: the options, the documents of `--json`, and what becomes of an error.
 """

@@ -103,8 +103,8 @@ def run(
     notebook = project.runbook(runbook)
     chosen = Fleet.of(project, name)
     found = targets.find(chosen, project)
-    given = approval.given(project, notebook, found[0], pairs, mode)
-    approved = approval.of_set(approved_set, mode, given, targets.digest(found))
+    given = approval.read_parameters(project, notebook, found[0], pairs, mode)
+    approved = approval.approve_set(approved_set, mode, given, targets.digest(found))
     begin = partial(
         runs.begin,
         project,
@@ -114,7 +114,7 @@ def run(
         mode=mode,
         given=given,
         approved=approved,
-        code=task.code(project, notebook.stem),
+        code=task.code_digest(project, notebook.stem),
         until=wave,
         part=own,
     )
@@ -179,7 +179,7 @@ def abort(runbook: str | None, name: str, operator: str, as_json: bool) -> None:
 
     parameters.require_said(operator=operator)
     path = _last(Project.find(), name, runbook)
-    if not journal.at_work(path):
+    if not journal.is_at_work(path):
         raise Refused.of("is not at work", where=f"fleet {name!r}", found=path.name)
     journal.add(path, {"event": "stop", "by": operator})
     message = "no further target is begun"
@@ -201,7 +201,7 @@ def plan(runbook: str, name: str, pairs: tuple[tuple[str, str], ...], as_json: b
     from pgrunbook.fleet import plans, survey, targets
 
     notebook, found, answers = _looked(runbook, name, pairs, "plan")
-    groups = survey.groups(answers, plans.answered)
+    groups = survey.groups(answers, plans.group_of)
     report = plans.collect(groups, targets.digest(found), name, notebook)
     _print(report, plans.text, as_json=as_json)
 
@@ -221,7 +221,7 @@ def verify(runbook: str, name: str, pairs: tuple[tuple[str, str], ...], as_json:
     from pgrunbook.fleet import survey
 
     _, _, answers = _looked(runbook, name, pairs, "verify")
-    groups = survey.groups(answers, survey.verified)
+    groups = survey.groups(answers, survey.group_of_verification)
     report = survey.collect(groups, name, "verified", "not")
     _print(report, survey.text, as_json=as_json)
 
@@ -244,9 +244,9 @@ def drift(name: str, as_json: bool) -> None:
     found = targets.find(chosen, project)
 
     def question(target: FleetTarget) -> Callable[[], dict[str, Any]]:
-        return partial(task.drift, str(project.root), target.given())
+        return partial(task.find_drift, str(project.root), target.as_row())
 
-    groups = survey.groups(_asked(project, chosen, found, question), survey.drifted)
+    groups = survey.groups(_asked(project, chosen, found, question), survey.group_of_drift)
     report = survey.collect(groups, name, "without drift", "not as expected")
     _print(report, survey.text, as_json=as_json)
 
@@ -278,10 +278,10 @@ def _looked(
     notebook = project.runbook(runbook)
     chosen = Fleet.of(project, name)
     found = targets.find(chosen, project)
-    given = approval.given(project, notebook, found[0], pairs, mode)
+    given = approval.read_parameters(project, notebook, found[0], pairs, mode)
 
     def question(target: FleetTarget) -> Callable[[], dict[str, Any]]:
-        about = str(project.root), notebook.stem, target.given(), given, mode
+        about = str(project.root), notebook.stem, target.as_row(), given, mode
         return partial(task.look, *about, cell_timeout_s=chosen.cell_timeout_s)
 
     return notebook.stem, found, _asked(project, chosen, found, question)
@@ -295,15 +295,15 @@ def _asked(
 ) -> Iterator[tuple[FleetTarget, dict[str, Any]]]:
     """Ask every target of a fleet, with its workers."""
     from pgrunbook.fleet import executors, survey
-    from pgrunbook.fleet.places import Places
+    from pgrunbook.fleet.concurrency import Concurrency
 
     settings = chosen.settings
     executor = executors.start(settings.executor, settings.workers)
-    places = Places(project, settings.workers, settings.per_server)
+    concurrency = Concurrency(project, settings.workers, settings.per_server)
     with signals.as_before():
         signals.note()
         try:
-            yield from survey.ask(found, executor, places, question)
+            yield from survey.ask(found, executor, concurrency, question)
         finally:
             executor.shutdown()
 
@@ -317,28 +317,28 @@ def _work(
 ) -> None:
     """Do a run, seal its record, and exit with the code of its verdict."""
     from pgrunbook.fleet import executors, record, report, runs
+    from pgrunbook.fleet.concurrency import Concurrency
     from pgrunbook.fleet.coordinator import Coordinator
     from pgrunbook.fleet.outcome import Ledgers
-    from pgrunbook.fleet.places import Places
 
     settings = chosen.settings
-    left = runs.end_dead(project, chosen.name)
+    left = runs.end_killed(project, chosen.name)
     commands.warn([f"{each.where} {each.what}: {each.found}; {each.remedy}" for each in left])
     executor = executors.start(settings.executor, settings.workers)
-    places = Places(project, settings.workers, settings.per_server)
+    concurrency = Concurrency(project, settings.workers, settings.per_server)
     ledgers = Ledgers(project)
     written, state = begin()
     with signals.as_before():
         signals.note(ending_s=executors.ending_s(executor))
         tell = partial(click.echo, err=True)
         try:
-            Coordinator(project, written, state, executor, ledgers, places, tell).run()
+            Coordinator(project, written, state, executor, ledgers, concurrency, tell).run()
             notebook, head = record.seal(project, written.path, state)
         finally:
             executor.shutdown()
             ledgers.close()
             written.close()
-    found = report.of(state)
+    found = report.as_data(state)
     if as_json:
         commands.print_document({**found, "notebook": str(commands.relative(notebook))})
     else:

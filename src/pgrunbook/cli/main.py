@@ -1,6 +1,4 @@
-"""The command line: what each command asks of the other rooms, and prints. Exit codes: 0 passed, 1
-failed, 2 refused, 3 interrupted, 4 locked out.
-"""
+"""The command line: the small commands, and the list of all."""
 
 from __future__ import annotations
 

@@ -11,8 +11,8 @@ from rich.table import Table
 from pgrunbook.controls import continued, one_line
 from pgrunbook.errors import Refused, Verdict
 from pgrunbook.ledger import batches, ledger
-from pgrunbook.ledger.origin import Standing
 from pgrunbook.ledger.run_rows import progress_of
+from pgrunbook.ledger.server_match import ServerMatch
 from pgrunbook.planning import checks, decisions, preflight, right_target
 from pgrunbook.postgres import run_locks
 from pgrunbook.postgres.catalog import Connection
@@ -48,7 +48,7 @@ def collect(
     ):
         right_target.check_identity(resolved, identify(conn))
         checks.require(preflight.check_schema(conn, schema), Refused, "The target cannot be read.")
-        about = {"target": target, "server": str(Standing.of(conn)), "schema": schema}
+        about = {"target": target, "server": str(ServerMatch.of(conn)), "schema": schema}
         reports = []
         for runbook in runbooks:
             reports.append(_report(conn, runbook, Source.read(project.sql(runbook)), about))
@@ -161,7 +161,7 @@ def _last_run(conn: Connection, schema: str, runs: list[dict[str, Any]]) -> dict
 
 def _without_verdict(conn: Connection, run_id: str) -> str:
     """Return whether a run is at work: as long as it holds the lock."""
-    holders = [holder["application"] for holder in run_locks.holding(conn, run_locks.DATABASE)]
+    holders = [holder["application"] for holder in run_locks.holders(conn, run_locks.DATABASE)]
     if None in holders:  # not every role may see whose session that is
         return _UNKNOWN
     if any(run_id[:8] in application for application in holders):

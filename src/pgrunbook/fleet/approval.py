@@ -18,7 +18,7 @@ from pgrunbook.runbooks.project import Project
 _NOT_GIVEN = ("target", "schema", "mode", "approved_plan")
 
 
-def given(
+def read_parameters(
     project: Project,
     notebook: Path,
     first: FleetTarget,
@@ -31,7 +31,7 @@ def given(
     taken = [Problem("is each target's own", where=n) for n, _ in pairs if n in _NOT_GIVEN]
     if taken:
         raise Refused("The parameters are not valid: nothing was started.", problems=taken)
-    own = [("target", first.called(project)), ("schema", first.schema), ("mode", mode)]
+    own = [("target", first.target_name(project)), ("schema", first.schema), ("mode", mode)]
     asked = arguments.read_arguments([notebook], [*pairs, *own])[notebook]
     every = {key: value for key, value in asked.given.items() if key not in _NOT_GIVEN}
     operator = asked.chosen.operator or os_user.own_name()
@@ -39,7 +39,7 @@ def given(
     return {**every, "operator": operator}
 
 
-def of_set(digest: str, mode: str, every: Mapping[str, Any], listed: str) -> dict[str, str]:
+def approve_set(digest: str, mode: str, every: Mapping[str, Any], listed: str) -> dict[str, str]:
     """The approval of a set with this digest, `every` what the targets are given and `listed` the
     digest of their list; empty if none is given. Raises Refused if nobody else has given it.
     """

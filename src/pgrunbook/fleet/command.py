@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 
 
-def command(what: str, runbook: str, fleet: str, *more: str, mode: str = "apply") -> str:
-    """Return `pgrunbook fleet run 001_x --fleet tenants`, with what more is given."""
-    reverts = ["--mode", mode] if mode == "revert" else []
-    return shlex.join(["pgrunbook", "fleet", what, runbook, "--fleet", fleet, *reverts, *more])
+def fleet_command(name: str, runbook: str, fleet: str, *options: str, mode: str = "apply") -> str:
+    """Return `pgrunbook fleet run 001_x --fleet tenants`, with these options."""
+    if mode == "revert":
+        options = ("--mode", mode, *options)
+    return shlex.join(["pgrunbook", "fleet", name, runbook, "--fleet", fleet, *options])

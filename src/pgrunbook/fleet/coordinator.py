@@ -14,13 +14,13 @@ from pgrunbook import signals
 from pgrunbook.controls import one_line
 from pgrunbook.errors import Verdict, first_line
 from pgrunbook.fleet import events, executors, task
-from pgrunbook.fleet.events import Kind
+from pgrunbook.fleet.concurrency import Concurrency
+from pgrunbook.fleet.events import EventKind
 from pgrunbook.fleet.executors import Processes
 from pgrunbook.fleet.journal import Event, Journal
 from pgrunbook.fleet.outcome import ASKING, Ledgers
-from pgrunbook.fleet.places import Places
 from pgrunbook.fleet.settings import Share
-from pgrunbook.fleet.state import Progress, State
+from pgrunbook.fleet.state import State, TargetState
 from pgrunbook.fleet.targets import FleetTarget
 from pgrunbook.records.words import counted
 from pgrunbook.runbooks.project import Project
@@ -44,13 +44,13 @@ class Coordinator:
     state: State
     executor: Executor
     ledgers: Ledgers
-    places: Places
+    concurrency: Concurrency
     tell: Callable[[str], None]
     pause_s: float = PAUSE_S
     # what a worker calls; a test has its own
     task: Any = task.run_one
-    _tasks: dict[Future[Any], Progress] = field(default_factory=dict)
-    _asked: dict[Future[Event], Progress] = field(default_factory=dict)
+    _tasks: dict[Future[Any], TargetState] = field(default_factory=dict)
+    _asked: dict[Future[Event], TargetState] = field(default_factory=dict)
     _not_before: dict[str, float] = field(default_factory=dict)
     _hurried: bool = False
     _broken: str = ""
@@ -60,7 +60,7 @@ class Coordinator:
         """Take every target that has not passed through its wave. Returns the state at the end."""
         with ThreadPoolExecutor(ASKING) as self._asking:
             verdict, reason = self._run_waves()
-            self._note({"event": Kind.END, "verdict": verdict, "reason": reason})
+            self._note({"event": EventKind.END, "verdict": verdict, "reason": reason})
             self._hear()
         return self.state
 
@@ -87,7 +87,7 @@ class Coordinator:
             return Verdict.INTERRUPTED
         return Verdict.FAILED if left else Verdict.PASSED
 
-    def _run_wave(self, number: int, waiting: Sequence[Progress]) -> None:
+    def _run_wave(self, number: int, waiting: Sequence[TargetState]) -> None:
         """Run the runbook on the targets that wait, let the wave soak, and verify it."""
         self._note(self._of_wave(number, "begun"))
         self._require_same_code()
@@ -105,13 +105,13 @@ class Coordinator:
         if task.is_changed(self.project, self.state["runbook"], self.state.begun.get("code", "")):
             self._broken = task.CHANGED
 
-    def _to_verify(self, number: int) -> list[Progress]:
+    def _to_verify(self, number: int) -> list[TargetState]:
         """Return the targets of a wave that are to be verified after its soak."""
         if self.state["mode"] == "revert":  # nothing is to hold any more
             return []
         return self._unverified(number)
 
-    def _unverified(self, number: int) -> list[Progress]:
+    def _unverified(self, number: int) -> list[TargetState]:
         """Return the targets of a wave that have passed, also in an earlier run of this one that
         was stopped, and that were not verified since. None of the last wave, and none without a
         soak.
@@ -127,7 +127,7 @@ class Coordinator:
         while time.monotonic() < until and not self._why_stopped(number):
             time.sleep(TICK_S)
 
-    def _drive(self, number: int, waiting: Sequence[Progress], mode: str) -> None:
+    def _drive(self, number: int, waiting: Sequence[TargetState], mode: str) -> None:
         """Run the runbook in this mode on these targets, until all have ended or nothing further
         may be begun.
         """
@@ -163,21 +163,21 @@ class Coordinator:
         # the budget.
         unknown = [*self._tasks.values(), *self._asked.values()]
         at_work = [progress.target for progress in unknown]
-        return self.places.first(queue, at_work, self._not_before)
+        return self.concurrency.next_ready(queue, at_work, self._not_before)
 
-    def _begin(self, progress: Progress, mode: str) -> None:
+    def _begin(self, progress: TargetState, mode: str) -> None:
         """Give a target to a worker."""
         # In the journal first: if we are killed, whoever resumes asks the target's ledger of it.
         run_id = str(uuid.uuid4())
         if mode != "verify":
-            event = {"event": Kind.STARTED, "name": progress.target.name, "run": run_id}
+            event = {"event": EventKind.STARTED, "name": progress.target.name, "run": run_id}
             self._note({**event, "attempt": progress.attempts + 1})
         call = partial(
             self.task,
             str(self.project.root),
             self.state["fleet"],
             self.state["runbook"],
-            progress.target.given(),
+            progress.target.as_row(),
             self.state["parameters"],
             mode,
             run_id,
@@ -186,8 +186,8 @@ class Coordinator:
             approved=self.state["approved"] if mode != "verify" else {},
         )
         if executors.may_repeat(self.state["executor"]):
-            server, places = self.places.server(progress.target), self.places.per_server
-            call = partial(executors.limited, server, places, call, once=mode != "verify")
+            server, most = self.concurrency.server(progress.target), self.concurrency.per_server
+            call = partial(executors.run_limited, server, most, call, once=mode != "verify")
         try:
             future = self.executor.submit(call)
         except Exception as exc:
@@ -197,7 +197,7 @@ class Coordinator:
             future.set_exception(exc)
         self._tasks[future] = progress
 
-    def _take_end(self, future: Future[Any], progress: Progress, mode: str) -> None:
+    def _take_end(self, future: Future[Any], progress: TargetState, mode: str) -> None:
         """Take the end of a task, which may have been lost with its worker: note how a verification
         ended; of a run, ask the target's ledger.
         """
@@ -210,15 +210,17 @@ class Coordinator:
         if mode == "verify":
             answer = returned or {"verdict": Verdict.INTERRUPTED, "reason": lost}
             about = {"name": progress.target.name, "verdict": answer["verdict"]}
-            self._note({"event": Kind.VERIFIED, **about, "reason": redact(answer["reason"])})
+            self._note({"event": EventKind.VERIFIED, **about, "reason": redact(answer["reason"])})
             return
-        self._asked[self._asking.submit(self._settle, progress, returned, lost)] = progress
+        self._asked[self._asking.submit(self._conclude, progress, returned, lost)] = progress
 
-    def _settle(self, progress: Progress, returned: Mapping[str, Any] | None, lost: str) -> Event:
+    def _conclude(
+        self, progress: TargetState, returned: Mapping[str, Any] | None, lost: str
+    ) -> Event:
         """Return the event of a run's end, as the target's ledger has it. Runs in a thread of its
         own.
         """
-        event = self.ledgers.settle(self.state, progress, returned, lost)
+        event = self.ledgers.conclude(self.state, progress, returned, lost)
         over = event["not_done"] or progress.attempts >= ATTEMPTS or self._asked_to_stop
         again = not over and event["verdict"] in (Verdict.INTERRUPTED, Verdict.LOCKED_OUT)
         return {**event, "again": again}
@@ -231,7 +233,7 @@ class Coordinator:
 
     def _of_wave(self, number: int, state: str) -> Event:
         self._tell(number, state)
-        return {"event": Kind.WAVE, "wave": number, "state": state}
+        return {"event": EventKind.WAVE, "wave": number, "state": state}
 
     def _note(self, event: Event) -> None:
         for written in self.journal.write(event):
@@ -241,14 +243,14 @@ class Coordinator:
         """Take in what others have added to the journal: that the run is to stop. Whatever else
         they have added is left out, and noted, so that readers leave it out, too.
         """
-        for line, event in self.journal.news().items():
-            why = events.wrong_with_added(event)
+        for line, event in self.journal.read_added().items():
+            why = events.why_not_added(event)
             if not why:
                 self.state.apply(event)
                 continue
             where = f"line {line} of {self.journal.path.name}"
             self.tell(one_line(f"warning: {where} is somebody else's, and is left out: {why}"))
-            self._note({"event": Kind.LEFT_OUT, "line": line, "why": why})
+            self._note({"event": EventKind.LEFT_OUT, "line": line, "why": why})
 
     def _counts(self) -> str:
         counts = self.state.counts()

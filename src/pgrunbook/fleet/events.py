@@ -24,7 +24,7 @@ from pgrunbook.fleet import targets
 from pgrunbook.fleet.journal import Event
 
 
-class Kind(StrEnum):
+class EventKind(StrEnum):
     """The kinds of events, each with its class below."""
 
     BEGUN = "begun"
@@ -54,7 +54,7 @@ def _moment_if_any(text: str) -> str:
 
 
 def _listed(row: dict[str, str]) -> dict[str, str]:
-    if problem := next(targets.wrong_with(row, "the target"), None):
+    if problem := next(targets.row_problems(row, "the target"), None):
         raise ValueError(problem.what)
     return row
 
@@ -65,7 +65,7 @@ Verdict = Annotated[_Verdict, Strict(strict=False)]
 Number = Annotated[int, Field(ge=0)]
 
 
-class _Said(BaseModel):
+class _Event(BaseModel):
     """An event, with when it was written. A key that is not known may be of a later version."""
 
     model_config = ConfigDict(strict=True, defer_build=True)
@@ -82,7 +82,7 @@ class _Approval(BaseModel):
     approver: str
 
 
-class _Begun(_Said):
+class _Begun(_Event):
     """The first event: what was asked for. `list` is the digest of the whole list of targets, `own`
     of those of the slice, `code` of what the runbook runs. `resumes`: the run that it goes on with.
     """
@@ -109,29 +109,29 @@ class _Begun(_Said):
         return self
 
 
-class _Target(_Said):
+class _Target(_Event):
     wave: Number
     target: Annotated[dict[str, str], AfterValidator(_listed)]
 
 
-class _Signed(_Said):
+class _Signed(_Event):
     """Who has signed the events before it: see `signature`."""
 
     signatures: list[dict[str, str]]
 
 
-class _Wave(_Said):
+class _Wave(_Event):
     wave: Number
     state: str
 
 
-class _Started(_Said):
+class _Started(_Event):
     name: str
     run: str
     attempt: Number
 
 
-class _Ended(_Said):
+class _Ended(_Event):
     """What came of a target. With times of its own it is told from the journal of another run."""
 
     name: str
@@ -148,43 +148,43 @@ class _Ended(_Said):
     ended_at: MomentIfAny = ""
 
 
-class _Verified(_Said):
+class _Verified(_Event):
     name: str
     verdict: Verdict
     reason: str
 
 
-class _Stop(_Said):
+class _Stop(_Event):
     by: str
 
 
-class _LeftOut(_Said):
+class _LeftOut(_Event):
     """A line that somebody else has added, and which is none of the run's: its number, and why."""
 
     line: Number
     why: str
 
 
-class _End(_Said):
+class _End(_Event):
     verdict: Verdict
     reason: str
 
 
-_SAID: dict[str, type[_Said]] = {
-    Kind.BEGUN: _Begun,
-    Kind.TARGET: _Target,
-    Kind.SIGNED: _Signed,
-    Kind.WAVE: _Wave,
-    Kind.STARTED: _Started,
-    Kind.ENDED: _Ended,
-    Kind.VERIFIED: _Verified,
-    Kind.STOP: _Stop,
-    Kind.LEFT_OUT: _LeftOut,
-    Kind.END: _End,
+_MODELS: dict[str, type[_Event]] = {
+    EventKind.BEGUN: _Begun,
+    EventKind.TARGET: _Target,
+    EventKind.SIGNED: _Signed,
+    EventKind.WAVE: _Wave,
+    EventKind.STARTED: _Started,
+    EventKind.ENDED: _Ended,
+    EventKind.VERIFIED: _Verified,
+    EventKind.STOP: _Stop,
+    EventKind.LEFT_OUT: _LeftOut,
+    EventKind.END: _End,
 }
 
 
-def kept(numbered: dict[int, Event]) -> list[Event]:
+def without_left_out(numbered: dict[int, Event]) -> list[Event]:
     """The events of a journal, but for those that its coordinator has left out. Raises ValueError
     as `checked`.
     """
@@ -193,24 +193,26 @@ def kept(numbered: dict[int, Event]) -> list[Event]:
     # from the end: a line that says so may be left out by a later one itself
     for number, event in reversed(numbered.items()):
         if number not in left_out:
-            found.append(checked(event))
-            if event["event"] == Kind.LEFT_OUT:
+            found.append(check(event))
+            if event["event"] == EventKind.LEFT_OUT:
                 left_out.add(event["line"])
     return found[::-1]
 
 
-def wrong_with_added(event: Event) -> str:
+def why_not_added(event: Event) -> str:
     """Why an event that somebody else has added is none of the run's; empty for a stop, which
     anybody may ask for.
     """
     try:
-        kind = checked(event)["event"]
+        kind = check(event)["event"]
     except ValueError as exc:
         return str(exc)
-    return "" if kind == Kind.STOP else "only a stop may be added to the journal of a run at work"
+    if kind == EventKind.STOP:
+        return ""
+    return "only a stop may be added to the journal of a run at work"
 
 
-def checked(event: Event) -> Event:
+def check(event: Event) -> Event:
     """The event, of a known kind or of another one. Raises ValueError if it does not say what one
     of its kind says, in words that repeat no value of it.
     """
@@ -219,7 +221,7 @@ def checked(event: Event) -> Event:
         raise ValueError("an event whose kind is no text")
     json.dumps(event, ensure_ascii=False).encode()  # its record repeats it, in Unicode
     try:
-        if said := _SAID.get(kind):
+        if said := _MODELS.get(kind):
             said.model_validate(event)
     except ValidationError as exc:
         first = exc.errors(include_url=False, include_input=False)[0]

@@ -168,11 +168,11 @@ def ending_s(executor: Executor) -> float:
     return signals.ENDING_S
 
 
-def limited(server: str, places: int, task: Callable[..., Any], /, *args: Any, **kw: Any) -> Any:
+def run_limited(server: str, most: int, task: Callable[..., Any], /, *args: Any, **kw: Any) -> Any:
     """Run a task on a worker of Dask, with so many at once per database server over all workers:
     those that Dask has begun again are not the coordinator's to count.
     """
     from distributed import Semaphore
 
-    with Semaphore(max_leases=places, name=f"pgrunbook {server}"):
+    with Semaphore(max_leases=most, name=f"pgrunbook {server}"):
         return task(*args, **kw)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pgrunbook.errors import Failed, Refused
-from pgrunbook.fleet.command import command
+from pgrunbook.fleet.command import fleet_command
 
 Event = Mapping[str, Any]
 
@@ -85,9 +85,9 @@ class Journal:
             written = os.write(self._file, data)
             os.fsync(self._file)
         except OSError as exc:
-            raise unwritten(self.path, exc.strerror or str(exc)) from exc
+            raise write_error(self.path, exc.strerror or str(exc)) from exc
         if written < len(data):
-            raise unwritten(
+            raise write_error(
                 self.path, f"{written} of {len(data)} bytes could be written: a full disk"
             )
         return os.lseek(self._file, 0, os.SEEK_CUR)
@@ -96,7 +96,7 @@ class Journal:
         """Whether a line can begin there: whoever was killed may have left a part of one."""
         return not at or os.pread(self._file, 1, at - 1) == b"\n"
 
-    def news(self) -> dict[int, Event]:
+    def read_added(self) -> dict[int, Event]:
         """What others have added since the last call, by the number of the line. Raises Failed if
         the journal was cut short.
         """
@@ -112,16 +112,16 @@ class Journal:
         if end == self._read:
             return {}
         if end < self._read:
-            raise self._cut()
+            raise self._cut_short_error()
         data = os.pread(self._file, end - self._read, self._read)
         whole = data[: data.rfind(b"\n") + 1]
         before = os.pread(self._file, self._read, 0).count(b"\n")
         self._read += len(whole)
         return {before + number: event for number, event in _events(whole).items()}
 
-    def _cut(self) -> Failed:
+    def _cut_short_error(self) -> Failed:
         runbook, fleet = self.path.parent.name, self.path.parent.parent.name
-        run = command("run", runbook, fleet, mode=self.begun[0]["mode"])
+        run = fleet_command("run", runbook, fleet, mode=self.begun[0]["mode"])
         return Failed.of(
             "was cut short by somebody else while its run was at work",
             where=str(self.path),
@@ -133,11 +133,11 @@ class Journal:
         os.close(self._file)
 
 
-def unwritten(path: Path, found: str) -> Failed:
+def write_error(path: Path, found: str) -> Failed:
     """That a file of a fleet's run could not be written, and what to do."""
     runbook, fleet = path.parent.name, path.parent.parent.name
     begun = not path.name.startswith(".")  # as long as a journal is not in its place
-    again = command("resume" if begun else "run", runbook, fleet)
+    again = fleet_command("resume" if begun else "run", runbook, fleet)
     return Failed.of(
         "could not be written",
         where=str(path),
@@ -158,7 +158,7 @@ def add(path: Path, event: Event) -> None:
         os.fsync(file.fileno())
 
 
-def at_work(path: Path) -> bool:
+def is_at_work(path: Path) -> bool:
     """Whether the process that writes it is there."""
     with path.open("rb") as file:
         try:

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import psycopg
 
 from pgrunbook.errors import RunbookError, Verdict, first_line
-from pgrunbook.fleet.events import Kind
-from pgrunbook.fleet.state import Progress, State
+from pgrunbook.fleet.events import EventKind
+from pgrunbook.fleet.state import State, TargetState
 from pgrunbook.fleet.targets import FleetTarget
 from pgrunbook.ledger import ledger
 from pgrunbook.postgres.connection import connect
@@ -36,7 +36,7 @@ ASKING = 4
 _KEPT = 16
 
 
-class Outcome(NamedTuple):
+class TargetOutcome(NamedTuple):
     """How a run ended, and why. `not_done`: it is no failure, and the next run goes on."""
 
     verdict: Verdict
@@ -45,7 +45,7 @@ class Outcome(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class LedgerAnswer:
     """What a ledger says of a run: whether it is known, its verdict with the reason, and the
     verdict of the runbook's last run in the schema. `why`: the ledger could not be asked.
     """
@@ -57,31 +57,34 @@ class Told:
 
 
 def judge(
-    told: Told, returned: Mapping[str, Any] | None, mode: str, lost: str = "its worker is gone"
-) -> Outcome:
+    told: LedgerAnswer,
+    returned: Mapping[str, Any] | None,
+    mode: str,
+    lost: str = "its worker is gone",
+) -> TargetOutcome:
     """What came of a run. `returned` is what its task says, None if that is `lost`, and how."""
-    said = Outcome(Verdict(returned["verdict"]), returned["reason"]) if returned else None
+    said = TargetOutcome(Verdict(returned["verdict"]), returned["reason"]) if returned else None
     if told.verdict:
         verdict, reason = told.verdict
         not_done = verdict is Verdict.INTERRUPTED and reason.startswith(NOT_DONE)
         # the task tells what was wrong without its kind, which the ledger has before it
         if said and said.verdict is verdict:
             reason = said.reason or reason
-        return Outcome(verdict, reason.removeprefix(f"{NOT_DONE} "), not_done)
+        return TargetOutcome(verdict, reason.removeprefix(f"{NOT_DONE} "), not_done)
     if told.known:
-        return Outcome(Verdict.INTERRUPTED, "it has begun and not ended, as the ledger says")
+        return TargetOutcome(Verdict.INTERRUPTED, "it has begun and not ended, as the ledger says")
     if told.why:
         if said and said.verdict in (Verdict.REFUSED, Verdict.LOCKED_OUT):
             return said
         why = f"what came of it is not known: {told.why}"
-        return Outcome(Verdict.INTERRUPTED, why)
+        return TargetOutcome(Verdict.INTERRUPTED, why)
     # from here on the run has written nothing
     if said is None:
-        return Outcome(Verdict.INTERRUPTED, f"nothing was begun: {lost}")
+        return TargetOutcome(Verdict.INTERRUPTED, f"nothing was begun: {lost}")
     nothing_to_do = mode == "revert" or told.last == Verdict.PASSED
     if said.verdict is Verdict.PASSED and not nothing_to_do:
         why = f"its task says passed, and the ledger {told.last or 'knows no run of it'}"
-        return Outcome(Verdict.INTERRUPTED, why)
+        return TargetOutcome(Verdict.INTERRUPTED, why)
     return said
 
 
@@ -94,9 +97,9 @@ class Ledgers:
         self._lock = threading.Lock()
         self._silent: set[str] = set()
 
-    def ask(self, target: FleetTarget, runbook: str, run_id: str) -> Told:
+    def ask(self, target: FleetTarget, runbook: str, run_id: str) -> LedgerAnswer:
         """What the target's ledger says of a run, once its session there has ended. Reads only."""
-        called = target.called(self._project)
+        called = target.target_name(self._project)
         try:
             conn = self._taken(called) or self._connected(called)
             try:
@@ -106,14 +109,14 @@ class Ledgers:
                 raise
             self._give_back(called, conn)
         except (psycopg.Error, RunbookError) as exc:
-            return Told(why=first_line(exc))
+            return LedgerAnswer(why=first_line(exc))
         return told
 
-    def passed(self, progress: Progress, runbook: str, mode: str) -> bool:
+    def passed(self, progress: TargetState, runbook: str, mode: str) -> bool:
         """Whether a target has passed, which only the word of a journal says yet. A server that has
         not answered is not asked about others.
         """
-        called = progress.target.called(self._project)
+        called = progress.target.target_name(self._project)
         if called in self._silent:
             return False
         told = self.ask(progress.target, runbook, progress.run)
@@ -123,8 +126,8 @@ class Ledgers:
             return told.verdict is not None and told.verdict[0] is Verdict.PASSED
         return told.last == Verdict.PASSED
 
-    def settle(
-        self, state: State, progress: Progress, returned: Mapping[str, Any] | None, lost: str
+    def conclude(
+        self, state: State, progress: TargetState, returned: Mapping[str, Any] | None, lost: str
     ) -> dict[str, Any]:
         """The event that says what came of a target's run, whose record is sealed if its worker did
         not come to that. `returned` and `lost` as in `judge`.
@@ -137,7 +140,7 @@ class Ledgers:
         elif record and not Archive(self._project.outputs).is_sealed(record):
             remark = self._seal(record)
         return {
-            "event": Kind.ENDED,
+            "event": EventKind.ENDED,
             "name": progress.target.name,
             "run": progress.run,
             "verdict": verdict,
@@ -148,7 +151,7 @@ class Ledgers:
             "remark": redact(remark),
         }
 
-    def _record(self, state: State, progress: Progress) -> Path | None:
+    def _record(self, state: State, progress: TargetState) -> Path | None:
         """The executed notebook of the target's run, if there is one on this machine."""
         folder = self._project.outputs / state["fleet"] / progress.target.name / state["runbook"]
         return next(records_of(folder, progress.run), None)
@@ -168,15 +171,15 @@ class Ledgers:
         return connect(target, schema="pg_catalog", label="fleet", read_only=True)
 
     @staticmethod
-    def _asked(conn: Session, target: FleetTarget, runbook: str, run_id: str) -> Told:
+    def _asked(conn: Session, target: FleetTarget, runbook: str, run_id: str) -> LedgerAnswer:
         conn.schema = target.schema  # it may have been asked about another one before
         wait_for_end(conn, run_id)
         if not ledger.exists(conn):
-            return Told()
+            return LedgerAnswer()
         if not ledger.has_run(conn, run_id):
             runs = ledger.runs(conn, runbook, target.schema)
-            return Told(last=(runs[0]["verdict"] or "no verdict") if runs else "")
-        return Told(known=True, verdict=ledger.verdict(conn, run_id))
+            return LedgerAnswer(last=(runs[0]["verdict"] or "no verdict") if runs else "")
+        return LedgerAnswer(known=True, verdict=ledger.verdict(conn, run_id))
 
     def _taken(self, called: str) -> Session | None:
         """A session that is kept, if it still answers."""

@@ -13,7 +13,7 @@ from typing import Any
 from pgrunbook.controls import one_line
 from pgrunbook.errors import Problem, Verdict
 from pgrunbook.fleet import survey
-from pgrunbook.fleet.command import command
+from pgrunbook.fleet.command import fleet_command
 from pgrunbook.fleet.survey import Group
 from pgrunbook.fleet.targets import FleetTarget
 from pgrunbook.records.plan import Plan, Step, differences
@@ -28,7 +28,7 @@ _OWN_SCHEMA = "<schema>."
 _DIFFERENCES = 3
 
 
-def anonymous(plan: Row) -> Plan:
+def without_target(plan: Row) -> Plan:
     """A plan without the identity of its target: the same for targets in the same state. The
     target's schema is a part of that, also where a definition in the plan names it.
     """
@@ -56,23 +56,23 @@ def anonymous(plan: Row) -> Plan:
 
 def digest(plan: Row) -> str:
     """The SHA-256 of a plan without the identity of its target."""
-    return anonymous(plan).digest
+    return without_target(plan).digest
 
 
-def of_set(plan: str, targets: str) -> str:
+def set_digest(plan: str, targets: str) -> str:
     """What an approval of a set names: the SHA-256 of the digest of the plan and of that of the
     list of targets.
     """
     return hashlib.sha256(f"{plan} {targets}".encode()).hexdigest()
 
 
-def answered(target: FleetTarget, answer: Row) -> Group:
+def group_of(target: FleetTarget, answer: Row) -> Group:
     """The group of a target: of those that plan the same, or that cannot be planned for the same
     reason.
     """
     verdict, plan = Verdict(answer["verdict"]), answer.get("plan")
     if verdict is not Verdict.PASSED:
-        return survey.failed(target, answer)
+        return survey.group_of_failure(target, answer)
     if plan:
         return Group(digest(plan), verdict, summary(plan), plan)
     return Group("", verdict, "nothing is to be done")
@@ -90,7 +90,7 @@ def collect(groups: Sequence[Group], targets: str, fleet: str, runbook: str) -> 
     for each in ordered:
         differs = []
         if each.answer and each is not first:
-            then, now = anonymous(first.answer), anonymous(each.answer)
+            then, now = without_target(first.answer), without_target(each.answer)
             differs = [asdict(one) for one in differences(then, now)]
         told.append(
             {
@@ -109,7 +109,7 @@ def collect(groups: Sequence[Group], targets: str, fleet: str, runbook: str) -> 
         "fleet": fleet,
         "runbook": runbook,
         "list": targets,
-        "approve": of_set(first.key, targets) if first.answer else "",
+        "approve": set_digest(first.key, targets) if first.answer else "",
         "groups": told,
     }
 
@@ -134,7 +134,7 @@ def text(report: dict[str, Any]) -> str:
         about = report["runbook"], report["fleet"], "--approved-set", report["approve"]
         lines.append(f"set: {report['approve']}")
         lines.append(
-            f"when somebody else has approved it: {command('run', *about)} -p approver NAME"
+            f"when somebody else has approved it: {fleet_command('run', *about)} -p approver NAME"
         )
     return "\n".join(map(one_line, lines))
 

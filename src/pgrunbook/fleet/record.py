@@ -1,5 +1,5 @@
-"""The record of a fleet's run: a notebook that shows what its journal says, sealed with the journal
-into the chain. No cell of it was run, and it says so.
+"""Makes the record of a fleet's run: a notebook that shows what the journal says, sealed together
+with the journal. No cell of it was run, and it says so.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from pgrunbook import files
 from pgrunbook.fleet import picture, signature
-from pgrunbook.fleet.journal import unwritten
-from pgrunbook.fleet.state import Progress, State
+from pgrunbook.fleet.journal import write_error
+from pgrunbook.fleet.state import State, TargetState
 from pgrunbook.ledger.heads import Head
 from pgrunbook.records import attestation, leaks
 from pgrunbook.records.archive import Archive
@@ -28,28 +28,19 @@ from pgrunbook.records.format.parts import (
     Card,
     FleetShown,
     Frame,
+    IdentityCard,
     Kind,
     Noted,
     Rows,
-    Target,
 )
 from pgrunbook.records.naming import JOURNAL, NOTEBOOK, seal_of
 from pgrunbook.records.words import listed
 from pgrunbook.runbooks.project import Project
 
 _SOURCE = "# Written by the fleet's coordinator. This cell was not run."
-_WAVES = (
-    "wave",
-    "of",
-    "budget",
-    "state",
-    "targets",
-    "passed",
-    "failed",
-    "set aside",
-    "not done",
-    "waiting",
-)
+# The columns of the two tables. Programs read them, so their names and their order stay.
+_STATES = ("passed", "failed", "set aside", "not done", "waiting")
+_WAVES = ("wave", "of", "budget", "state", "targets", *_STATES)
 _TARGETS = (
     "name",
     "wave",
@@ -65,23 +56,23 @@ _TARGETS = (
 )
 
 
-def of(journal: Path) -> Path:
-    """The notebook beside a journal, which is there when the run has ended."""
+def notebook_of(journal: Path) -> Path:
+    """Return the path of the notebook beside a journal. It exists once the run has ended."""
     return journal.with_name(journal.name.removesuffix(JOURNAL) + NOTEBOOK)
 
 
 def is_sealed(project: Project, journal: Path) -> bool:
-    """Whether the record of the run with this journal is sealed."""
-    return Archive(project.outputs).is_sealed(of(journal))
+    """Return whether the record of the run with this journal is sealed."""
+    return Archive(project.outputs).is_sealed(notebook_of(journal))
 
 
-def is_read(project: Project, journal: Path) -> bool:
-    """Whether the seal of a run says that what came of its targets was read from their ledgers."""
-    seal = Archive(project.outputs).read(seal_of(of(journal)))
+def is_from_ledgers(project: Project, journal: Path) -> bool:
+    """Return whether a seal says that what came of the targets was read from their ledgers."""
+    seal = Archive(project.outputs).read(seal_of(notebook_of(journal)))
     return not seal.origin
 
 
-# What the seal of a run has of ledgers: by the one that coordinated it, and by one that found it.
+# What a seal says of the targets' ledgers: made by the run's own coordinator, or by a later one.
 _READ = "what came of each target was read from its ledger"
 _FOUND = "its coordinator had died: the journal's word, but for targets that were at work"
 
@@ -89,14 +80,16 @@ _FOUND = "its coordinator had died: the journal's word, but for targets that wer
 def seal(
     project: Project, journal: Path, state: State, *, found: bool = False
 ) -> tuple[Path, Head]:
-    """Write the record of a run that has ended beside its journal, and seal both. `found`: whether
-    another run has coordinated it, and died. Raises Failed if the archive cannot be added to.
+    """Write the record of a run beside its journal, and seal both.
+
+    `found`: the run's own coordinator has died, and another one has found the journal. Raises
+    Failed if the archive cannot be added to.
     """
-    notebook = of(journal)
+    notebook = notebook_of(journal)
     try:
         return notebook, _sealed(project, notebook, journal, state, found=found)
     except OSError as exc:
-        raise unwritten(notebook, exc.strerror or str(exc)) from exc
+        raise write_error(notebook, exc.strerror or str(exc)) from exc
 
 
 def _sealed(project: Project, notebook: Path, journal: Path, state: State, *, found: bool) -> Head:
@@ -154,7 +147,7 @@ def _cell(name: str, data: Mapping[str, Any]) -> NotebookNode:
 
 def _identity(state: State) -> Frame:
     given, approved = state["parameters"], state["approved"]
-    target = Target(
+    target = IdentityCard(
         run=state["id"],
         mode=state["mode"],
         operator=given["operator"],
@@ -195,7 +188,7 @@ def _waves(state: State) -> list[list[Any]]:
     rows = []
     for number, wave in enumerate(state.waves):
         counts = state.counts(number)
-        numbers = [counts[word] for word in _WAVES[5:]]
+        numbers = [counts[word] for word in _STATES]
         rows.append(
             [number + 1, wave.spec, wave.budget, wave.state, counts.total(), *numbers],
         )
@@ -206,7 +199,7 @@ def _targets(state: State) -> list[list[Any]]:
     return [_target(each) for each in state.targets.values()]
 
 
-def _target(each: Progress) -> list[Any]:
+def _target(each: TargetState) -> list[Any]:
     return [
         each.target.name,
         each.wave + 1,
@@ -239,7 +232,9 @@ def _fleet(state: State) -> FleetShown:
 
 
 def _not_passed(state: State) -> dict[str, Any]:
-    """Those for which there is something to say: of thousands that wait there is nothing."""
+    """Return a table of the targets that did not pass. Those that wait are left out: there may be
+    thousands, with nothing to say of each.
+    """
     rows = [
         [each.target.name, each.wave + 1, each.word, each.reason, each.remark]
         for each in state.targets.values()
@@ -251,7 +246,7 @@ def _not_passed(state: State) -> dict[str, Any]:
 
 
 def _all_targets(state: State) -> dict[str, Any]:
-    """Text, as a table of thousands takes a browser long."""
+    """Return all targets as folded text: a browser takes long for a table of thousands of rows."""
     lines = [
         " ".join(filter(None, [each.target.name, each.word, each.sha256, each.record]))
         for each in state.targets.values()
@@ -289,7 +284,7 @@ def _of_facts(facts: Mapping[str, str]) -> dict[str, str]:
 
 
 def _of_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, str]:
-    """A table for people: as HTML, and as text."""
+    """Return a table for people, as HTML and as text."""
     head = "".join(f"<th>{escape(name)}</th>" for name in columns)
     lines = ["".join(f"<td>{escape(value)}</td>" for value in row) for row in rows]
     body = "".join(f"<tr>{line}</tr>" for line in lines)

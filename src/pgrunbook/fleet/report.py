@@ -9,8 +9,8 @@ from typing import Any
 from pgrunbook.controls import one_line
 from pgrunbook.durations import moment, words
 from pgrunbook.fleet import journal
-from pgrunbook.fleet.command import command
-from pgrunbook.fleet.state import State, WaveProgress
+from pgrunbook.fleet.command import fleet_command
+from pgrunbook.fleet.state import State, WaveState
 from pgrunbook.records import fleet_answers
 from pgrunbook.records.words import counted, listed
 
@@ -29,10 +29,10 @@ def collect(path: Path) -> dict[str, Any]:
     passed and were begun, each with `name`, `wave`, `state`, `reason`, `attempts`, `run`, `record`,
     `remark`.
     """
-    return of(State.read(path), "at work" if journal.at_work(path) else "died")
+    return as_data(State.read(path), "at work" if journal.is_at_work(path) else "died")
 
 
-def of(state: State, unended: str = "died") -> dict[str, Any]:
+def as_data(state: State, unended: str = "died") -> dict[str, Any]:
     """The same of a run that is known."""
     return {
         "fleet": state["fleet"],
@@ -73,7 +73,7 @@ def of(state: State, unended: str = "died") -> dict[str, Any]:
     }
 
 
-def _soaks_until(state: State, wave: WaveProgress) -> str:
+def _soaks_until(state: State, wave: WaveState) -> str:
     if wave.state != "soaking":
         return ""
     since = datetime.fromisoformat(wave.ended_at)
@@ -109,9 +109,9 @@ def text(found: dict[str, Any]) -> str:
     left = any(wave[word] for wave in found["waves"] for word in _WORDS if word != "passed")
     about = found["runbook"], found["fleet"]
     if at_work and not found["stopped_by"]:
-        lines.append(f"begin no further target: {command('abort', *about)}")
+        lines.append(f"begin no further target: {fleet_command('abort', *about)}")
     elif left and not at_work:
-        resume = command("resume", *about, mode=found["mode"])
+        resume = fleet_command("resume", *about, mode=found["mode"])
         lines.append(f"go on with what has not passed: {resume}")
     return "\n".join(map(one_line, lines))
 

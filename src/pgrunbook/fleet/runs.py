@@ -13,12 +13,12 @@ from typing import Any
 
 from pgrunbook.errors import Problem, Refused, Verdict
 from pgrunbook.fleet import approval, journal, record, signature, targets, task, waves
-from pgrunbook.fleet.command import command
-from pgrunbook.fleet.events import Kind
+from pgrunbook.fleet.command import fleet_command
+from pgrunbook.fleet.events import EventKind
 from pgrunbook.fleet.journal import Event, Journal
 from pgrunbook.fleet.outcome import ASKING, Ledgers
 from pgrunbook.fleet.settings import Fleet
-from pgrunbook.fleet.state import NoJournal, State, ended
+from pgrunbook.fleet.state import State, UnreadableJournal, ended
 from pgrunbook.fleet.targets import FleetTarget
 from pgrunbook.fleet.waves import WHOLE, Slice
 from pgrunbook.records import verification
@@ -46,7 +46,7 @@ def begin(
     takes the targets of a slice only. Raises Refused if one is at work, if the waves name others,
     or if there is no such wave.
     """
-    waves.require(until, len(fleet.waves))
+    waves.require_wave(until, len(fleet.waves))
     divided = waves.divide(fleet, found)
     own = part.names(found)
     begun = {
@@ -63,7 +63,7 @@ def begin(
         "budgets": _budgets(fleet),
     }
     members = [
-        {"event": Kind.TARGET, "wave": number, "target": target.given()}
+        {"event": EventKind.TARGET, "wave": number, "target": target.as_row()}
         for number, wave in enumerate(divided)
         for target in wave
         if target.name in own
@@ -88,7 +88,7 @@ def resume(
     _require_mode(before, mode)  # before a command with the mode of the journal is proposed
     _require_as_sealed(project, path, before)
     _require_same_code(project, before)
-    waves.require(until, len(before.waves))
+    waves.require_wave(until, len(before.waves))
     approval.require_another(before["approved"], operator)
     kept = ("runbook", "mode", "list", "approved", "waves", "budgets")
     begun = {
@@ -101,8 +101,8 @@ def resume(
     members: list[Event] = []
     passed = _passed(project, path, before)
     for each in before.targets.values():
-        target = each.target.given()
-        members.append({"event": Kind.TARGET, "wave": each.wave, "target": target})
+        target = each.target.as_row()
+        members.append({"event": EventKind.TARGET, "wave": each.wave, "target": target})
         if each.target.name in passed:
             members.append(ended(each))
     return _written(project, fleet, begun, members)
@@ -113,7 +113,7 @@ def _passed(project: Project, path: Path, before: State) -> set[str]:
     journal is believed no more than a task: their ledgers are asked. Who cannot be is run again.
     """
     found = [each for each in before.targets.values() if each.passed]
-    if not record.is_read(project, path):
+    if not record.is_from_ledgers(project, path):
         with closing(Ledgers(project)) as ledgers, ThreadPoolExecutor(ASKING) as asking:
             ask = partial(ledgers.passed, runbook=before["runbook"], mode=before["mode"])
             told = [*asking.map(ask, found)]
@@ -125,8 +125,8 @@ def _require_as_sealed(project: Project, path: Path, before: State) -> None:
     """Raise Refused if what a run would go on with, other databases maybe, was never sealed so."""
     keys = verification.trusted_keys(project)
     archive = Archive(project.outputs)
-    problems = list(verification.verify(archive, keys, only=record.of(path)).problems)
-    if not problems and not record.is_read(project, path):
+    problems = list(verification.verify(archive, keys, only=record.notebook_of(path)).problems)
+    if not problems and not record.is_from_ledgers(project, path):
         problems += signature.problems(project, path)
     listed = targets.digest(each.target for each in before.targets.values())
     expected = before.begun.get("own") or before["list"]
@@ -153,7 +153,7 @@ def _require_mode(before: State, mode: str) -> None:
             where=f"fleet {before['fleet']!r}",
             expected=mode,
             found=before["mode"],
-            remedy=f"where that is meant: {command('resume', *about)}",
+            remedy=f"where that is meant: {fleet_command('resume', *about)}",
         )
 
 
@@ -169,7 +169,7 @@ def _require_same_code(project: Project, before: State) -> None:
 
 
 def _anew(before: State) -> str:
-    return command("run", before["runbook"], before["fleet"], mode=before["mode"])
+    return fleet_command("run", before["runbook"], before["fleet"], mode=before["mode"])
 
 
 def _written(
@@ -180,7 +180,7 @@ def _written(
     path = folder / f"{_moment(project, fleet.name)}-{run_id[:8]}{JOURNAL}"
     settings = fleet.settings
     first = {
-        "event": Kind.BEGUN,
+        "event": EventKind.BEGUN,
         "id": run_id,
         "fleet": fleet.name,
         **begun,
@@ -192,7 +192,7 @@ def _written(
     }
     check = partial(_require_idle, fleet.name)
     written = Journal.create(
-        path, *signature.signed(project, path.name, [first, *members]), check=check
+        path, *signature.sign(project, path.name, [first, *members]), check=check
     )
     return written, State.of(written.begun)
 
@@ -209,21 +209,21 @@ def _moment(project: Project, fleet: str) -> str:
     return f"{now:%Y-%m-%dT%H%M%S}.{now.microsecond // 1000:03}Z"
 
 
-def end_dead(project: Project, fleet: str) -> list[Problem]:
+def end_killed(project: Project, fleet: str) -> list[Problem]:
     """End the runs of a fleet whose coordinator was killed, and seal their records. A journal that
     was half made is taken away: nothing was begun with it. One that cannot be read is left as it
     is: what is wrong with each.
     """
     problems: list[Problem] = []
     for path in (project.outputs / fleet).glob(f"*/.*{JOURNAL}"):
-        if not journal.at_work(path):
+        if not journal.is_at_work(path):
             path.unlink()
     for path in sorted(journals(project, fleet)):
-        if record.is_sealed(project, path) or journal.at_work(path):
+        if record.is_sealed(project, path) or journal.is_at_work(path):
             continue
         try:
             State.read(path)  # before anything is added to it
-        except NoJournal as exc:
+        except UnreadableJournal as exc:
             problems += exc.problems
             continue
         with closing(Journal(path)) as left:
@@ -241,10 +241,12 @@ def _ended(project: Project, left: Journal) -> State:
     with closing(Ledgers(project)) as ledgers:
         for progress in state.targets.values():
             if progress.is_at_work:
-                event = ledgers.settle(state, progress, None, "its coordinator was killed")
+                event = ledgers.conclude(state, progress, None, "its coordinator was killed")
                 state.apply(*left.write(event))
     why = "its coordinator was killed; a later run goes on"
-    state.apply(*left.write({"event": Kind.END, "verdict": Verdict.INTERRUPTED, "reason": why}))
+    state.apply(
+        *left.write({"event": EventKind.END, "verdict": Verdict.INTERRUPTED, "reason": why})
+    )
     return state
 
 
@@ -253,12 +255,13 @@ def _require_idle(fleet: str, own: Path) -> None:
     Of two that begin at once each sees the other: one at least is refused.
     """
     for path in own.parent.glob(f"*{JOURNAL}"):
-        if path != own and journal.at_work(path):
+        if path != own and journal.is_at_work(path):
+            status = fleet_command("status", path.parent.name, fleet)
             raise Refused.of(
                 "is at work with this runbook already",
                 where=f"fleet {fleet!r}",
                 found=path.name,
-                remedy=f"wait until it has ended: {command('status', path.parent.name, fleet)}",
+                remedy=f"wait until it has ended: {status}",
             )
 
 
@@ -275,9 +278,9 @@ def latest(project: Project, fleet: str, runbook: str = "") -> Path:
         raise Refused.of(
             "has not been run",
             where=f"fleet {fleet!r}",
-            remedy=command("run", runbook or "001", fleet),
+            remedy=fleet_command("run", runbook or "001", fleet),
         )
-    at_work = [path for path in last.values() if journal.at_work(path)]
+    at_work = [path for path in last.values() if journal.is_at_work(path)]
     if len(last) == 1 or len(at_work) == 1:
         return (at_work or [*last.values()])[0]
     left = at_work or [each for each in last.values() if not _is_over(each)]
@@ -288,7 +291,7 @@ def latest(project: Project, fleet: str, runbook: str = "") -> Path:
             where=f"fleet {fleet!r}",
             expected="the runbook of one that is at work, or has not passed",
             found=", ".join(names),
-            remedy=f"name the runbook: {command('status', names[0], fleet)}",
+            remedy=f"name the runbook: {fleet_command('status', names[0], fleet)}",
         )
     return left[0] if left else max(last.values(), key=lambda path: path.name)
 
@@ -303,7 +306,7 @@ def _is_over(path: Path) -> bool:
     """Whether a run has passed everywhere, for all that is known."""
     try:
         return State.read(path).is_over
-    except NoJournal:
+    except UnreadableJournal:
         return False
 
 

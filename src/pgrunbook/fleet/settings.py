@@ -114,8 +114,8 @@ def _problems(name: str, settings: FleetSettings) -> Iterator[Problem]:
             expected="letters, digits, _, - and .",
             remedy="call the fleet otherwise: its records lie in outputs/<fleet>/",
         )
-    yield from _of_source(at, settings)
-    yield from _of_waves(at, settings)
+    yield from _source_problems(at, settings)
+    yield from _wave_problems(at, settings)
     durations = [("cell_timeout", settings.cell_timeout, "1h")]
     if _pauses(settings.soak):
         durations.append(("soak", settings.soak, "30min"))
@@ -136,7 +136,7 @@ def _problems(name: str, settings: FleetSettings) -> Iterator[Problem]:
         )
 
 
-def _of_source(at: _At, settings: FleetSettings) -> Iterator[Problem]:
+def _source_problems(at: _At, settings: FleetSettings) -> Iterator[Problem]:
     given = [key for key in _SOURCES if getattr(settings, key)]
     if len(given) != 1:
         yield at("targets_query")(
@@ -155,7 +155,7 @@ def _of_source(at: _At, settings: FleetSettings) -> Iterator[Problem]:
         )
 
 
-def _of_waves(at: _At, settings: FleetSettings) -> Iterator[Problem]:
+def _wave_problems(at: _At, settings: FleetSettings) -> Iterator[Problem]:
     shares = [(text, Share.read(text)) for text in settings.waves]
     if not shares or shares[-1][1] != Share(Fraction(100), percent=True):
         yield at("waves")(

@@ -14,16 +14,16 @@ from securesystemslib.signer import Key
 
 from pgrunbook.errors import Problem
 from pgrunbook.fleet import events, journal
-from pgrunbook.fleet.events import Kind
+from pgrunbook.fleet.events import EventKind
 from pgrunbook.fleet.journal import Event
 from pgrunbook.records import attestation, verification
 from pgrunbook.runbooks.project import Project
 
 _PAYLOAD_TYPE = "application/vnd.pgrunbook.fleet+json"
-_BEGINS = (Kind.BEGUN, Kind.TARGET)
+_BEGINS = (EventKind.BEGUN, EventKind.TARGET)
 
 
-def signed(project: Project, name: str, begun: Sequence[Event]) -> list[Event]:
+def sign(project: Project, name: str, begun: Sequence[Event]) -> list[Event]:
     """Return the events that begin the journal of that name, and the signature of them if the
     project has a key.
     """
@@ -33,7 +33,7 @@ def signed(project: Project, name: str, begun: Sequence[Event]) -> list[Event]:
     envelope = Envelope(_payload(name, begun), _PAYLOAD_TYPE, {})
     envelope.sign(attestation.signer(key))
     signatures = envelope.to_dict()["signatures"]
-    return [*begun, {"event": Kind.SIGNED, "signatures": signatures}]
+    return [*begun, {"event": EventKind.SIGNED, "signatures": signatures}]
 
 
 def problems(project: Project, path: Path) -> Iterator[Problem]:
@@ -53,8 +53,8 @@ def _is_signed(path: Path, keys: Sequence[Key]) -> bool:
     """Return whether one of the keys has signed how the run was begun, and nothing of that kind
     comes later.
     """
-    found = events.kept(journal.read(path))
-    end = next((n for n, event in enumerate(found) if event["event"] == Kind.SIGNED), None)
+    found = events.without_left_out(journal.read(path))
+    end = next((n for n, event in enumerate(found) if event["event"] == EventKind.SIGNED), None)
     if end is None or any(event["event"] in _BEGINS for event in found[end:]):
         return False
     said = {

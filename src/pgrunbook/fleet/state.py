@@ -10,16 +10,16 @@ from typing import Any
 
 from pgrunbook.errors import Refused, Verdict
 from pgrunbook.fleet import events, journal
-from pgrunbook.fleet.events import Kind
+from pgrunbook.fleet.events import EventKind
 from pgrunbook.fleet.journal import Event
 from pgrunbook.fleet.targets import FleetTarget
 
 
-class NoJournal(Refused):
+class UnreadableJournal(Refused):
     """The journal of a fleet's run cannot be read."""
 
     @classmethod
-    def in_(cls, path: Path, found: str) -> NoJournal:
+    def at(cls, path: Path, found: str) -> UnreadableJournal:
         """Of a file in the place of a journal: what it holds instead."""
         return cls.of(
             "is no journal of a fleet's run",
@@ -36,7 +36,7 @@ _WRONG = (Verdict.FAILED, Verdict.INTERRUPTED)
 
 
 @dataclass(slots=True)
-class Progress:
+class TargetState:
     """A target in the run: its last attempt, by the id of the run, and what came of that. `again`:
     it is to be tried once more. `not_done`: it was ended before its backfill, as it was to.
     `remark`: what is to be told besides the verdict.
@@ -98,7 +98,7 @@ class Progress:
 
 
 @dataclass(slots=True)
-class WaveProgress:
+class WaveState:
     """A wave in the run: `state` is `waiting`, `begun`, `soaking`, `verifying` or `done`."""
 
     spec: str
@@ -115,8 +115,8 @@ class State:
     """
 
     begun: Event = field(default_factory=dict)
-    targets: dict[str, Progress] = field(default_factory=dict)
-    waves: list[WaveProgress] = field(default_factory=list)
+    targets: dict[str, TargetState] = field(default_factory=dict)
+    waves: list[WaveState] = field(default_factory=list)
     stopped_by: str = ""
     left_out: list[int] = field(default_factory=list)
     verdict: Verdict | None = None
@@ -133,17 +133,19 @@ class State:
 
     @classmethod
     def read(cls, path: Path) -> State:
-        """As a journal has it, which anybody may have written. Raises NoJournal if it is none."""
+        """Return the state that a journal describes. Anybody may have written it: raises
+        UnreadableJournal if it is not one.
+        """
         try:
-            state = cls.of(events.kept(journal.read(path)))
+            state = cls.of(events.without_left_out(journal.read(path)))
         except LookupError as exc:
-            raise NoJournal.in_(
+            raise UnreadableJournal.at(
                 path, "an event of a target or a wave that it does not list"
             ) from exc
         except (OSError, ValueError) as exc:
-            raise NoJournal.in_(path, getattr(exc, "strerror", None) or str(exc)) from exc
+            raise UnreadableJournal.at(path, getattr(exc, "strerror", None) or str(exc)) from exc
         if not state.begun:
-            raise NoJournal.in_(path, "no event that begins a run")
+            raise UnreadableJournal.at(path, "no event that begins a run")
         return state
 
     def __getitem__(self, name: str) -> Any:
@@ -160,7 +162,7 @@ class State:
         """Whether every target has passed: there is nothing to go on with."""
         return self.verdict is Verdict.PASSED and all(each.passed for each in self.targets.values())
 
-    def of_wave(self, number: int) -> Iterator[Progress]:
+    def of_wave(self, number: int) -> Iterator[TargetState]:
         """The targets of a wave, counted from 0."""
         return (each for each in self.targets.values() if each.wave == number)
 
@@ -173,41 +175,41 @@ class State:
         """Take one more event in."""
         at = event["at"]
         match event["event"]:
-            case Kind.BEGUN:
+            case EventKind.BEGUN:
                 self.begun = event
                 budgets = event["budgets"]
                 self.waves = [
-                    WaveProgress(*each) for each in zip(event["waves"], budgets, strict=True)
+                    WaveState(*each) for each in zip(event["waves"], budgets, strict=True)
                 ]
-            case Kind.TARGET:
+            case EventKind.TARGET:
                 target = FleetTarget(**event["target"])
-                self.targets[target.name] = Progress(target, event["wave"])
-            case Kind.WAVE:
+                self.targets[target.name] = TargetState(target, event["wave"])
+            case EventKind.WAVE:
                 wave = self.waves[event["wave"]]
                 wave.state = event["state"]
                 wave.begun_at = wave.begun_at or at
                 wave.ended_at = at
-            case Kind.STARTED:
+            case EventKind.STARTED:
                 progress = self.targets[event["name"]]
                 progress.attempts, progress.run = event["attempt"], event["run"]
                 progress.started_at, progress.ended_at = at, ""
-            case Kind.ENDED:
+            case EventKind.ENDED:
                 self._ended(self.targets[event["name"]], event)
-            case Kind.VERIFIED:
+            case EventKind.VERIFIED:
                 progress = self.targets[event["name"]]
                 progress.verified = Verdict(event["verdict"])
                 if not progress.passed:
                     progress.remark = f"not verified after the pause: {event['reason']}"
-            case Kind.STOP:
+            case EventKind.STOP:
                 self.stopped_by = event["by"]
-            case Kind.LEFT_OUT:
+            case EventKind.LEFT_OUT:
                 self.left_out.append(event["line"])
-            case Kind.END:
+            case EventKind.END:
                 self.verdict, self.reason = Verdict(event["verdict"]), event["reason"]
                 self.ended_at = at
 
     @staticmethod
-    def _ended(progress: Progress, event: Event) -> None:
+    def _ended(progress: TargetState, event: Event) -> None:
         progress.run, progress.verdict = event["run"], Verdict(event["verdict"])
         progress.reason, progress.again = event["reason"], event.get("again", False)
         progress.not_done = event.get("not_done", False)
@@ -219,12 +221,12 @@ class State:
         progress.ended_at = event.get("ended_at") or event["at"]
 
 
-def ended(progress: Progress) -> dict[str, Any]:
+def ended(progress: TargetState) -> dict[str, Any]:
     """The event that says what is known of a target that has ended, as another run's journal is to
     have it.
     """
     return {
-        "event": Kind.ENDED,
+        "event": EventKind.ENDED,
         "name": progress.target.name,
         "run": progress.run,
         "verdict": progress.verdict,

@@ -1,4 +1,4 @@
-"""A question to every target of a fleet, and the groups of equal answers. Writes nothing."""
+"""Asks every target of a fleet the same, and groups equal answers. Writes nothing."""
 
 from __future__ import annotations
 
@@ -10,14 +10,19 @@ from typing import Any
 from pgrunbook import signals
 from pgrunbook.controls import one_line
 from pgrunbook.errors import Interrupted, Problem, Verdict, first_line
-from pgrunbook.fleet.places import Places
+from pgrunbook.fleet.concurrency import Concurrency
 from pgrunbook.fleet.targets import FleetTarget
-from pgrunbook.records.words import counted, listed, without
+from pgrunbook.records.words import counted, listed, without_names
 
 
 @dataclass
 class Group:
-    """Targets that gave the same answer: what it is, in a line, and their names."""
+    """Targets that gave the same answer.
+
+    - `key`: the same for equal answers, and for no others. `told`: the answer in a line.
+    - `answer`: a plan, or the problems of a drift.
+    - `names`: the targets.
+    """
 
     key: str
     verdict: Verdict
@@ -29,10 +34,12 @@ class Group:
 def ask(
     found: Sequence[FleetTarget],
     executor: Executor,
-    places: Places,
+    concurrency: Concurrency,
     question: Callable[[FleetTarget], Callable[[], dict[str, Any]]],
 ) -> Iterator[tuple[FleetTarget, dict[str, Any]]]:
-    """Each target with what its task returned, as they end: `verdict`, `reason` and more. Raises
+    """Yield each target with what its task returned, in the order in which the tasks end.
+
+    `question` makes the task of a target, which returns `verdict`, `reason` and more. Raises
     Interrupted at a signal.
     """
     queue = [*found]
@@ -40,7 +47,7 @@ def ask(
     while queue or at_work:
         if signals.stopped():
             raise Interrupted("Stopped by a signal. Nothing was written.")
-        while target := places.first(queue, at_work.values(), {}):
+        while target := concurrency.next_ready(queue, at_work.values(), {}):
             queue.remove(target)
             at_work[executor.submit(question(target))] = target
         for future in wait(at_work, 0.5, FIRST_COMPLETED).done:
@@ -50,22 +57,21 @@ def ask(
 def _answer(future: Future[dict[str, Any]]) -> dict[str, Any]:
     try:
         return future.result()
-    # whatever a worker's end looks like to an executor
-    except Exception as exc:
+    except Exception as exc:  # each kind of executor raises something else when a worker dies
         lost = f"{type(exc).__name__}: {first_line(exc)}"
         return {"verdict": Verdict.INTERRUPTED, "reason": lost}
 
 
 def groups(
     answers: Iterable[tuple[FleetTarget, dict[str, Any]]],
-    answered: Callable[[FleetTarget, dict[str, Any]], Group],
+    group_of: Callable[[FleetTarget, dict[str, Any]], Group],
 ) -> list[Group]:
-    """The groups of equal answers, those without a failure first, then the largest. `answered` says
-    which group an answer belongs to.
+    """Return the groups of equal answers: those without a failure first, then the largest.
+    `group_of` makes the group that an answer belongs to.
     """
     found: dict[str, Group] = {}
     for target, answer in answers:
-        group = answered(target, answer)
+        group = group_of(target, answer)
         found.setdefault(group.key, group).names.append(target.name)
 
     def place(group: Group) -> tuple[bool, int, str]:
@@ -74,29 +80,29 @@ def groups(
     return sorted(found.values(), key=place)
 
 
-def failed(target: FleetTarget, answer: Mapping[str, Any]) -> Group:
-    """The group of a target for which there is no answer: of those with the same reason."""
+def group_of_failure(target: FleetTarget, answer: Mapping[str, Any]) -> Group:
+    """Return the group of a target that gave no answer: those with the same reason."""
     verdict = Verdict(answer["verdict"])
-    told = general(target, answer["reason"])
+    told = without_own_names(target, answer["reason"])
     return Group(f"{verdict}: {told}", verdict, told)
 
 
-def verified(target: FleetTarget, answer: dict[str, Any]) -> Group:
-    """The group of a target that was verified, or was to be."""
+def group_of_verification(target: FleetTarget, answer: dict[str, Any]) -> Group:
+    """Return the group of a target that was verified, or was to be."""
     if answer["verdict"] != Verdict.PASSED:
-        return failed(target, answer)
+        return group_of_failure(target, answer)
     return Group("", Verdict.PASSED, "verified")
 
 
-def drifted(target: FleetTarget, answer: dict[str, Any]) -> Group:
-    """The group of a target by what is not there as it is expected."""
+def group_of_drift(target: FleetTarget, answer: dict[str, Any]) -> Group:
+    """Return the group of a target by its drift: each object, what is expected, what is there."""
     if not answer.get("drift"):
-        return verified(target, answer)
+        return group_of_verification(target, answer)
     problems = [
         Problem(
-            general(target, each["what"]),
-            expected=general(target, each["expected"]),
-            found=general(target, each["found"]),
+            without_own_names(target, each["what"]),
+            expected=without_own_names(target, each["expected"]),
+            found=without_own_names(target, each["found"]),
         )
         for each in answer["drift"]
     ]
@@ -104,16 +110,19 @@ def drifted(target: FleetTarget, answer: dict[str, Any]) -> Group:
     return Group(str(problems), Verdict.FAILED, told, problems)
 
 
-def general(target: FleetTarget, text: str) -> str:
-    """A text about a target without what is only its own, so that it can be another one's."""
+def without_own_names(target: FleetTarget, text: str) -> str:
+    """Return a text about a target without the target's own names, so that the texts of several
+    targets can be equal.
+    """
     own = (target.name, target.schema, target.service, target.env)
-    return without(text, *(each for each in own if each != "public"))
+    return without_names(text, *(each for each in own if each != "public"))
 
 
 def collect(found: Sequence[Group], fleet: str, passed: str, otherwise: str) -> dict[str, Any]:
-    """The groups as JSON values: `fleet`, `groups`, each with `verdict`, `told`, `differs` (the
-    problems of drift) and `targets`.
-    `passed` and `otherwise` are what is said of targets with and without a failure.
+    """Return the groups as JSON values: `fleet`, and `groups`, each with `verdict`, `told`,
+    `differs` (the problems of a drift) and `targets`.
+
+    `passed` and `otherwise` are the words for targets without and with a failure.
     """
     good = sum(len(each.names) for each in found if each.verdict is Verdict.PASSED)
     bad = sum(len(each.names) for each in found) - good
@@ -136,7 +145,9 @@ def collect(found: Sequence[Group], fleet: str, passed: str, otherwise: str) -> 
 
 
 def text(report: Mapping[str, Any]) -> str:
-    """The groups for a terminal; who is in the first one is told by the others."""
+    """Return the groups as lines for a terminal: those with a failure, as the others are all that
+    is left.
+    """
     lines = [report["message"]]
     for each in report["groups"]:
         if each["verdict"] != Verdict.PASSED:

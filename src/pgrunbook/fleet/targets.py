@@ -46,11 +46,11 @@ class FleetTarget:
     env: str = ""
     schema: str = "public"
 
-    def given(self) -> dict[str, str]:
+    def as_row(self) -> dict[str, str]:
         """As the fleet's ledger keeps it, without what is empty."""
         return {name: value for name, value in asdict(self).items() if value}
 
-    def called(self, project: Project) -> str:
+    def target_name(self, project: Project) -> str:
         """What a run calls it: a target of pgrunbook.toml that is reached in the same way, whose
         policy holds then; else `service:NAME` or `env:NAME`.
         """
@@ -65,7 +65,7 @@ def server(target: FleetTarget, project: Project) -> str:
     """Host and port, as libpq finds them: what `per_server` is about. The name itself where it
     cannot be had; then the run says why.
     """
-    called = target.called(project)
+    called = target.target_name(project)
     try:
         found = credentials.settings_of(targets.resolve(called, project).conninfo)
     except Refused:
@@ -91,21 +91,21 @@ def find(fleet: Fleet, project: Project) -> list[FleetTarget]:
 
 def digest(found: Iterable[FleetTarget]) -> str:
     """The SHA-256 of a list of targets, whatever its order."""
-    lines = sorted(json.dumps(each.given(), sort_keys=True) for each in found)
+    lines = sorted(json.dumps(each.as_row(), sort_keys=True) for each in found)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def _rows(fleet: Fleet, project: Project) -> Iterator[Mapping[str, Any]]:
     settings = fleet.settings
     if settings.targets_query:
-        yield from _of_query(settings.targets_query, project)
+        yield from _query_rows(settings.targets_query, project)
     elif settings.targets_command:
-        yield from _of_lines(_output(settings.targets_command, project.root), "targets_command")
+        yield from _line_rows(_output(settings.targets_command, project.root), "targets_command")
     else:
-        yield from _of_lines(_text(project.root / settings.targets_file), settings.targets_file)
+        yield from _line_rows(_text(project.root / settings.targets_file), settings.targets_file)
 
 
-def _of_query(query: Mapping[str, str], project: Project) -> list[dict[str, Any]]:
+def _query_rows(query: Mapping[str, str], project: Project) -> list[dict[str, Any]]:
     where = f"target {query['target']!r}"
     target = targets.resolve(query["target"], project)
     with (
@@ -157,14 +157,14 @@ def _text(path: Path) -> str:
         ) from exc
 
 
-def _of_lines(text: str, where: str) -> Iterator[Mapping[str, Any]]:
+def _line_rows(text: str, where: str) -> Iterator[Mapping[str, Any]]:
     """Each line that is not empty, as JSON. Raises Refused for all that are none at once."""
     rows, problems = [], []
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
         try:
-            row = json.loads(line, object_pairs_hook=_once_each)
+            row = json.loads(line, object_pairs_hook=_unique_keys)
         except (ValueError, RecursionError):
             row = None
         if isinstance(row, dict):
@@ -178,7 +178,7 @@ def _of_lines(text: str, where: str) -> Iterator[Mapping[str, Any]]:
     return iter(rows)
 
 
-def _once_each(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+def _unique_keys(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     """The object. Raises ValueError if a key is there twice: which one was meant?"""
     made = dict(pairs)
     if len(made) < len(pairs):
@@ -201,7 +201,7 @@ def _problems(rows: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
     places: dict[tuple[str, str, str], str] = {}
     for number, row in enumerate(rows, 1):
         where = f"target {number}"
-        if wrong := [*wrong_with(row, where)]:
+        if wrong := [*row_problems(row, where)]:
             yield from wrong
             continue
         name = row["name"]
@@ -226,7 +226,7 @@ def _problems(rows: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
             )
 
 
-def wrong_with(row: Mapping[str, Any], where: str) -> Iterator[Problem]:
+def row_problems(row: Mapping[str, Any], where: str) -> Iterator[Problem]:
     """What is wrong with one target of a list by itself. A value that may be a password is not
     repeated.
     """

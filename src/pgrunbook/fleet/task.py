@@ -24,7 +24,7 @@ from pgrunbook.runbooks.project import Project
 if TYPE_CHECKING:
     from pgrunbook.runner.warm import WarmWorker
 
-Told = dict[str, Any]
+TaskResult = dict[str, Any]
 
 
 def run_one(
@@ -40,7 +40,7 @@ def run_one(
     begun_with: str = "",
     approved: Mapping[str, str] | None = None,
     once: bool = False,
-) -> Told:
+) -> TaskResult:
     """Run the runbook in that mode against a target of the fleet, under that id, and seal its
     record below `outputs/<fleet>/<target>/`.
 
@@ -51,7 +51,7 @@ def run_one(
     target's ledger knows the id already: some executors begin a task again.
     """
 
-    def work(project: Project, each: FleetTarget) -> Told:
+    def work(project: Project, each: FleetTarget) -> TaskResult:
         if once and _knows(project, each, run_id):
             # which says how it has ended
             return {"verdict": Verdict.INTERRUPTED, "reason": ""}
@@ -64,10 +64,10 @@ def run_one(
                 why = f"could not be planned: {planned['reason']}"
                 return {"verdict": planned["verdict"], "reason": why}
             values |= _approval(planned.get("plan"), approved)
-        own = each.called(project), {**values, "schema": each.schema}
+        own = each.target_name(project), {**values, "schema": each.schema}
         folder = f"{fleet}/{each.name}"
         if once:
-            take_away(project.outputs / folder / runbook, run_id)
+            remove_unsealed(project.outputs / folder / runbook, run_id)
         _, ending = _warm(project, runbook).run(
             *own, run_id, folder=folder, cell_timeout_s=cell_timeout_s
         )
@@ -80,7 +80,7 @@ def run_one(
 CHANGED = "the runbook's files were changed since the fleet's run began"
 
 
-def code(project: Project, runbook: str) -> str:
+def code_digest(project: Project, runbook: str) -> str:
     """The digest of what a runbook runs, as it is now."""
     return fingerprints.of_code(project.runbook(runbook), project.sql(runbook))
 
@@ -88,12 +88,12 @@ def code(project: Project, runbook: str) -> str:
 def is_changed(project: Project, runbook: str, begun_with: str) -> bool:
     """Whether it runs something else now than what has this digest, if there is one."""
     try:
-        return bool(begun_with) and code(project, runbook) != begun_with
+        return bool(begun_with) and code_digest(project, runbook) != begun_with
     except (OSError, Refused):
         return True
 
 
-def take_away(folder: Path, run_id: str) -> None:
+def remove_unsealed(folder: Path, run_id: str) -> None:
     """Take away the beginning of a record that a worker has left which died before the ledger knew
     its run: the run begins again, under the same id.
     """
@@ -110,13 +110,13 @@ def look(
     mode: Literal["plan", "verify"],
     *,
     cell_timeout_s: float,
-) -> Told:
+) -> TaskResult:
     """Run the runbook in a mode that only reads, and write nothing, on the target or here. Returns
     `verdict`, `reason`, `seconds` and, where there is one, `plan`: see `records.plan.Plan`.
     """
 
-    def work(project: Project, each: FleetTarget) -> Told:
-        own = each.called(project), {**given, "schema": each.schema}
+    def work(project: Project, each: FleetTarget) -> TaskResult:
+        own = each.target_name(project), {**given, "schema": each.schema}
         record, ending = _warm(project, runbook).plan(
             *own, str(uuid.uuid4()), mode=mode, cell_timeout_s=cell_timeout_s
         )
@@ -125,13 +125,13 @@ def look(
     return _timed(root, target, work)
 
 
-def drift(root: str, target: Mapping[str, str]) -> Told:
+def find_drift(root: str, target: Mapping[str, str]) -> TaskResult:
     """Compare what runbooks have made on a target with what is there. Returns `verdict`, `reason`,
     `seconds`, and `drift`: see `drift_report.collect`.
     """
 
-    def work(project: Project, each: FleetTarget) -> Told:
-        found = drift_report.collect(project, each.called(project), each.schema)["drift"]
+    def work(project: Project, each: FleetTarget) -> TaskResult:
+        found = drift_report.collect(project, each.target_name(project), each.schema)["drift"]
         verdict = Verdict.FAILED if found else Verdict.PASSED
         return {"verdict": verdict, "reason": "", "drift": found}
 
@@ -143,8 +143,8 @@ _THREADS_END_S = 0.5
 
 
 def _timed(
-    root: str, target: Mapping[str, str], work: Callable[[Project, FleetTarget], Told]
-) -> Told:
+    root: str, target: Mapping[str, str], work: Callable[[Project, FleetTarget], TaskResult]
+) -> TaskResult:
     """What came of work on a target, whatever ends it. `spent`: threads are left of it, which could
     show something in the next target's record.
     """
@@ -164,7 +164,7 @@ def _timed(
     return {**told, "seconds": round(time.monotonic() - began, 3), "spent": spent}
 
 
-def _told(ending: Ending) -> Told:
+def _told(ending: Ending) -> TaskResult:
     """How a run ended. What is wrong is told by the first problem, rather than by its kind: which
     target it is on is known.
     """
@@ -205,12 +205,12 @@ def _approval(plan: Mapping[str, Any] | None, approved: Mapping[str, str]) -> di
     """
     if not plan:
         return {}
-    if plans.of_set(plans.digest(plan), approved["list"]) != approved["set"]:
+    if plans.set_digest(plans.digest(plan), approved["list"]) != approved["set"]:
         raise Refused.of(f"plans otherwise than approved: {plans.summary(plan)}")
     return {"approved_plan": plan["digest"], "approver": approved["approver"]}
 
 
 def _knows(project: Project, each: FleetTarget, run_id: str) -> bool:
-    target = targets.resolve(each.called(project), project)
+    target = targets.resolve(each.target_name(project), project)
     with connect(target, schema="pg_catalog", label="fleet", read_only=True) as conn:
         return ledger.exists(conn) and ledger.has_run(conn, run_id)

@@ -47,7 +47,7 @@ class Slice:
 WHOLE = Slice()
 
 
-def require(wave: int | None, waves: int) -> None:
+def require_wave(wave: int | None, waves: int) -> None:
     """Raise Refused if a fleet with so many waves has none of this number."""
     if wave is not None and not 1 <= wave <= waves:
         raise Refused.of(

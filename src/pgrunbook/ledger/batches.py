@@ -1,6 +1,4 @@
-"""What the ledger has of blocks in batches: where each began, its batches, and what they gave way
-to.
-"""
+"""What the ledger has of blocks in batches: where each began, its batches, and its pauses."""
 
 from __future__ import annotations
 
@@ -9,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from pgrunbook.ledger import install, ledger, write
+from pgrunbook.ledger import install, versions, write
 from pgrunbook.postgres import catalog, lockers
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.session import Session
@@ -23,12 +21,14 @@ Key = Sequence[str]
 
 @dataclass(frozen=True, slots=True)
 class Backfill:
-    """A block in batches that has begun: what it goes through, and how far it has come.
+    """A block in batches that has begun: the keys that it goes through, and how far it has come.
 
-    `upper` is the last key, None if the table was empty; `at` the key that is reached. `keys` are
-    those of the table that were passed, `rows` those that were changed, `skipped` those that were
-    put aside. `runs` are the ids of the runs that have done batches. `written` says how many rows
-    of which table: relation, inserted, updated, deleted.
+    - `upper`: the last key, as it was when the backfill began; None if the table was empty.
+    - `at`: the key that is reached; None before the first batch.
+    - `keys`: how many keys of the table were passed.
+    - `rows`: how many rows were changed; `skipped`, how many were put aside.
+    - `runs`: the ids of the runs that have done batches.
+    - `written`: a mapping for each table: relation, inserted, updated, deleted, truncated.
     """
 
     id: int
@@ -55,7 +55,7 @@ class Backfill:
     def after(
         self, to: Key, keys: int, rows: int, written: Sequence[Mapping[str, Any]]
     ) -> Backfill:
-        """Return the same after one more batch, which ends with that key."""
+        """Return the same with one more batch, which ends with the key `to`."""
         return replace(
             self,
             at=to,
@@ -80,7 +80,7 @@ class Backfill:
 def sum_rows(
     before: Sequence[Mapping[str, Any]], more: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
-    """Return how many rows of which table were written, together."""
+    """Return the sums of both for each table, in the form of `Backfill.written`."""
     sums: dict[str, dict[str, Any]] = {}
     for row in (*before, *more):
         found = sums.setdefault(row["relation"], {"relation": row["relation"]})
@@ -93,8 +93,10 @@ def sum_rows(
 def find_backfill(
     conn: Connection, runbook: str, schema: str, block: str, revision: int
 ) -> Backfill | None:
-    """Return the backfill of a block that began with this revision of its rows. Reads only."""
-    if ledger.installed(conn) < ledger.WITH_BATCHES:
+    """Return the backfill of a block that began with this revision, the number of rows that the
+    ledger has on the block; None if none did. Reads only.
+    """
+    if versions.installed(conn) < versions.WITH_BATCHES:
         return None
     about: dict[str, Any] = {"runbook": runbook, "schema": schema, "block": block}
     for row in catalog.rows(conn, "ledger_backfill", **about, revision=revision):
@@ -118,9 +120,7 @@ class CurrentPause:
 
 @lockers.named
 def current_pause(conn: Connection, backfill: int) -> CurrentPause | None:
-    """Return the pause that a backfill is in; if its run has died, the one that it was in. Reads
-    only.
-    """
+    """Return the pause that a backfill is in, or was in when its run died. Reads only."""
     for row in catalog.rows(conn, "ledger_pausing", backfill=backfill):
         return CurrentPause(**row)
     return None
@@ -131,7 +131,7 @@ def gaps(conn: Connection, runbook: str, schema: str, block: str) -> list[dict[s
     """Return the batches that do not begin where the one before has ended, or do not reach the
     upper bound. Reads only.
     """
-    if ledger.installed(conn) < ledger.WITH_BATCHES:
+    if versions.installed(conn) < versions.WITH_BATCHES:
         return []
     return catalog.rows(conn, "ledger_gaps", runbook=runbook, schema=schema, block=block)
 
@@ -139,7 +139,7 @@ def gaps(conn: Connection, runbook: str, schema: str, block: str) -> list[dict[s
 @lockers.named
 def skipped_rows(conn: Connection, runbook: str, schema: str, block: str) -> tuple[int, str]:
     """Return how many rows were put aside, and the constraints that they break. Reads only."""
-    if ledger.installed(conn) < ledger.WITH_BATCHES:
+    if versions.installed(conn) < versions.WITH_BATCHES:
         return 0, ""
     (row,) = catalog.rows(conn, "ledger_skipped", runbook=runbook, schema=schema, block=block)
     return row["rows"], row["constraints"]
@@ -147,11 +147,12 @@ def skipped_rows(conn: Connection, runbook: str, schema: str, block: str) -> tup
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """How a block in batches has gone on since it began the last time.
+    """How a block in batches has gone on since it began the last time. Times are in UTC.
 
-    `slices`: at (UTC), seconds, rows, lag_s of a part of the time; `pauses`: at, seconds, lag_s,
-    reasons; `runs`, one row each: `run`, `began` and `ended` (UTC), `batches`, `rows`, `skipped`,
-    `ms` (of the statements), `longest_ms`, `wal_bytes`, `tried_again`.
+    - `slices`: a mapping for each part of the time: at, seconds, rows, lag_s.
+    - `pauses`: a mapping each: at, seconds, lag_s, reasons.
+    - `runs`: index `run`; columns `began`, `ended`, `batches`, `rows`, `skipped`, `ms` (of the
+      statements), `longest_ms`, `wal_bytes`, `tried_again`.
     """
 
     slices: Sequence[Mapping[str, Any]]
@@ -161,8 +162,8 @@ class History:
 
 @lockers.named
 def history(conn: Connection, runbook: str, schema: str, block: str, slices: int = 60) -> History:
-    """Return what the ledger has of a block's batches, those of all runs that have worked on it.
-    Reads only.
+    """Return how a block's batches have gone on, of all runs that have worked on it, with the time
+    cut into so many `slices`. Reads only.
     """
     about: dict[str, Any] = {"runbook": runbook, "schema": schema, "block": block}
     return History(
@@ -177,7 +178,7 @@ def rate(conn: Connection) -> float | None:
     """Return how many rows a second the last backfill has changed; None if there was none. Reads
     only.
     """
-    if ledger.installed(conn) < ledger.WITH_BATCHES:
+    if versions.installed(conn) < versions.WITH_BATCHES:
         return None
     found: float | None = catalog.rows(conn, "ledger_rate")[0]["rate"]
     return found
@@ -185,10 +186,10 @@ def rate(conn: Connection) -> float | None:
 
 @lockers.named
 def wal_of_a_row(conn: Connection, table: str) -> float | None:
-    """Return how many bytes of WAL a row took that the last backfill of the table has changed; None
-    if there was none. Reads only.
+    """Return how many bytes of WAL the last backfill of the table has written for each row; None if
+    there was none. Reads only.
     """
-    if ledger.installed(conn) < ledger.WITH_BATCHES:
+    if versions.installed(conn) < versions.WITH_BATCHES:
         return None
     found: float | None = catalog.rows(conn, "ledger_wal", table=table)[0]["bytes"]
     return found
@@ -220,7 +221,7 @@ def begin(
         conn.execute(_BEGIN, [*values, run_id, revision, about])
 
 
-# What the block's own row has already is taken from there.
+# What the block's own row has already is taken from there, so that both say the same.
 _BEGIN = """\
 INSERT INTO pgrunbook.backfills (
     run_id, runbook, schema_name, block, revision, started_at,
@@ -233,9 +234,10 @@ SELECT run_id, runbook, schema_name, block, revision, started_at,
 
 
 def batch_insert(conn: Session, batch: Mapping[str, object]) -> str:
-    """Return the statement that writes a batch's row, to be sent with the COMMIT of its rows: both
-    are there, or neither is. The keys are columns of `batches`; `lsn` is where the WAL was before
-    it.
+    """Return the statement that writes a batch's row, to be sent with the COMMIT of the rows that
+    it has changed: both are there, or neither is.
+
+    The mapping's keys are columns of `pgrunbook.batches`, and `lsn`: where the WAL was before.
     """
     return conn.prepared("batch", install.sql("batch"), {"batch": write.as_json(batch)})
 
@@ -256,8 +258,8 @@ def note_pause(
     reasons: Sequence[str],
     lag_s: float | None,
 ) -> None:
-    """Write that the backfill has paused, why, and how far a replica was behind at most; without an
-    end, that it pauses since then.
+    """Write that the backfill has paused, why, and by how many seconds a replica was behind at
+    most. `ended_at` is None while the pause lasts.
     """
     conn.execute(
         "INSERT INTO pgrunbook.pauses (backfill, run_id, began_at, ended_at, reasons, lag_s)"

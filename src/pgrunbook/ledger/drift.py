@@ -26,8 +26,12 @@ _REMEDY = (
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """An object that is not as the ledger expects it: `expected` or `found` is None if it is to be
-    absent, or is. `setter` is the block that last set it, or the table that it was added to.
+    """An object that is not as the ledger expects it.
+
+    - `expected`: its definition in the ledger; None if it should not be there.
+    - `found`: its definition in the catalog; None if it is not there.
+    - `setter`: the block that last set it; of what was added to a table by hand, that last set the
+      table.
     """
 
     object: Object
@@ -37,7 +41,7 @@ class Drift:
 
     @property
     def problem(self) -> Problem:
-        """What is to be said of it."""
+        """The drift as a run and `pgrunbook drift` tell it, with its remedy."""
         if self.expected is None:
             what = "is there, and nothing of the ledger has made it"
         elif self.found is None:
@@ -67,7 +71,7 @@ def find_drift(fold: Fold, found: Inventory, version: int) -> list[Drift]:
     for each in unknown:
         if each not in found:
             differing.append(Drift(each, Definition({}), None, fold.setter(each)))
-    # who names a table that is gone, or is back, need not name its parts
+    # A table that is gone, or back, is named alone: its columns and indexes are so for that reason.
     whole = set()
     for drift in differing:
         if drift.found is None or drift.expected is None:
@@ -77,7 +81,7 @@ def find_drift(fold: Fold, found: Inventory, version: int) -> list[Drift]:
 
 
 def _altered(fold: Fold, found: Inventory, unknown: Container[Object]) -> Iterator[Drift]:
-    """Yield what is not as it is expected, or gone; but for what is not known."""
+    """Yield the objects that differ from what is expected, or are gone; not those in `unknown`."""
     expected: dict[Object, Definition] = {}
     there: dict[Object, Definition] = {}
     for each, definition in fold.definitions.items():
@@ -88,14 +92,16 @@ def _altered(fold: Fold, found: Inventory, unknown: Container[Object]) -> Iterat
             there[each] = found[each]
     for difference in differences(expected, there):
         before, after = difference.before, difference.after
-        # equal definitions differ by the place of a column
+        # equal definitions are a difference, too: the column stands at another place
         if before == after or not holds(before, after):
             yield Drift(difference.object, before, after, fold.setter(difference.object))
 
 
 def _added_by_hand(fold: Fold, found: Inventory) -> Iterator[Drift]:
-    """Yield what is part of what a block has made, and no block has made. An index that enforces
-    nothing is the DBA's own business; a view's columns are those of its definition.
+    """Yield what was added by hand to objects that blocks have made.
+
+    Not an index that enforces nothing: to add one is a DBA's daily work. Not a view's columns: they
+    are in its definition.
     """
     made: dict[Address, Object] = {}
     for each in fold.made & fold.history.keys():

@@ -1,8 +1,7 @@
-"""What is expected to be there: the effects of all blocks, of all runbooks, in the order of their
-commits.
+"""The expected state: the effects of all blocks, of all runbooks, in the order of their commits.
 
-A later block may extend, alter, rename or drop what an earlier one has made: the last one that set
-an object says what is expected of it, in whichever schema its run worked.
+A later block may extend, alter, rename or drop what an earlier one has made: what is expected of an
+object is its definition after the last block that has set it, in whichever schema that run worked.
 """
 
 from __future__ import annotations
@@ -16,17 +15,15 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from pgrunbook.inventory.objects import Definition, Object
-from pgrunbook.ledger import ledger, write
+from pgrunbook.ledger import versions, write
 from pgrunbook.postgres import catalog
 from pgrunbook.postgres.catalog import Connection
-
-_WITH_READINGS = 6  # the first version of the ledger that has effects and readings
 
 
 @dataclass(frozen=True, slots=True)
 class Setter:
-    """The block that last set an object, and when (UTC). `schema` is that of its run, where it is
-    not the one whose fold this is.
+    """A block that has set an object, and when (UTC). `schema` is that of its run; empty if it is
+    the one whose fold this is.
     """
 
     runbook: str
@@ -56,23 +53,28 @@ Changes = dict[Object, tuple[Definition | None, Definition | None]]
 
 @dataclass(slots=True)
 class Fold:
-    """What blocks have left of the objects that runs in a schema have changed, and of all that is
-    in it: each object's definition, None if it is to be absent, and the blocks that have set it,
-    the last one last.
+    """The expected state of the objects that runs in a schema have changed, and of all that is in
+    it.
 
-    `changes` has what each block that is in place has changed, by `Setter.key`: of one that was
-    applied several times, since the first. `unread`: objects of which a ledger of before
-    version 6 has the name alone; they, and what another major version of the server has printed,
-    are read anew by the next run that writes.
+    - `definitions`: of each object; None if it should not be there.
+    - `history`: the blocks that have set each object, the last one last.
+    - `versions`: the major version of the server that has printed each definition.
+    - `changes`: what each block that is in place has changed, by `Setter.key`; of a block that was
+      applied several times, from before the first to after the last.
+    - `parts`: the object that each is a part of, such as a column's table.
+    - `unread`: objects of which a ledger of before version 6 has the name alone. The next run that
+      writes reads them anew, as it does those that another major version has printed.
+    - `adopted`: objects that somebody else had made.
+    - `last_block`: the id of the last block's row.
     """
 
     definitions: dict[Object, Definition | None] = field(default_factory=dict)
     history: dict[Object, list[Setter]] = field(default_factory=dict)
     versions: dict[Object, int] = field(default_factory=dict)
     changes: dict[tuple[str, str, str], Changes] = field(default_factory=dict)
-    parts: dict[Object, str] = field(default_factory=dict)  # what each is a part of
+    parts: dict[Object, str] = field(default_factory=dict)
     unread: set[Object] = field(default_factory=set)
-    adopted: set[Object] = field(default_factory=set)  # somebody else had made them
+    adopted: set[Object] = field(default_factory=set)
     last_block: int = 0
 
     def setter(self, known: Object) -> Setter:
@@ -101,9 +103,9 @@ class Fold:
     def effect(
         self, runbook: str, block: str, copied: Mapping[Object, Definition]
     ) -> list[list[object]] | None:
-        """Return what a block has changed, as the ledger of a copy of the database is to have it:
-        the properties that it has set, on what the copy has. None, if only names are known of it.
-        Nothing is expected of what could not be copied.
+        """Return a block's effect as the ledger of a copy of the database is to have it: the
+        definitions of the copy, with the properties that the block has set. None if only names are
+        known of it. What could not be copied is left out.
         """
         changes = self.changed_by(runbook, block)
         if not self.unread.isdisjoint(changes):
@@ -112,8 +114,8 @@ class Fold:
         for known, (was, now) in changes.items():
             if now is not None and known not in copied:
                 continue
-            before = _on(copied.get(known), now, was)
-            after = _on(copied.get(known), now, now)
+            before = _on_copy(copied.get(known), now, was)
+            after = _on_copy(copied.get(known), now, now)
             effect.append([*known, before, after, self.parts.get(known)])
         return effect
 
@@ -128,9 +130,7 @@ class Fold:
         self.adopted.discard(known)
 
     def _take(self, row: Mapping[str, Any]) -> None:
-        """Take account of a block's row: of what it has changed, or of the names of what it
-        made.
-        """
+        """Add a block's row: what it has changed, or the names of what it made."""
         setter = Setter(
             row["runbook"], row["block"], row["run_id"], row["finished_at"], row["elsewhere"]
         )
@@ -163,9 +163,7 @@ class Fold:
             self.adopted |= changed.keys()
 
     def _set_names(self, setter: Setter, made: Sequence[Sequence[str]]) -> None:
-        """Take account of what a ledger of before version 6 has of a block: the names of what it
-        made.
-        """
+        """Add what a ledger of before version 6 has of a block: the names of what it made."""
         first = self.changes[setter.key]
         for type_, identity, part_of in made:
             known = Object(type_, identity)
@@ -175,8 +173,8 @@ class Fold:
             self.history.setdefault(known, []).append(setter)
 
     def _undo(self, setter: Setter, changed: Changes) -> None:
-        """Take account of a block that is in place no more: of what it alone has set nothing is
-        expected.
+        """Add the row of a block that was reverted. Nothing is expected any more of an object that
+        it alone has set.
         """
         # what it has changed then, and what undoing it has changed now
         for known in self.changes.pop(setter.key, {}).keys() | changed.keys():
@@ -191,7 +189,7 @@ class Fold:
                 self.definitions[known] = after
 
     def _read(self, row: Mapping[str, Any]) -> None:
-        """Take account of definitions that were read anew."""
+        """Add definitions that were read anew."""
         for type_, identity, definition in row["definitions"]:
             known = Object(type_, identity)
             if known in self.history:
@@ -200,11 +198,12 @@ class Fold:
                 self.unread.discard(known)
 
 
-def _on(
+def _on_copy(
     copied: Definition | None, now: Definition | None, then: Definition | None
 ) -> Mapping[str, Any] | None:
-    """Return the properties of what was copied, where it differs `then` from what it is `now` as
-    then.
+    """Return the properties that the copy's object had `then`: those of the copy, and in place of
+    those that differ between `now` and `then` on the target, the ones of then. None if it was not
+    there.
     """
     if then is None:
         return None
@@ -227,14 +226,14 @@ def _definition(properties: Mapping[str, Any] | None) -> Definition | None:
 
 
 def read_fold(conn: Connection, schema: str) -> Fold:
-    """Return what blocks have left of what runs in a schema have changed. Reads only."""
+    """Return the expected state for a schema, as the ledger has it. Reads only."""
     fold = Fold()
-    version = ledger.installed(conn)
+    version = versions.installed(conn)
     if not version:
         return fold
     rows = catalog.rows(conn, "ledger_effects", schema=schema)
     readings: list[dict[str, Any]] = []
-    if version >= _WITH_READINGS:
+    if version >= versions.WITH_READINGS:
         readings = catalog.rows(conn, "ledger_readings", schema=schema)
         rows = sorted([*rows, *_rows_elsewhere(conn, schema, rows)], key=itemgetter("id"))
     # each reading comes after the block that was the last one then
@@ -250,10 +249,13 @@ def read_fold(conn: Connection, schema: str) -> Fold:
 def _rows_elsewhere(
     conn: Connection, schema: str, rows: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
-    """Return what runs in other schemas have changed of what these rows are about, or in the
+    """Return the rows of runs in other schemas that have changed objects of these rows, or of the
     schema itself.
     """
-    own = {Object(*known) for row in rows for *known, _, _, _ in row["effect"] or ()}
+    own = set()
+    for row in rows:
+        for type_, identity, _, _, _ in row["effect"] or ():
+            own.add(Object(type_, identity))
     return catalog.rows(
         conn,
         "ledger_effects_elsewhere",
@@ -271,7 +273,9 @@ def note_reading(
     after_block: int,
     definitions: Mapping[Object, Definition],
 ) -> None:
-    """Write how the server prints these expected objects now."""
+    """Write how the server prints these expected objects now. `after_block` is the id of the last
+    block's row then: the reading comes after it in the fold.
+    """
     listed = [[*known, made.properties] for known, made in sorted(definitions.items())]
     conn.execute(
         "INSERT INTO pgrunbook.readings (run_id, schema_name, reason, server_version, after_block,"

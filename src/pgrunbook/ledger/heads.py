@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from pgrunbook.ledger.ledger import installed
+from pgrunbook.ledger import versions
 from pgrunbook.postgres import catalog, durability, lockers
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.session import Session
@@ -19,13 +19,10 @@ class Head(NamedTuple):
     archive: str
 
 
-WITH_HEADS = 3  # the first version of the ledger that has them
-
-
 @lockers.named
 def heads(conn: Connection) -> list[Head]:
-    """Return every head of an archive that a run has noted, in order. Reads only."""
-    if installed(conn) < WITH_HEADS:
+    """Return every head of an archive that runs have written, the oldest first. Reads only."""
+    if versions.installed(conn) < versions.WITH_HEADS:
         return []
     query = "SELECT sequence, seal, sha256, archive FROM pgrunbook.heads ORDER BY id"
     return [Head(*row) for row in conn.execute(query)]
@@ -39,8 +36,8 @@ def seals(conn: Connection, run_id: str) -> list[dict[str, Any]]:
 
 @lockers.named
 def note_head(conn: Session, run_id: str, head: Head) -> str:
-    """Write where the record of a run is, and that it is the last one of its archive. Returns what
-    `finish` does.
+    """Write that a run's record is the last one of its archive. Returns what is to be said of the
+    row: see `durability.write`.
     """
     query = (
         "INSERT INTO pgrunbook.heads (run_id, archive, sequence, seal, sha256) VALUES (%s, "

@@ -14,22 +14,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from psycopg.rows import tuple_row
 
 from pgrunbook.errors import Verdict
+from pgrunbook.ledger import versions
 from pgrunbook.postgres import catalog, lockers, trust
 from pgrunbook.postgres.catalog import Connection
 
 if TYPE_CHECKING:
-    # Not when a program runs: PostgreSQL's parser comes with them, which who only asks the ledger
-    # does not need.
+    # Not at run time: it imports PostgreSQL's parser, which takes time, and a program that only
+    # asks the ledger does not need it.
     from pgrunbook.runbooks.facts import Facts
 
-# The first version with the statements, locks and attempts of a block.
-WITH_DETAILS = 2
-
-# The first version with blocks in batches, and with requests to a run at work.
-WITH_BATCHES = 7
-
-# Events after which a block counts as done; `started` and `reverting` are those of a block that was
-# broken off.
+# The events after which a block counts as done, and those after which nothing more was written: it
+# was broken off, or is at work.
 DONE = ("applied", "adopted")
 BROKEN_OFF = ("started", "reverting")
 
@@ -38,8 +33,12 @@ BROKEN_OFF = ("started", "reverting")
 class Entry:
     """The ledger's latest row on one block.
 
-    `variables` go with `variants`, None if a version before 4 has written the row; `kept` was there
-    before the block: objects by type and identity, or facts; so are all of an older pgrunbook.
+    - `event`: applied, adopted, reverted, started, reverting.
+    - `revision`: how many rows the ledger had on the block before.
+    - `variants`, `variables`: of a block with variants, those chosen, and the placeholders' values
+      of each; None in a row of before version 4.
+    - `facts`: what holds since of a column that was to accept a value.
+    - `kept`: what was there before the block: objects by type and identity, or facts.
     """
 
     block: str
@@ -82,19 +81,10 @@ class Entry:
 
 
 def exists(conn: Connection) -> bool:
-    """Return whether the target has a ledger. Reads only. Raises Refused if somebody else has put
-    something in its place.
+    """Return whether the target has a ledger. Reads only. Raises Refused if something of a role
+    that is not trusted is in its place.
     """
-    return trust.ledger(conn)
-
-
-@lockers.named
-def installed(conn: Connection) -> int:
-    """Return the version of the target's ledger; 0 if it has none. Reads only."""
-    if not exists(conn):
-        return 0
-    row = conn.execute("SELECT max(version) FROM pgrunbook.versions").fetchone()
-    return row[0] if row and row[0] else 0
+    return trust.ledger_exists(conn)
 
 
 @lockers.named
@@ -128,7 +118,7 @@ def details(conn: Connection, runbook: str, schema: str) -> dict[tuple[str, str]
 
     A ledger that is still of version 1 does not say.
     """
-    if installed(conn) < WITH_DETAILS:
+    if versions.installed(conn) < versions.WITH_DETAILS:
         return {}
     found = catalog.rows(conn, "ledger_details", runbook=runbook, schema=schema)
     return {(row.pop("run_id"), row.pop("block")): row for row in found}
@@ -141,10 +131,10 @@ def unfinished(conn: Connection, schema: str) -> list[dict[str, Any]]:
 
     A ledger that is still of version 1 does not say.
     """
-    if installed(conn) < WITH_DETAILS:
+    if versions.installed(conn) < versions.WITH_DETAILS:
         return []
     found = catalog.rows(conn, "ledger_unfinished", schema=schema)
-    # a row on a block in batches is written when it begins: what it has done since, its batches say
+    # A block in batches has its row when it begins: what was done since is in the rows of batches.
     by_run = {row["run_id"]: row for row in found}
     for batch in batches_of(conn, list(by_run)):
         row = by_run[batch["run_id"]]
@@ -163,7 +153,7 @@ def batches_of(conn: Connection, runs: Sequence[str]) -> list[dict[str, Any]]:
     """Return the batches that runs have committed, by run and block: `run_id`, `block`, `batches`,
     `rows`, `last_at`; also of a block that they have only begun. Reads only.
     """
-    if not runs or installed(conn) < WITH_BATCHES:
+    if not runs or versions.installed(conn) < versions.WITH_BATCHES:
         return []
     return catalog.rows(conn, "ledger_batches_of", runs=list(runs))
 
@@ -217,7 +207,7 @@ def begun_statements(conn: Connection, runbook: str, schema: str, block: str) ->
     """Return the statements of a block outside a transaction that runs have begun, in order. Reads
     only.
     """
-    if installed(conn) < WITH_DETAILS:
+    if versions.installed(conn) < versions.WITH_DETAILS:
         return []
     query = (
         "SELECT s.sql FROM pgrunbook.statements s JOIN pgrunbook.runs r USING (run_id)"
@@ -229,7 +219,9 @@ def begun_statements(conn: Connection, runbook: str, schema: str, block: str) ->
 
 
 class Start(NamedTuple):
-    """How many transactions ago a statement was begun, and whether it has finished."""
+    """How many transactions ago a statement was begun (the age of its row's xmin), and whether it
+    has finished.
+    """
 
     age: int
     finished: bool
@@ -262,14 +254,14 @@ def rows_of_run(conn: Connection, run_id: str) -> dict[str, list[dict[str, Any]]
     """Return every row on a run, by table, as JSON, but those of batches, of which there may be
     thousands; None if the run has written nothing. Reads only.
     """
-    version = installed(conn)
-    if version < WITH_DETAILS:
+    version = versions.installed(conn)
+    if version < versions.WITH_DETAILS:
         return None
     (row,) = catalog.rows(conn, "ledger_record", run_id=run_id)
     found: dict[str, list[dict[str, Any]] | None] = row["record"]
     if not found["runs"]:
         return None
-    if version >= WITH_BATCHES:
+    if version >= versions.WITH_BATCHES:
         (row,) = catalog.rows(conn, "ledger_record_batches", run_id=run_id)
         found |= row["record"]
     return found

@@ -1,5 +1,5 @@
-"""What is asked of a run at work from another shell: to pause between two batches, to go on, to
-stop. The ledger carries it, as the run's own shell may be anywhere.
+"""Requests to a run at work, from another shell: to pause between two batches, to go on, to stop.
+They go through the ledger, as the run may be on any machine.
 """
 
 from __future__ import annotations
@@ -13,20 +13,21 @@ import psycopg
 from psycopg import sql
 
 from pgrunbook.errors import Refused
-from pgrunbook.ledger import ledger
+from pgrunbook.ledger import ledger, versions
 from pgrunbook.postgres import catalog, durability, lockers, run_locks
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.session import Session
 
 What = Literal["pause", "resume", "stop"]
 
-# What whoever asks may say of it. As which database user, and when, the server says.
+# The columns that somebody who asks needs INSERT on. The others, the database user and the moment,
+# are written by the server.
 _SAID = "run_id, what, operator, host, reason"
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What somebody has asked of a run, who, when and why. The last one counts."""
+    """What somebody has asked of a run, who, when and why. Of several, the last one counts."""
 
     what: What
     operator: str
@@ -43,8 +44,8 @@ class Request:
 
 @lockers.named
 def last_request(conn: Connection, run_id: str) -> Request | None:
-    """Return what was asked last of a run; None if nothing was. For the run itself, whose ledger is
-    of this version. Reads only.
+    """Return what was asked last of a run; None if nothing was. To be called where the ledger is of
+    this version. Reads only.
     """
     found = catalog.rows(conn, "ledger_requests", run_id=run_id)
     return Request(**found[0]) if found else None
@@ -55,7 +56,7 @@ def run_at_work(conn: Connection, target: str, schema: str) -> str:
     if none is, or if it cannot be asked anything.
     """
     where = f"target {target!r}, schema {schema!r}"
-    holders = run_locks.holding(conn, run_locks.of_schema(schema))
+    holders = run_locks.holders(conn, run_locks.of_schema(schema))
     if not holders:
         raise Refused.of(
             "no run is at work",
@@ -64,9 +65,10 @@ def run_at_work(conn: Connection, target: str, schema: str) -> str:
             found="none",
             remedy=shlex.join(["pgrunbook", "status", "--target", target, "--schema", schema]),
         )
-    application = holders[0]["application"]  # None if this role is not shown it
+    # its application_name has the first digits of the run's id; None if this role is not shown it
+    application = holders[0]["application"]
     begun = [run["run_id"] for run in ledger.unfinished(conn, schema)]
-    if application is not None:  # it has the first digits of the run's id
+    if application is not None:
         begun = [run_id for run_id in begun if run_id[:8] in application]
     if not begun:
         found = f"pid {holders[0]['pid']}, {application!r}, since {holders[0]['since']}"
@@ -74,12 +76,12 @@ def run_at_work(conn: Connection, target: str, schema: str) -> str:
         raise Refused.of(
             "the run at work has written nothing yet", where=where, found=found, remedy=remedy
         )
-    version = ledger.installed(conn)
-    if version < ledger.WITH_BATCHES:
+    version = versions.installed(conn)
+    if version < versions.WITH_BATCHES:
         raise Refused.of(
             "the run at work is of an older version of pgrunbook, which cannot be asked",
             where=where,
-            expected=f"a ledger of version {ledger.WITH_BATCHES}",
+            expected=f"a ledger of version {versions.WITH_BATCHES}",
             found=f"version {version}",
             remedy="stop it in its own shell: it ends at the first signal, and what is committed "
             "stays",
@@ -99,7 +101,7 @@ def run_at_work(conn: Connection, target: str, schema: str) -> str:
 
 @lockers.named
 def ask(conn: Session, run_id: str, what: What, *, operator: str, host: str, reason: str) -> str:
-    """Write what a run is to do. What is to be said of the row: see `durability.write`.
+    """Write what a run is to do. Returns what is to be said of the row: see `durability.write`.
 
     Raises Refused if it is to resume and nobody has paused it.
     """

@@ -1,5 +1,5 @@
-"""What a run writes into the ledger about itself: that it began, how it ended, and of runs before
-it that they died.
+"""The rows that a run writes into the ledger about itself: that it began, and how it ended; and
+about runs before it, that they died.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import psycopg
 
 from pgrunbook.errors import RunbookError, Verdict, first_line
 from pgrunbook.ledger import install, ledger, write
-from pgrunbook.ledger.origin import Standing
+from pgrunbook.ledger.server_match import ServerMatch
 from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.runbooks.parameters import Parameters
 from pgrunbook.secrets import search
@@ -22,8 +22,9 @@ class Recorder:
     """One run's own rows. Nothing is written before `begin`: a run that is refused leaves no trace
     in the target.
 
-    `plan` is the digest of what it works by, `standing` the server that it works on, None for a
-    copy of our own; `secrets` are the passwords that an error may repeat.
+    - `plan`: the digest of the plan that the run works by.
+    - `server_match`: the server that it works on; None for a copy of our own.
+    - `secrets`: the passwords that an error may repeat, and that are masked in reasons.
     """
 
     sessions: Sessions
@@ -33,10 +34,10 @@ class Recorder:
     parameters: Parameters
     begun: bool = False
     plan: str = ""
-    standing: Standing | None = None
+    server_match: ServerMatch | None = None
     secrets: tuple[str, ...] = ()
-    # to write it: whoever was interrupted meanwhile does not know whether it is there
-    _tried: bool = False
+    # whether the run's row was sent: after an interrupt nobody knows whether it is there
+    _sent: bool = False
 
     def begin(self) -> None:
         """Write the run's row, once, making the ledger or bringing it up to date first if need
@@ -45,16 +46,16 @@ class Recorder:
         if self.begun:
             return
         work, target = self.sessions.work, self.parameters.target
-        if self.standing:
-            # before anything is written: `work` was opened later than `look`, by the same name
-            self.standing.require_here(work, target)
+        if self.server_match:
+            # `work` was opened later than `look`: by then the name may lead to another server
+            self.server_match.require_here(work, target)
         install.install(work)
-        if self.standing:
-            self.standing.note(
+        if self.server_match:
+            self.server_match.note(
                 work, target=target, operator=self.operator, reason=f"run {self.run_id}"
             )
-        if not (self._tried and ledger.has_run(work, self.run_id)):
-            self._tried = True
+        if not (self._sent and ledger.has_run(work, self.run_id)):
+            self._sent = True
             p = self.parameters
             write.start(
                 work,
@@ -86,8 +87,8 @@ class Recorder:
             write.finish(self.sessions.work, run["run_id"], Verdict.INTERRUPTED, reason)
 
     def settle(self) -> None:
-        """Begin a run that had nothing to do, if the last one of the runbook did not pass: the
-        ledger is to have the better end.
+        """Begin a run that had nothing to do, if the runbook's last run did not pass: else the
+        ledger would go on saying that it failed.
         """
         runs = ledger.runs(self.sessions.look, self.runbook, self.parameters.schema_)
         # the latest comes first
@@ -95,11 +96,11 @@ class Recorder:
             self.begin()
 
     def end(self, verdict: Verdict, reason: str) -> str:
-        """Write how the run ended, if it has begun. What is to be said of that row, as
-        `write.finish` returns it.
+        """Write how the run ended, if it has begun. Returns what is to be said of that row, as
+        `write.finish` does.
 
-        What failed may be the connection, and the first error counts; but no verdict that is not
-        written passes.
+        If it cannot be written, that is said, and the error that ended the run stays the first one.
+        Raises the error if the verdict is `passed`: no run passes whose verdict is not written.
         """
         if not self.begun:
             return ""
@@ -111,7 +112,7 @@ class Recorder:
                 search.clean(reason, self.secrets, sql=True),
             )
         except (psycopg.Error, RunbookError) as exc:
-            # of any other verdict the next run writes that this one died
+            # the next run will write that this one died
             if verdict is Verdict.PASSED:
                 raise
             return f"is not there: {first_line(exc)}"

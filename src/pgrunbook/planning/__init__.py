@@ -4,7 +4,7 @@ May use `admit` and what is below; never IPython. Start at `agenda`: `Agenda.dec
 this is for, and `decisions` has its rules.
 
 - What the ledger expects and what exists: `expectation`, `ground`.
-- Blocks that the ledger lacks: `twin` asks what they make, by an `attempt`; `judgement` judges
+- Blocks that the ledger lacks: `twin` asks what they make, in a `twin_run`; `judgement` judges
   them, as far as `twin_limits` lets it; `by_hand` those that are said to be done.
 - What a run needs of its target: `preflight`, `requirements`, `statement_errors`, `dependents`.
 - What may happen to others: `hazards`, `policy`; and who has to agree: `approval`.

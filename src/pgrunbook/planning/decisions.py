@@ -16,6 +16,7 @@ from pgrunbook.ledger.ledger import Entry
 from pgrunbook.runbooks.blocks import Block, source_sha256, tree_sha256
 from pgrunbook.runbooks.facts import Facts
 from pgrunbook.runbooks.scripts import Script
+from pgrunbook.sqltext.created_objects import RELATIONS
 from pgrunbook.sqltext.things import freed_names
 
 if TYPE_CHECKING:  # which import this module
@@ -40,13 +41,14 @@ class Decision:
     """What to do with one block, and why. To revert, the block is that of the revert script.
 
     - `statements` are the indexes of those to run, in order.
-    - `repairs` are statements to run before them, which clear away what an earlier attempt has
-      left.
+    - `repairs` are statements to run before them: they drop what an earlier run has left half done.
     - `revision` is the number of rows that the ledger has on the block.
-    - `kept` are the objects or facts that were there before the block was first applied.
-    - `wanted` has the objects that must be there once the block is done: what is there already as
-      it is now, what is undone as it was before. `expected` has what the ledger expected of those
-      of them that somebody has altered: a revert script may put those back.
+    - `kept` are the objects or facts that were there before the block was first applied: a revert
+      must not take them away.
+    - `wanted` has the objects that must be there once the block is done, with their definitions: of
+      those that are there already, the one that they have now; of a revert, the one from before.
+    - `expected` has, of the objects that somebody has altered, the definitions that the ledger
+      expected: a revert script may put those back.
     """
 
     block: Block
@@ -62,7 +64,7 @@ class Decision:
 
     @property
     def sql(self) -> str:
-        """Exactly what is to run; the block as it is written where all of it is."""
+        """Exactly what is to run: the block as it is written, if all of its statements are."""
         if len(self.statements) == len(self.block.statements) and not self.repairs:
             return self.block.sql
         missing = [self.block.statements[n].sql for n in self.statements]
@@ -75,7 +77,7 @@ class Decision:
 
     @property
     def event(self) -> str:
-        """What the ledger says once it is done."""
+        """The event that is written into the ledger once it is done."""
         return {Action.ADOPT: "adopted", Action.REVERT: "reverted"}.get(self.action, "applied")
 
 
@@ -108,11 +110,13 @@ def decide_begun(
     names: Mapping[str, Mapping[str, Any]],
     judgement: Judgement | None = None,
 ) -> Decision:
-    """Decide about a block outside a transaction that was begun, by the ledger or by what is half
-    done of it.
+    """Decide about a block outside a transaction that was begun and not finished: so the ledger
+    says, or something of it is half done.
 
-    `there` are its whole indexes; `names` as `taken_names` takes them; `judgement` is the twin's,
-    if it was asked.
+    - `left` is what is left to do of it.
+    - `there` are its indexes that exist and are valid.
+    - `names` are rows of the catalog query `relations`, see `taken_names`.
+    - `judgement` is the twin's, if it was asked.
     """
     problems = left.problems or tuple(taken_names(block, names))
     if judgement and judgement.action is Action.REFUSE:
@@ -170,8 +174,8 @@ def _next_revision(entry: Entry | None) -> int:
 def decide_recorded(
     block: Block, found: Facts, entry: Entry, drifted: Sequence[Problem] = ()
 ) -> Decision:
-    """Decide about a block that the ledger has. `drifted` are the problems of objects that it was
-    the last to set, and that are not as it left them.
+    """Decide about a block that the ledger has as done. `drifted` has a problem for each object
+    that the block was the last to set, and that is not as it left it.
     """
     edited = is_edited(block.scripts, entry)
     if block.repeatable and not drifted and edited:
@@ -201,7 +205,9 @@ def decide_recorded(
 
 
 def keep(decision: Decision, kept: Sequence[Drift]) -> Decision:
-    """Let the ledger take over with the block what is to stay as somebody has altered it."""
+    """Return the decision, so that the ledger takes over with the block what somebody has altered
+    and what is to stay so: the block's header `keeps` names it.
+    """
     if not kept or decision.action is Action.REFUSE:
         return decision
     by_hand = {each.object for each in kept if each.expected is None}
@@ -215,15 +221,15 @@ def keep(decision: Decision, kept: Sequence[Drift]) -> Decision:
 
 
 def is_edited(files: Sequence[Script], entry: Entry) -> bool:
-    """Whether a block's files differ from those that were recorded, by more than comments and white
-    space.
+    """Whether a block's files differ from those that the ledger has, by more than comments and
+    white space. A digest of their parse trees tells.
     """
     return source_sha256(files) != entry.source_sha256 and tree_sha256(files) != entry.tree_sha256
 
 
 def altered_facts(entry: Entry, found: Facts) -> Iterator[Problem]:
-    """Yield a problem for each fact that was recorded of a column which is to accept a value, and
-    that does not hold any more.
+    """Yield a problem for each fact that the ledger has of a column that accepts a value, and that
+    does not hold any more.
     """
     for fact, value in entry.facts.items():
         if found.get(fact) != value:
@@ -238,7 +244,9 @@ def altered_facts(entry: Entry, found: Facts) -> Iterator[Problem]:
 
 
 def given_names(blocks: Sequence[Block]) -> list[str]:
-    """Return the names that these blocks give to something, and that none of them frees."""
+    """Return the names that these blocks give to objects, but for those that one of them frees, by
+    DROP or RENAME: what has such a name now is in nobody's way.
+    """
     given: set[str] = set()
     freed: set[str] = set()
     for block in blocks:
@@ -249,12 +257,13 @@ def given_names(blocks: Sequence[Block]) -> list[str]:
 
 
 def taken_names(block: Block, names: Mapping[str, Mapping[str, Any]]) -> Iterator[Problem]:
-    """Yield a problem for each name that the block gives to a relation, and that something else
-    has. `names` are the rows of the catalog query `relations`, by name.
+    """Yield a problem for each name that the block gives to a relation, and that another object
+    has: one of another kind, or an index of another table. `names` are the rows of the catalog
+    query `relations`, by name.
     """
     for each in block.made:
         row = names.get(each.name)
-        if each.kind not in _RELATIONS or each.was or row is None:
+        if each.kind not in RELATIONS or each.was or row is None:
             continue
         kind = row["kind"].removeprefix("partitioned ")
         table = each.parent if each.kind == "index" else None
@@ -267,9 +276,6 @@ def taken_names(block: Block, names: Mapping[str, Mapping[str, Any]]) -> Iterato
                 found=f"{row['kind']} {row['name']}{where}, owned by {row['owner']}",
                 remedy="rename or drop what has the name, if nothing needs it",
             )
-
-
-_RELATIONS = ("table", "foreign table", "view", "materialized view", "sequence", "index")
 
 
 def frame(decisions: Sequence[Decision]) -> pd.DataFrame:

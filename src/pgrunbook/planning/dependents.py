@@ -11,12 +11,12 @@ from pglast import ast
 from pglast.enums import AlterTableType
 
 from pgrunbook.errors import Refused
-from pgrunbook.planning.attempt import first_failure
 from pgrunbook.planning.checks import CheckResult
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.planning.hazards import Risk
 from pgrunbook.planning.paths import Paths
 from pgrunbook.planning.twin import Maker
+from pgrunbook.planning.twin_run import first_failure
 from pgrunbook.postgres import catalog, search_path
 from pgrunbook.postgres.session import Session
 from pgrunbook.sqltext.hazards import Hazard

@@ -1,4 +1,8 @@
-"""Asks the catalog where a statement's words leave open whether it is dangerous."""
+"""Asks the catalog where a statement's text leaves open whether it is dangerous.
+
+`sqltext` finds the dangers, and says by `Doubt`s what only the catalog can tell: whether a column
+has NULLs, whether a function is volatile. All doubts of a run are asked in one round trip.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,9 @@ Row = Mapping[str, Any]
 
 
 class Likely(enum.IntEnum):
-    """Whether a hazard is there."""
+    """Whether a hazard is there. The numbers are its order: the least and the greatest of several
+    are looked for.
+    """
 
     NO = 0
     MAY = 1
@@ -34,14 +40,14 @@ _Place = tuple[str, str, str, str]
 
 
 class Catalog:
-    """The catalog's answers about dangers, each with the path of its block."""
+    """The catalog's answers about dangers. A name without a schema is looked up along the path of
+    the danger's block.
+    """
 
     def __init__(
         self, conn: Connection, schema: str, dangers: Sequence[tuple[Danger, Path]]
     ) -> None:
-        """Ask about all of them in one round trip. `schema` is the one that names are printed
-        for.
-        """
+        """Ask about all dangers in one round trip. Names are printed for the schema: without it."""
         # Dicts without values: their order is the same each time, which that of a set is not.
         relations: dict[_Place, None] = {}
         columns: dict[_Place, None] = {}
@@ -77,24 +83,21 @@ class Catalog:
             names = ("kinds", "schemas", "names", "parts")
             asked["hazard_taken_along"] = {**_arrays(dropped, names), "printed_for": schema}
         answers = catalog.rows_of_several(conn, asked)
-        self._relations: dict[_Place, Row] = {
-            (row["kind"], row["place"], row["name"], row["part"]): row
-            for row in answers["hazard_relations"]
-        }
-        self._columns: dict[_Place, Row] = {
-            (row["schema"], row["table"], row["column"], row["new_type"]): row
-            for row in answers["hazard_columns"]
-        }
+        self._relations: dict[_Place, Row] = {}
+        for row in answers["hazard_relations"]:
+            self._relations[row["kind"], row["place"], row["name"], row["part"]] = row
+        self._columns: dict[_Place, Row] = {}
+        for row in answers["hazard_columns"]:
+            self._columns[row["schema"], row["table"], row["column"], row["new_type"]] = row
         self._functions = {row["name"]: row for row in answers["hazard_functions"]}
         self._domains = {row["type"] for row in answers["hazard_domains"]}
-        self._taken_along = {
-            (row["kind"], row["schema"], row["name"], row["part"]): row
-            for row in answers.get("hazard_taken_along", ())
-        }
+        self._taken_along: dict[_Place, Row] = {}
+        for row in answers.get("hazard_taken_along", ()):
+            self._taken_along[row["kind"], row["schema"], row["name"], row["part"]] = row
 
     def relation(self, thing: Thing, path: Path) -> Row | None:
-        """Return the row of the relation, and of the part of it that the thing is: the first in the
-        path; None if there is none.
+        """Return the row of a relation, or of a part of one: of the first schema of the path that
+        has it. None if none has.
         """
         for place in _places(thing, path):
             if place in self._relations:
@@ -102,8 +105,8 @@ class Catalog:
         return None
 
     def ambiguous(self, thing: Thing, path: Path) -> bool:
-        """Return whether several relations are called so, and not even the path tells which one is
-        meant.
+        """Whether several relations have the name, and the path does not tell which one is meant:
+        a statement before may have set any path.
         """
         if ANYWHERE not in path or thing.schema:
             return False
@@ -117,7 +120,7 @@ class Catalog:
 
     def answer(self, danger: Danger, path: Path) -> Likely:
         """Return whether the hazard is there."""
-        # Each doubt may dispel the hazard: the least likely answer counts.
+        # A hazard is there unless one of its doubts dispels it: the least likely answer counts.
         row = self.relation(danger.thing, path)
         answers = [self._answer(danger.thing, path, row, doubt) for doubt in danger.doubts]
         if self.ambiguous(danger.thing, path):
@@ -160,8 +163,8 @@ class Catalog:
         return Likely.MAY
 
     def _takes_along(self, thing: Thing, path: Path, what: str) -> Likely:
-        """Return whether a `table` or a `column` goes with what is dropped, or others are `locked`
-        for it.
+        """Return whether what is dropped takes a `table` or a `column` along, or has other tables
+        `locked`.
         """
         for place in _places(thing, path or ("",)):
             row = self._taken_along.get(place)
@@ -170,20 +173,23 @@ class Catalog:
         return Likely.NO
 
     def locked_beside(self, thing: Thing, path: Path) -> tuple[str, ...]:
-        """Return the tables that stay, and are locked where the thing is dropped."""
+        """Return the tables that stay and are locked when the thing is dropped."""
         for place in _places(thing, path or ("",)):
             if place in self._taken_along:
                 return tuple(self._taken_along[place]["locked"])
         return ()
 
     def _are(self, functions: tuple[str, ...], what: str) -> Likely:
-        """Return whether one of these functions is `volatile`, is `code`, or returns a `set`."""
+        """Return whether one of these functions is `volatile`, runs `code`, or returns a `set`.
+
+        A name may be that of several functions, which differ in their arguments: the query says
+        whether `some` of them are so, and whether `every` one is.
+        """
         likely = Likely.NO
         for name in functions:
             row = self._functions.get(name)
             if row is None or row[f"some_{what}"] != row[f"every_{what}"]:
-                # A block before makes it, or it is in another schema; or some of those that are
-                # called so are it, and others are not.
+                # It is not there yet, or in another schema; or the arguments would have to tell.
                 likely = max(likely, Likely.MAY)
             elif row[f"every_{what}"]:
                 likely = Likely.YES
@@ -233,15 +239,16 @@ def _arrays(places: Iterable[_Place], names: Sequence[str]) -> dict[str, Any]:
 # -- whether a new type takes the values as they are
 
 
-# Types whose values stay as they are if a modifier grows, as their planner support functions know
-# (varchar_support, varbit_support, timestamp_support …); numeric's scale must be the same.
+# Types whose values need no rewrite if the modifier grows: their planner support functions
+# (varchar_support, varbit_support, timestamp_support …) remove the cast. That of numeric does so
+# only if the scale stays the same, see `_modified`.
 _GROWING = {"varchar", "varbit", "timestamp", "timestamptz", "time", "timetz"}
 _LARGEST_PRECISION = 6  # of a time: what it has without a modifier
 
 
 def _retyped(column: Row | None, new_type: str, using: str) -> Likely:
-    """Whether ALTER COLUMN TYPE writes the table anew, as ATColumnChangeRequiresRewrite decides
-    (src/backend/commands/tablecmds.c).
+    """Return whether ALTER COLUMN TYPE writes the table anew, as ATColumnChangeRequiresRewrite
+    decides (src/backend/commands/tablecmds.c).
     """
     if column is None or column["new_base"] is None or using:
         return Likely.MAY
@@ -260,7 +267,9 @@ def _retyped(column: Row | None, new_type: str, using: str) -> Likely:
 
 
 def _modified(old: ast.TypeName, new: ast.TypeName) -> Likely:
-    """Return the same for two types that differ in their modifiers alone."""
+    """Return the same for two types that differ in their modifiers alone: varchar(10) and
+    varchar(20).
+    """
     name, there, wanted = _name(old), _modifiers(old), _modifiers(new)
     if there == wanted or not wanted:
         return Likely.NO

@@ -48,13 +48,13 @@ def collect(project: Project, target: str, schema: str) -> dict[str, Any]:
         "target": target,
         "schema": schema,
         "expected": len(expected.history),
-        "drift": [_told(each) for each in differing],
+        "drift": [_as_json(each) for each in differing],
         "unread": [str(each) for each in sorted(expected.unread | expected.outdated(version))],
         "others": _others(expected, found, schema),
     }
 
 
-def _told(each: Drift) -> dict[str, str]:
+def _as_json(each: Drift) -> dict[str, str]:
     return {"object": str(each.object), **asdict(each.problem)}
 
 

@@ -90,21 +90,21 @@ def _share(conn: Session, decision: Decision, keyset: Keyset, upper: batches.Key
     assert batching
     if batching.calls or not _can_be_planned(conn, decision.block):
         return None
-    ahead = keyset.ahead(conn, None, upper, _SAMPLE)
-    statement = batching.statement(keyset.bounds(None, ahead.to))
+    batch = keyset.next_batch(conn, None, upper, _SAMPLE)
+    statement = batching.statement(keyset.bounds(None, batch.to))
     path = decision.block.search_path or search_path.of(conn)
     settings = [*session_settings.theirs(path), "SET LOCAL row_security = off"]
     with conn.transaction(force_rollback=True), conn.cursor() as cursor:
         cursor.execute("; ".join(settings).encode())
         row = cursor.execute(f"EXPLAIN (FORMAT JSON) {statement.sql}".encode()).fetchone()
-    if not row or not ahead.keys:
+    if not row or not batch.keys:
         return None
     (plan,) = row[0]
     # The node that changes rows returns none: those that come to it from below are counted.
     node = plan["Plan"]
     below = node.get("Plans")
     changed = float((below[0] if below else node)["Plan Rows"])
-    return min(1.0, changed / ahead.keys)
+    return min(1.0, changed / batch.keys)
 
 
 def _can_be_planned(conn: Session, block: Block) -> bool:

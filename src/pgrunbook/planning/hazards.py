@@ -1,5 +1,5 @@
-"""Finds what the pending blocks put at risk on this very target: how much of it, what depends on
-it, and for how long. Reads only.
+"""Finds what the pending blocks put at risk on a target: how large that is, what depends on it, and
+for how long it is blocked. Reads only.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from pgrunbook import durations
-from pgrunbook.ledger import ledger
+from pgrunbook.ledger import versions
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.planning.doubts import Catalog, Likely, Path
 from pgrunbook.planning.paths import Paths
@@ -20,7 +20,7 @@ from pgrunbook.postgres.session import Session
 from pgrunbook.records.words import listed
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.sqltext.dangers import dangers
-from pgrunbook.sqltext.hazards import BESIDE, Danger, Hazard
+from pgrunbook.sqltext.hazards import BESIDE, Danger, Hazard, Trait
 from pgrunbook.sqltext.names import Names
 from pgrunbook.sqltext.things import IN_RELATIONS
 
@@ -42,9 +42,10 @@ class Risk:
     """A hazard of a block on a target.
 
     - `place` is the file and the line of the statement.
-    - `certain` is False where not even the catalog tells.
+    - `certain` is False if not even the catalog can tell.
     - `accepted`: the block's header accepts it.
-    - `dependents` are described as PostgreSQL does; `takes` says for about how long.
+    - `dependents` are the objects that depend on it, described as PostgreSQL does.
+    - `takes` says for about how long the statement works; empty if that is short.
     """
 
     block: str
@@ -77,7 +78,7 @@ _LISTED = 6  # dependents, of one thing
 
 
 class Case(NamedTuple):
-    """A danger of a block, and the schemas where names are looked up; `during`: see `Danger`."""
+    """A danger of a block, and the schemas where its name is looked up; `during`: see `Danger`."""
 
     block: Block
     danger: Danger
@@ -86,8 +87,8 @@ class Case(NamedTuple):
 
 
 def assess(conn: Session, schema: str, decisions: Sequence[Decision]) -> list[Risk]:
-    """Return the risks of what is to run. What is absent is at no risk: an earlier block makes it,
-    or nothing does.
+    """Return the risks of the statements that are to run. What does not exist is at no risk: an
+    earlier block makes it, and then it holds no rows that anybody knows.
     """
     cases = list(_cases(conn, decisions))
     if not cases:
@@ -106,8 +107,8 @@ def assess(conn: Session, schema: str, decisions: Sequence[Decision]) -> list[Ri
 
 
 def with_sizes_of(risks: Sequence[Risk], there: Sequence[Risk]) -> list[Risk]:
-    """Return the risks of decisions on a copy, which has no rows, with the sizes that the same ones
-    have on the target, as far as they are `there`.
+    """Return the risks that were found on a copy, with the sizes that the same risks have on the
+    target (`there`): a copy has no rows. Those that are not there have no size.
     """
     known = {(each.block, each.place, each.danger): each for each in there}
     result = []
@@ -154,8 +155,8 @@ def _likely(answers: Catalog, case: Case) -> Likely:
 
 
 def _is_there(answers: Catalog, case: Case) -> bool:
-    """Whether the relation exists that a danger is about; where something of it is dropped, that,
-    too. True of what is no relation: PostgreSQL will say so itself.
+    """Whether the relation that a danger is about exists; and if a part of it is to be dropped,
+    whether that does. True of anything that is not a relation: the server says so itself.
     """
     thing, hazard = case.danger.thing, case.danger.hazard
     if thing.kind not in IN_RELATIONS or answers.ambiguous(thing, case.path):
@@ -168,21 +169,21 @@ def _is_there(answers: Catalog, case: Case) -> bool:
 
 
 class _Context:
-    """What surrounds the likely dangers: dependents, and how fast a table was rewritten here."""
+    """What a plan shows beside a hazard: dependents, and how fast a table was rewritten here."""
 
     def __init__(self, conn: Session, schema: str, answers: Catalog, cases: Sequence[Case]) -> None:
         self._answers = answers
-        with_dependents = [case for case in cases if case.danger.hazard in _WITH_DEPENDENTS]
+        with_dependents = [case for case in cases if Trait.DEPENDENTS in case.danger.hazard.traits]
         self._of_relations = _dependents_of_relations(conn, schema, answers, with_dependents)
         self._of_others = _dependents_of_others(conn, schema, with_dependents)
-        slow = any(case.danger.hazard in _SLOW for case in cases)
-        self._rate = _rate(conn, schema) if slow else None
+        timed = any(Trait.TIMED in case.danger.hazard.traits for case in cases)
+        self._rate = _rate(conn, schema) if timed else None
 
     def risk(self, case: Case, *, certain: bool) -> Risk:
-        """Return all that is known of one danger."""
+        """Return the risk of one danger, with its size, dependents and duration."""
         block, danger, path, _ = case
         row = self._answers.relation(danger.thing, path)
-        sized = danger.hazard in _SIZED and BESIDE not in danger.doubts
+        sized = Trait.SIZED in danger.hazard.traits and BESIDE not in danger.doubts
         size = Size(row["rows"], row["bytes"]) if row and sized else None
         # a block of variants consists of several files
         file = block.scripts[0].name if len(block.scripts) == 1 else block.name
@@ -200,7 +201,7 @@ class _Context:
     def _dependents(self, case: Case, row: Mapping[str, Any] | None) -> tuple[str, ...]:
         if BESIDE in case.danger.doubts:
             return self._answers.locked_beside(case.danger.thing, case.path)
-        if case.danger.hazard not in _WITH_DEPENDENTS:
+        if Trait.DEPENDENTS not in case.danger.hazard.traits:
             return ()
         if row:
             return self._of_relations.get(_key(row, case.danger), ())
@@ -210,7 +211,7 @@ class _Context:
         return ()
 
     def _duration(self, danger: Danger, size: Size | None) -> str:
-        if danger.hazard not in _SLOW or size is None or size.bytes < _LEAST_BYTES:
+        if Trait.TIMED not in danger.hazard.traits or size is None or size.bytes < _LEAST_BYTES:
             return ""
         if self._rate is None:
             return "not known: the ledger has no large rewrite to go by"
@@ -219,18 +220,10 @@ class _Context:
         return f"{about} {durations.words(took_ms)}, at {self._rate}"
 
 
-_SLOW = {Hazard.REWRITES_TABLE, Hazard.SCANS_UNDER_LOCK}
-# Of a table that is renamed, or whose privileges change, the size says nothing.
-_SIZED = {*Hazard} - {Hazard.RENAMES, Hazard.CHANGES_PRIVILEGES, Hazard.RUNS_CODE}
-_WITH_DEPENDENTS = {
-    *(Hazard.DROPS_TABLE, Hazard.DROPS_COLUMN, Hazard.DROPS_OTHER, Hazard.RENAMES),
-    *(Hazard.TRUNCATES, Hazard.DELETES_ROWS, Hazard.UPDATES_ROWS, Hazard.REWRITES_TABLE),
-    Hazard.SCANS_UNDER_LOCK,
-}
-
-
 def _key(row: Mapping[str, Any], danger: Danger) -> tuple[int, int, str]:
-    """Return the relation's OID, the number of a column, the name of a constraint that goes."""
+    """Return what dependents are asked of: the relation's OID, the number of a column (0 for the
+    whole relation), and the name of a part that is dropped, such as a constraint.
+    """
     dropped = danger.thing.part if danger.hazard is Hazard.DROPS_OTHER else ""
     return row["oid"], row["attnum"], dropped
 
@@ -255,7 +248,7 @@ def _dependents_of_relations(
 
 
 def _places_of_others(case: Case) -> list[tuple[str, str, str]]:
-    """Return where what is no relation may be: kind, schema and name."""
+    """Return where something that is not a relation may be: kind, schema and name."""
     thing = case.danger.thing
     if thing.kind not in _IN_OTHERS:
         return []
@@ -297,10 +290,10 @@ _LEAST_BYTES = 8 * _MB
 
 
 def _rate(conn: Session, schema: str) -> Rate | None:
-    """Return the rate of the largest table that was rewritten, by its size of today; None if no
-    large one was.
+    """Return the rate at which the largest table was rewritten; None if no large one was. Its size
+    is that of today: the ledger has none.
     """
-    if ledger.installed(conn) < ledger.WITH_DETAILS:
+    if versions.installed(conn) < versions.WITH_DETAILS:
         return None
     rows = catalog.rows(conn, "hazard_rates", printed_for=schema)
     largest = max(rows, key=lambda row: row["bytes"], default=None)
@@ -331,8 +324,8 @@ def frame(risks: Sequence[Risk]) -> pd.DataFrame:
 
 
 def _row(block: str, line: int, concerns: str, group: Sequence[Risk]) -> tuple[str, ...]:
-    """Return the row of one or more hazards. What they have in common is said once: by the first
-    that knows it.
+    """Return the row of the hazards of one thing. They share its size, its dependents and its
+    duration: the first that has each says it.
     """
     size = dependents = takes = ""
     for risk in group:

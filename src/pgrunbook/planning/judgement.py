@@ -1,5 +1,5 @@
-"""Judges blocks that the ledger lacks and the target may have, by what each of their statements
-made on the twin. Knows no server.
+"""Judges blocks that the ledger lacks and the target may have: what to do with each, by what its
+statements made on the twin. Knows no server.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pgrunbook.inventory.objects import Definition, Inventory, Object
 from pgrunbook.planning import deviations
 from pgrunbook.planning.decisions import Action
 from pgrunbook.planning.timeline import Deviation, Timeline, Vote, Work
-from pgrunbook.planning.twin_limits import LIMITLESS, Limits
+from pgrunbook.planning.twin_limits import LIMITLESS, TwinLimits
 from pgrunbook.planning.votes import (
     Count,
     Trial,
@@ -25,8 +25,8 @@ from pgrunbook.planning.votes import (
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What to do with a block, and why: `statements` are the indexes of those to run, `there` the
-    objects of it that the target has as they are to be.
+    """What to do with a block, and why. `statements` are the indexes of those to run; `there` are
+    the objects that the block makes, and that the target has as they are to be.
     """
 
     action: Action
@@ -44,14 +44,16 @@ def judge(
     before: str,
     adopt: str,
     expected: Collection[Object] = (),
-    limits: Limits = LIMITLESS,
+    limits: TwinLimits = LIMITLESS,
 ) -> dict[str, Judgement]:
-    """Judge each block. Returns a judgement by block.
+    """Judge each block. Returns the judgements by the blocks' names.
 
-    - `named` has the objects of each block that exist by name.
-    - `before` is what the ledger says of the block before the first: `adopted` or `applied`, empty
-      if it was not done.
-    - `adopt` is the run's parameter.
+    - `trials` are the blocks in order, as they went on the twin.
+    - `target` are the target's objects.
+    - `named` has, by block, its objects that exist on the target by name.
+    - `before` is the ledger's event of the block before the first one: `adopted`, `applied`, or
+      empty if that was not done.
+    - `adopt` is the run's parameter: the names of blocks that were done by hand, or `none`.
     - `expected` are the objects that the ledger expects.
     - `limits` says what the twin cannot show.
     """
@@ -79,20 +81,24 @@ def judge(
     return _without_guesses(judgements, counts)
 
 
-IDLE = "changes nothing that is there"  # the reason of an adoption that shows nothing
-NONE = "none"  # what the parameter adopt says where no block was done by hand
+IDLE = "changes nothing that is there"  # the reason to adopt a block that the catalog cannot show
+NONE = "none"  # the value of the parameter `adopt` that says: no block was done by hand
 
 
 @dataclass(slots=True)
 class _Judge:
-    """Goes through the blocks in order. `last` is the place of the last that shows that it was
-    done: those before it that show nothing were done, too.
+    """Goes through the blocks in order.
+
+    - `last` is the place of the last block that something shows to be done. Those before it that
+      nothing shows were done, too.
+    - `adopting`: blocks before these were done by hand, so these may have been.
+    - `nothing_by_hand`: the parameter `adopt` says so.
     """
 
     counts: Sequence[Count]
     timeline: Timeline
     last: int
-    limits: Limits
+    limits: TwinLimits
     adopting: bool
     nothing_by_hand: bool
     applying: bool = False  # a block before is applied or completed
@@ -105,8 +111,9 @@ class _Judge:
             yield replace(judgement, there=self._there(judgement, count))
 
     def _there(self, judgement: Judgement, count: Count) -> dict[Object, Definition]:
-        """Return what blocks have made of it: it must stay as it is until the ledger has the
-        block. What was there before them, as a view of a table that is renamed, is not theirs.
+        """Return the objects of a block that must stay as they are until the ledger has the block.
+        An object that was there before all blocks, as a view of a table that is renamed, is not
+        theirs.
         """
         objects = list(count.there)
         if judgement.action is Action.ADOPT:
@@ -159,8 +166,10 @@ class _Judge:
         return Judgement(Action.REFUSE, (), there, (problem,))
 
     def _remedy(self, failed: str, by_hand: str) -> str:
-        """Return what to do about a block that fails on the twin. Behind one that a run has applied
-        hardly anything was done by hand, and the target would say the same.
+        """Return what to do about a block that fails on the twin.
+
+        If a run has applied the blocks before it, hardly anything was done by hand: it is more
+        likely that the block would fail on the target, too.
         """
         if not self.applying:
             return _REMEDY.format(by_hand)
@@ -180,7 +189,7 @@ class _Judge:
         return Judgement(Action.COMPLETE, tuple(run), _already(count))
 
     def _judge_complete(self, place: int, count: Count) -> Judgement:
-        """Judge a block of which all is there that the catalog shows."""
+        """Judge a block if all its objects are there."""
         # Rows that it writes after that may be missing, unless a later block is there. Which
         # statements write them is known only once the changes of each were read.
         done = max(index for index, vote in count.votes.items() if vote is Vote.DONE)
@@ -221,8 +230,8 @@ class _Judge:
         return any(Vote.UNDONE in count.votes.values() for count in self.counts[place + 1 :])
 
     def _foreign_replaced(self, count: Count) -> list[Deviation]:
-        """Return what OR REPLACE would replace that no block has made, though a later block shows
-        that this one was done.
+        """Return what OR REPLACE would replace though no block has made it: a later block shows
+        that this one was done, so somebody has altered the object since.
         """
         found = []
         for index, vote in count.votes.items():
@@ -276,7 +285,9 @@ def _with_extras(
 def _without_guesses(
     judgements: dict[str, Judgement], counts: Sequence[Count]
 ) -> dict[str, Judgement]:
-    """Tell no difference where a block fails on the twin: those behind it may have made it."""
+    """Name no difference if a block fails on the twin: what that block makes is not known, and it
+    may have altered what those before it make.
+    """
     failed = next((each.block for each in counts if each.trial.failure), "")
     for block, judgement in judgements.items():
         if failed and judgement.reason == _ANOTHER_SHAPE:

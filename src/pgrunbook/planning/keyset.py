@@ -27,9 +27,14 @@ class Table(NamedTuple):
     oid: int
 
 
-class Ahead(NamedTuple):
-    """The next batch: the key behind which it begins (None: with the least), its last key, and how
-    many keys it has; where the WAL is now, None on a standby; what the table's name means now.
+class NextBatch(NamedTuple):
+    """The next batch of a backfill.
+
+    - It begins behind the key `after`, or with the least if that is None, and ends with the key
+      `to`.
+    - `keys` is how many keys it has.
+    - `lsn` is where the WAL is now; None on a standby.
+    - `table` is what the table's name means now: somebody may have put another one in its place.
     """
 
     after: Key | None
@@ -55,7 +60,7 @@ class Keyset:
 
     @classmethod
     def of(cls, there: Mapping[str, Any], block: Block) -> Self:
-        """That of a block, as the query `batch_key` has found it."""
+        """Return that of a block in batches; `there` is the row of the query `batch_key`."""
         assert block.batching
         named = there["oid"], there["schema"], there["table"]
         about = block.batching.key, there["types"], block.search_path, block.role
@@ -72,15 +77,15 @@ class Keyset:
         return Table(self.name, self.oid)
 
     def greatest(self, conn: Session) -> Key | None:
-        """The greatest key; None if there is no row."""
-        # an unqualified name would be that of the text
+        """Return the greatest key; None if there is no row."""
+        # Without `keyed.` ORDER BY would take the name for that of the output column, a text.
         order = sql.SQL(", ").join(sql.SQL("keyed.{} DESC").format(each) for each in self._columns)
         asked = sql.SQL("SELECT {} FROM {} AS keyed ORDER BY {} LIMIT 1")
         return self._first(conn, asked.format(self._texts, self._table, order))
 
-    def ahead(self, conn: Session, after: Key | None, upper: Key, rows: int) -> Ahead:
-        """The batch of so many rows behind that key; the last one goes up to the upper bound, also
-        if no row is left before it.
+    def next_batch(self, conn: Session, after: Key | None, upper: Key, rows: int) -> NextBatch:
+        """Return the batch of so many rows behind the key `after`. The last one goes up to `upper`,
+        even if no row is left: the backfill is done then.
         """
         limits = [sql.SQL("{} <= {}").format(self._row, sql.SQL(self.value(upper)))]
         if after is not None:
@@ -96,17 +101,21 @@ class Keyset:
         found = self._first(conn, asked)
         assert found
         lsn, oid, count, *key = found
-        return Ahead(after, key if count == rows else upper, count or 0, lsn, Table(self.name, oid))
+        return NextBatch(
+            after, key if count == rows else upper, count or 0, lsn, Table(self.name, oid)
+        )
 
     def value(self, key: Key) -> str:
-        """The key as SQL has it: each column's text, with its type."""
+        """Return the key as SQL: each column's text, cast to its type."""
         pairs = zip(key, self.types, strict=True)
         values = [f"{sql.Literal(text).as_string()}::{type_}" for text, type_ in pairs]
         return values[0] if len(values) == 1 else f"ROW({', '.join(values)})"
 
     def bounds(self, after: Key | None, to: Key | None) -> Mapping[Use, Mapping[str, str]]:
-        """What takes the place of `:from` and `:to`. Before the first key there is none: every key
-        is greater than all of no keys. No key is `to` NULL or less.
+        """Return what takes the place of `:from` and `:to`, by what each is there for.
+
+        `after` is None before the first key: `key > ALL (no rows)` is true of every key. `to` is
+        None where no row is to be taken: `key <= NULL` is true of none.
         """
         nulls = ", ".join(f"NULL::{type_}" for type_ in self.types)
         none = nulls if len(self.types) == 1 else f"ROW({nulls})"
@@ -136,8 +145,8 @@ class Keyset:
         return sql.SQL(", ").join(sql.SQL("{}::pg_catalog.text").format(c) for c in self._columns)
 
     def _first(self, conn: Session, question: sql.Composed) -> list[Any] | None:
-        """The first row of the question. Raises NotUtf8, and the server's error where row security
-        would hide rows.
+        """Return the first row, read as the block's role and along its path. Raises NotUtf8, and
+        the server's error where row security would hide rows.
         """
         path = search_path.theirs(self.path or search_path.of(conn))
         become = f"SET LOCAL ROLE {sql.Identifier(self.role).as_string()}; " if self.role else ""
@@ -154,8 +163,8 @@ class Keyset:
         return None if row is None else list(row)
 
 
-# Where the WAL is, which table that is, and the last of the next rows, with its place among them:
-# NULL if there is none.
+# Where the WAL is, the table's OID, and of the next rows the last one with its place among them,
+# NULL if there is none. One query: it costs each batch a round trip.
 _AHEAD = """\
 SELECT wal.at, {name}::pg_catalog.regclass::pg_catalog.oid::pg_catalog.int8, numbered.place, {texts}
   FROM (SELECT CASE WHEN NOT pg_catalog.pg_is_in_recovery()

@@ -15,7 +15,7 @@ from pglast import ast
 from pglast.enums import AlterTableType, ObjectType
 from psycopg import sql
 
-from pgrunbook.admit.try_check import as_it_is
+from pgrunbook.admit.check_evaluator import as_it_is
 from pgrunbook.errors import Problem
 from pgrunbook.inventory.names import names
 from pgrunbook.ledger import ledger

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from pgrunbook.ledger import install, ledger
-from pgrunbook.planning import reliance, requirements, roles
+from pgrunbook.ledger import versions
+from pgrunbook.planning import requirements, roles, server_checks
 from pgrunbook.planning.checks import CheckResult, result
 from pgrunbook.planning.decisions import Action, Decision
-from pgrunbook.planning.requirements import There, may, quoted
+from pgrunbook.planning.requirements import NeededRelations, check_use, quoted
 from pgrunbook.postgres import catalog
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.identity import Identity
@@ -28,24 +28,24 @@ def check(
     """
     pending = [decision.block for decision in decisions if decision.pending]
     privileges = catalog.rows(conn, "privileges", schema=schema)[0]
-    results = [*_server(identity), *reliance.check_triggers(conn)]
+    results = [*_server(identity), *server_checks.check_triggers(conn)]
     as_ours = any(not block.role for block in pending)
     results += _schema(schema, privileges, identity.role, creates=as_ours)
     if pending:
-        results.append(reliance.check_counting(conn))
-        results += reliance.report_isolation(conn)
-        results += reliance.check_strings(conn, pending)
+        results.append(server_checks.check_counting(conn))
+        results += server_checks.report_isolation(conn)
+        results += server_checks.check_backslashes(conn, pending)
     if any(d.action is not Action.SKIP for d in decisions):
         results += [*_ledger(conn, privileges, identity), _temporary(privileges, identity)]
     for name in sorted(_named(conn, pending, identity.role) | {schema}):
-        results += reliance.check_names(shape, name)
-    results += reliance.report_event_triggers(conn)
+        results += server_checks.check_shadows(shape, name)
+    results += server_checks.report_event_triggers(conn)
     before = "" if shape is conn else "a runbook"
     named = roles.look(conn, pending, before)
     results += named.check(identity.role)
     # on a copy everything belongs to its owner
     made_by = named.of_headers if shape is conn else []
-    there = There.look(shape, schema, decisions, made_by)
+    there = NeededRelations.read(shape, schema, decisions, made_by)
     results += requirements.check(shape, there, decisions, identity.role)
     results += _changed(shape, decisions, identity.role)
     wrong = {result.where for result in results if result.problem}
@@ -59,7 +59,7 @@ def _named(conn: Connection, blocks: Sequence[Block], role: str) -> set[str]:
     named: set[str] = set()
     for block in blocks:
         nodes = [statement.node for statement in block.statements]
-        named |= reliance.named_schemas(conn, block.search_path, nodes, block.role or role)
+        named |= server_checks.named_schemas(conn, block.search_path, nodes, block.role or role)
     return named
 
 
@@ -86,12 +86,12 @@ def check_schema(conn: Connection, name: str) -> list[CheckResult]:
         remedy="run as the role that made the ledger, or let it grant them",
     )
     usable = _schema(name, privileges, conn.info.user, creates=False)
-    ledgers = reliance.check_ledger(
+    ledgers = server_checks.check_ledger(
         conn, there=privileges["ledger_exists"], readable=privileges["ledger_readable"]
     )
     return [
         *usable,
-        *reliance.check_texts(conn, name),
+        *server_checks.check_catalog_is_utf8(conn, name),
         readable,
         *ledgers,
     ]
@@ -182,12 +182,12 @@ def _ledger(
         found=f"role {identity.role} lacks one of them",
         remedy="run as the role that made the ledger, or let it grant them",
     )
-    if (version := ledger.installed(conn)) < install.SCHEMA_VERSION:
+    if (version := versions.installed(conn)) < versions.SCHEMA_VERSION:
         yield result(
             "ledger",
-            f"can be brought up to version {install.SCHEMA_VERSION}",
+            f"can be brought up to version {versions.SCHEMA_VERSION}",
             privileges["ledger_owned"],
-            f"cannot be brought up to version {install.SCHEMA_VERSION} by this role",
+            f"cannot be brought up to version {versions.SCHEMA_VERSION} by this role",
             expected="its schema and tables owned by this role, or by one that it is a member of",
             found=f"version {version}, owned by {privileges['ledger_owner']}",
             remedy=f"run as {privileges['ledger_owner']}, which also has to grant what this role "
@@ -243,11 +243,11 @@ def _changed(conn: Connection, decisions: Sequence[Decision], role: str) -> Iter
             variable, kind, use = _CHANGES[variant]
             names = {"table": None, "type": None, kind: variables[variable]}
             for row in catalog.rows(conn, "changed", **names):
-                yield may(use, row, variables[variable], role)
+                yield check_use(use, row, variables[variable], role)
 
 
 def _decision_results(
-    decision: Decision, there: There, named: Collection[str]
+    decision: Decision, there: NeededRelations, named: Collection[str]
 ) -> list[CheckResult]:
     """Return the problems of the decision; none if all there is to say is that a table or a column
     is missing that is `named` by another result.

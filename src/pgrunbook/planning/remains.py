@@ -115,7 +115,7 @@ def _rows(conn: Session, block: Block) -> list[dict[str, Any]]:
 
 
 def _is_broken(row: Row, own: Collection[str], *, copies: bool) -> bool:
-    """Whether it is half done, and by an attempt at the block, whose `own` names these are: an
+    """Whether it is half done, and by a run of the block, whose `own` names these are: an
     index that is not valid, a partition about to be detached, or one of the `copies` that REINDEX
     was making.
     """

@@ -20,7 +20,7 @@ from pgrunbook.sqltext.needs import Need
 
 
 @dataclass(frozen=True, slots=True)
-class There:
+class NeededRelations:
     """The relations that blocks need, as far as the schema has them: the rows of the catalog query
     `relations` by name, and of the tables among them those of `columns` by table and column.
     `by_role`: the relations again, as the roles see them that blocks run as.
@@ -32,9 +32,9 @@ class There:
     by_role: Mapping[str, Mapping[str, Mapping[str, Any]]]
 
     @classmethod
-    def look(
+    def read(
         cls, conn: Connection, schema: str, decisions: Sequence[Decision], roles: Iterable[str] = ()
-    ) -> There:
+    ) -> NeededRelations:
         """Look at all that these blocks need, fill, or admit a value to; as these roles, too."""
         names = set()
         for decision in decisions:
@@ -74,7 +74,7 @@ _KINDS = {
 
 
 def check(
-    conn: Connection, there: There, decisions: Sequence[Decision], role: str
+    conn: Connection, there: NeededRelations, decisions: Sequence[Decision], role: str
 ) -> Iterator[CheckResult]:
     """Check tables and columns that must be there, and what the role must be allowed to do with
     them for the blocks that are to run.
@@ -96,7 +96,7 @@ def check(
     for name, use, made_by in sorted(uses):
         if there.is_one_of(kinds[name], name):
             row = there.by_role.get(made_by, there.relations)[name]
-            yield may(use, row, quoted(there.schema, name), made_by or role)
+            yield check_use(use, row, quoted(there.schema, name), made_by or role)
     yield from _columns(conn, there, by)
     referenced = {n for n in pending if (n.table, n.column) in there.columns}
     yield from _referenced(conn, there.schema, referenced)
@@ -208,7 +208,7 @@ _MAY = {
 }
 
 
-def may(use: str, relation: Mapping[str, Any], named: str, role: str) -> CheckResult:
+def check_use(use: str, relation: Mapping[str, Any], named: str, role: str) -> CheckResult:
     """Check whether this role may use an object in this way, by a row that has the catalog's
     answers; `named` is how SQL writes the object's name.
     """
@@ -226,7 +226,9 @@ def may(use: str, relation: Mapping[str, Any], named: str, role: str) -> CheckRe
     )
 
 
-def _columns(conn: Connection, there: There, by: Mapping[Need, str]) -> Iterator[CheckResult]:
+def _columns(
+    conn: Connection, there: NeededRelations, by: Mapping[Need, str]
+) -> Iterator[CheckResult]:
     needs = sorted(n for n in by if n.column and there.is_one_of(_TABLES, n.table))
     path = quoted(there.schema)
     printed = {"": ""}  # types as the server prints them, by how the block writes them
@@ -278,7 +280,7 @@ def _referenced(conn: Connection, schema: str, needs: Iterable[Need]) -> Iterato
 
 
 def _filled(
-    conn: Connection, there: There, table: str, filled: Collection[str]
+    conn: Connection, there: NeededRelations, table: str, filled: Collection[str]
 ) -> Iterator[CheckResult]:
     """Check that the product need not write more columns than the `filled` ones."""
     keys = catalog.rows(conn, "unique_keys", schema=there.schema, tables=[table])

@@ -34,7 +34,7 @@ def decide(
     stays.
 
     - `changes` is what the block has changed, `drifted` what is not as it left it.
-    - `left` returns what an earlier attempt outside a transaction has left to do.
+    - `left` returns what an earlier run outside a transaction has left to do.
     - `variables` are the placeholders' values for a block that is one file.
     - With `discard`, rows may be lost.
     """

@@ -13,7 +13,7 @@ from pgrunbook.postgres.target import Target, TargetSettings
 from pgrunbook.runbooks.project import Project
 
 if TYPE_CHECKING:
-    from pgrunbook.ledger.origin import Standing
+    from pgrunbook.ledger.server_match import ServerMatch
 
 
 def check_identity(target: Target, identity: Identity) -> None:
@@ -37,19 +37,19 @@ def check_identity(target: Target, identity: Identity) -> None:
         raise Refused("This is not the target: nothing was changed.", problems=problems)
 
 
-def check_server(target: Target, standing: Standing) -> CheckResult:
+def check_server(target: Target, server_match: ServerMatch) -> CheckResult:
     """Whether the server is the one that the ledger was written on. Where another one will do, the
     result tells which it is.
     """
-    problem = standing.refusal(target)
-    told = str(standing) if standing.elsewhere and not problem else ""
+    problem = server_match.refusal(target)
+    told = str(server_match) if server_match.is_other_server and not problem else ""
     return CheckResult("server", "is the one that the ledger was written on", problem, told)
 
 
 def check_name(
     target: Target,
     identity: Identity,
-    standing: Standing,
+    server_match: ServerMatch,
     project: Project,
     *,
     confirming: bool = False,
@@ -80,45 +80,45 @@ def check_name(
             found=given.copy_of,
             remedy="correct it in pgrunbook.toml",
         )
-    copied = set() if confirming else _copied(target, standing, project)
+    copied = set() if confirming else _copied(target, server_match, project)
     problems = []
     for name, settings in project.settings.targets.items():
         if _asks_less(given, settings) or given.copy_of == name:
             known = _is_known_as(settings, identity) and name not in copied
             if known or _is_reached_as(name, settings, target):
-                problems.append(_under_another_name(target, name, standing))
+                problems.append(_under_another_name(target, name, server_match))
     if problems:
         raise Refused(
             "The target is protected under another name: nothing was changed.", problems=problems
         )
 
 
-def _copied(target: Target, standing: Standing, project: Project) -> set[str]:
+def _copied(target: Target, server_match: ServerMatch, project: Project) -> set[str]:
     """Return the targets of which this is a copy for certain, or is said to be one and is not the
     server itself.
     """
-    if standing.is_copy:
+    if server_match.is_copy:
         return {*project.settings.targets}
-    if standing.elsewhere:
+    if server_match.is_other_server:
         return {target.expected.copy_of}
     return set()
 
 
-def _under_another_name(target: Target, name: str, standing: Standing) -> Problem:
+def _under_another_name(target: Target, name: str, server_match: ServerMatch) -> Problem:
     where, there = f"target {target.name!r}", f"--target {shlex.quote(name)}"
-    if not standing.elsewhere:
+    if not server_match.is_other_server:
         return Problem(
             f"is the target {name!r}, which is protected",
             where,
             expected=f"target {name!r}",
-            found="" if standing.noted else f"{standing}, by which a copy could be told",
+            found="" if server_match.known else f"{server_match}, by which a copy could be told",
             remedy=f"name it so: {there}",
         )
     return Problem(
         f"is the target {name!r}, which is protected, after a failover; or a copy of it",
         where,
         expected=f"target {name!r}, or a target of pgrunbook.toml that is said to be a copy of it",
-        found=str(standing),
+        found=str(server_match),
         remedy=f"name it so: {there}; or, if it is a copy, write into pgrunbook.toml, and name "
         "that target:\n"
         f'{_section(target)}\ncopy_of = "{name}"',

@@ -15,8 +15,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pgrunbook.errors import Refused
 from pgrunbook.inventory.objects import Definition, Object
-from pgrunbook.planning.attempt import first_failure
 from pgrunbook.planning.decisions import Decision
+from pgrunbook.planning.twin_run import first_failure
 from pgrunbook.postgres import session_settings
 from pgrunbook.postgres.schema_copy import Copy
 from pgrunbook.postgres.target import Target
@@ -30,12 +30,18 @@ VARIABLE = "PGRUNBOOK_COPY"
 class SharedCopy:
     """A twin, for plans, or the copy of a rehearsal, which has no `role`.
 
-    `after` are the runbooks of which it has the blocks, `changed` the objects, by type and
-    identity, that these have changed there. `last`: no runbook comes after this one.
+    - `owner` is the role that owns what is made there.
+    - `missing` are the twin's extensions that only stand in for the target's: see `Twin`.
+    - `after` are the runbooks whose blocks were run there.
+    - `changed` are the objects that these have changed, by type and identity.
+    - `last`: no runbook comes after this one.
+
+    The runner makes it, writes it into a file, and leads each run to that file by an environment
+    variable: a run is a process of its own.
     """
 
     conninfo: str
-    owner: str  # of what is made there
+    owner: str
     server: str
     warnings: Sequence[str]
     role: str = ""
@@ -46,25 +52,27 @@ class SharedCopy:
 
     @classmethod
     def of(cls, made: Copy | Twin) -> Self:
-        """What has just been made, and is as the target is."""
+        """Return that of a copy or a twin which was just made, and is as the target is."""
         if isinstance(made, Copy):
             return cls(made.target.conninfo, made.owner, made.server, made.warnings)
         return cls(made.conninfo, made.role, made.server, made.warnings, made.role, made.missing)
 
     @classmethod
-    def given(cls) -> Self | None:
-        """The one that this process was given, if it was; once, as the run after it is another."""
+    def from_environment(cls) -> Self | None:
+        """Return the one that this process was given; None if it was not, or at a
+        second call: the next run of this process is another one.
+        """
         file = os.environ.pop(VARIABLE, "")
         return cls(**json.loads(Path(file).read_text(encoding="utf-8"))) if file else None
 
-    def give(self, file: Path) -> dict[str, str]:
-        """Write it into a file; the environment variable that leads a run to it."""
+    def write(self, file: Path) -> dict[str, str]:
+        """Write it into a file. Returns the environment variable that leads a run to it."""
         file.write_text(json.dumps(asdict(self)), encoding="utf-8")
         return {VARIABLE: str(file)}
 
-    def reached(self, target: Target) -> Copy:
-        """Where a run works that works on it, in place of the target; with its role, where that is
-        known.
+    def copy_of(self, target: Target) -> Copy:
+        """Return it as the place where a run works in place of the target, as its role, if it has
+        one.
         """
         conninfo = self.conninfo
         if self.role:
@@ -77,14 +85,14 @@ class SharedCopy:
     def expected(
         self, there: Mapping[Object, Definition], copied: Mapping[Object, Definition]
     ) -> dict[Object, Definition]:
-        """What will be there, of what the target has and what the copy has: this one's where a
-        runbook has changed it.
+        """Return the objects that a run will find on the target: those that `there` has now, but as
+        on the copy where a runbook before has changed them.
         """
         changed = {Object(*names) for names in self.changed}
         kept = {each: made for each, made in there.items() if each not in changed}
         return kept | {each: made for each, made in copied.items() if each in changed}
 
-    def put(self, decisions: Sequence[Decision], path: str, alone: str) -> None:
+    def run_blocks(self, decisions: Sequence[Decision], path: str, alone: str) -> None:
         """Run on the twin what a plan would run on the target, for the plans behind it; `path` is
         the search path of blocks without one, `alone` plans each runbook by itself.
 

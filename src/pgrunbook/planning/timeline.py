@@ -1,9 +1,11 @@
-"""The history of the objects that blocks make, statement by statement, and how far a database has
-come in it.
+"""The history of the objects that blocks make, statement by statement, and how far a target has
+come in it. Knows no server: what was read on the twin, and on the target, is given.
 
-Each property of an object has a history of its own. As far as a property tells, a statement is done
-if the property is now as it was after the statement or later, and not done if it is as it was
-before. Knows no server: what was read on the twin is given.
+Each property of an object (a column's type, its default …) has a history of its own: one state
+before the first statement, and one after each statement that sets it. If a property is now in a
+state from after a statement, that speaks for the statement to be done; if it is in one from before,
+against it. A block that gives a column a default, and a later one that drops the default, make a
+history in which the property is twice in the same state: then it tells nothing.
 """
 
 from __future__ import annotations
@@ -27,8 +29,13 @@ class Work(enum.Enum):
 
 
 class Vote(enum.Flag):
-    """What an object that a statement has set says of the statement. EITHER: before and after it
-    the object looks the same. NEITHER: the object is in none of its states.
+    """What an object, as the target has it, says of a statement that sets the object.
+
+    - DONE, UNDONE: it is as the statement, or a later one, has left it; as it was before.
+    - EITHER: it is as before the statement, and as after it or a later one, which look the same.
+    - NEITHER: it is in none of its states: somebody else has made or altered it.
+
+    A flag, as the votes of several properties are joined by AND, and those of several states by OR.
     """
 
     NEITHER = 0
@@ -39,10 +46,13 @@ class Vote(enum.Flag):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One statement as it went on the twin: its block, its index there, and what it changed.
+    """One statement as it went on the twin; or a whole block, if changes are read once a block.
 
-    `lenient` are the objects that it leaves alone if they exist (IF NOT EXISTS); `replaced` those
-    that it puts in the place of others (OR REPLACE), even if they are the same.
+    - `index` is that of the statement in its block.
+    - `changes` has the objects that it changed, each with its states before and after.
+    - `work` is what it does besides.
+    - `lenient` are the objects that it leaves alone if they exist (IF NOT EXISTS).
+    - `replaced` are those that it puts in the place of others (OR REPLACE), even of the same.
     """
 
     block: str
@@ -55,8 +65,8 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Deviation:
-    """An object with properties that no statement gives it; `expected` is its state after the last
-    statement.
+    """An object of the target with properties that no statement gives it. `expected` is its state
+    after the last statement that does not drop it.
     """
 
     object: Object
@@ -66,7 +76,7 @@ class Deviation:
 
 
 class _Gone(enum.Enum):
-    """Stands for each property of an object that is not there."""
+    """Stands for each property of an object that does not exist: None is a value of properties."""
 
     GONE = "gone"
 
@@ -77,12 +87,12 @@ _LEFT_ALONE = frozenset({"default", "not null", "not null constraint", "not null
 
 
 class Timeline:
-    """All statements in order, and the target's state of the objects that they set. Statements are
-    counted from 1; 0 is before the first.
+    """All statements in order, with the states of the objects that they set, beside the target's.
+    Statements are counted from 1; 0 is before the first.
     """
 
     def __init__(self, steps: Sequence[Step], found: Mapping[Object, Definition]) -> None:
-        """`found` is what the target has."""
+        """`found` are the target's objects."""
         self.steps = steps
         self.found = found
         self.lenient: set[Object] = set()  # what IF NOT EXISTS leaves alone
@@ -98,8 +108,11 @@ class Timeline:
             self._begin_without(each)
 
     def _begin_without(self, each: Object) -> None:
-        """Take what OR REPLACE has found for absent before, if a block makes it so."""
-        # It was left on the twin as the target has it: the blocks themselves may have made it.
+        """Take an object for absent at first, if OR REPLACE found it in a state that a block gives
+        it.
+        """
+        # It is not cleared away on the twin, as the target may have had one before the blocks. But
+        # if it looks as a block makes it, the block may have made it on the target, too.
         (_, before), *later = self._states[each]
         if before in [state for _, state in later]:
             self._states[each][0] = (0, None)
@@ -119,22 +132,23 @@ class Timeline:
         return [state for begin, state in self._states[each] if begin <= number][-1]
 
     def votes(self, number: int, done: int = 0) -> dict[Object, Vote]:
-        """Return what each object that a statement has set says of it, if the statements up to
-        `done` are done.
+        """Return the vote of each object that a statement sets. The statements up to `done` are
+        known to be done: states that ended with one of them do not count.
         """
         changes = self.steps[number - 1].changes
         return {each: self._vote(number, each, done) for each in changes}
 
     def _vote(self, number: int, each: Object, done: int) -> Vote:
-        # If one property says done and another one not done, the object was never as it is now.
+        # If one property says done and another one undone, the object was never as it is now: the
+        # two have no vote in common, which is NEITHER.
         vote = Vote.EITHER
         for name in self._properties_set(number, each):
             vote &= self._vote_of_property(number, each, name, done)
         return vote
 
     def _properties_set(self, number: int, each: Object) -> frozenset[str]:
-        """Return the properties that a statement has set: all that the object ever has, where the
-        statement makes or drops it.
+        """Return the properties that a statement sets. If it makes or drops the object, that is
+        every property which the object has in any state.
         """
         states = [state for begin, state in self._states[each] if begin <= number]
         before, after = states[-2:]
@@ -164,8 +178,8 @@ class Timeline:
         return vote
 
     def deviation(self, each: Object) -> Deviation:
-        """Return how the target's object differs from what the last statement makes that does not
-        drop it.
+        """Return how the target's object differs from its state after the last statement that does
+        not drop it.
         """
         found = self.found.get(each)
         states = [state for _, state in self._states[each] if state is not None]
@@ -182,6 +196,6 @@ def _value(state: State, name: str) -> object:
 
 
 def different_properties(one: Definition, other: Definition) -> frozenset[str]:
-    """Return the names of the properties that two definitions do not have alike."""
+    """Return the names of the properties in which two definitions differ."""
     names = (one.properties.keys() | other.properties.keys()) - {PLACE}
     return frozenset(n for n in names if one.properties.get(n) != other.properties.get(n))

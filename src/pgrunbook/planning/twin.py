@@ -1,5 +1,5 @@
-"""Decides about blocks that the ledger lacks, where objects that they make exist already: the twin
-is asked what they make, and PostgreSQL prints it, there and on the target.
+"""Decides about blocks that the ledger lacks, if objects that they make exist already: they are run
+on a twin, PostgreSQL prints what they made, and that is compared with the target's objects.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from pgrunbook.inventory.names import names, parent
 from pgrunbook.inventory.objects import Inventory, Object
 from pgrunbook.ledger.ledger import Entry
 from pgrunbook.planning import existing_columns, judgement
-from pgrunbook.planning.attempt import Attempt
 from pgrunbook.planning.by_hand import judge_named, names_in
 from pgrunbook.planning.decisions import Action
 from pgrunbook.planning.judgement import IDLE, NONE, Judgement
 from pgrunbook.planning.timeline import Step, Timeline
-from pgrunbook.planning.twin_limits import Limits, compare
+from pgrunbook.planning.twin_limits import TwinLimits, compare
+from pgrunbook.planning.twin_run import TwinRun
 from pgrunbook.planning.twin_state import is_one_of
 from pgrunbook.planning.votes import Trial
 from pgrunbook.postgres import catalog, search_path
@@ -33,8 +33,8 @@ Maker = Callable[[], AbstractContextManager[Twin]]
 
 
 @contextmanager
-def nowhere() -> Iterator[Twin]:
-    """Make no twin: for who has no server for it."""
+def no_server() -> Iterator[Twin]:
+    """Make no twin, as there is no server for one."""
     raise Refused.of("there is no server for a twin", where="[twin] server")
     yield
 
@@ -46,27 +46,27 @@ _ADOPT = "say which blocks were done by hand, -p adopt NAME,NAME; or, if none wa
 
 @dataclass(slots=True)
 class Twins:
-    """Asks a twin what pending blocks make. It is made once, with all blocks that are pending then;
-    what a run asks later is about some of them.
+    """Asks a twin what pending blocks make. The twin is made once, with all blocks that are pending
+    then: what a run asks later is about some of them.
 
-    - `entries` returns the ledger's rows of the named blocks; `order` has the names of all, as they
-      are applied.
+    - `entries` returns the ledger's rows of the named blocks.
+    - `order` has the names of all blocks, in the order in which they are applied.
     - `make` makes the twin.
     - `adopt` is the run's parameter: the names of blocks that were done by hand, with commas
       between, or `none`.
-    - `say` is told that a twin is asked, and what it cannot have.
-    - `expected` returns the objects that the ledger expects; `applied` those among them that its
-      blocks have made, and that are as they left them.
+    - `say` prints that a twin is asked, and what it cannot have.
+    - `expected` returns the objects that the ledger expects.
+    - `applied` returns those of them that the ledger's blocks have made, and left as they are.
     """
 
     entries: Callable[[Sequence[str]], Mapping[str, Entry]]
     order: Sequence[str] = ()
-    make: Maker = nowhere
+    make: Maker = no_server
     adopt: str = ""
     say: Callable[[str], None] = print
     expected: Callable[[], Collection[Object]] = tuple
     applied: Callable[[], Sequence[Object]] = list
-    _tried: _Tried | None = None
+    _tried: _TwinResult | None = None
     _idle: set[str] = field(default_factory=set)  # blocks that change nothing that is there
     _known: dict[str, Block] = field(default_factory=dict)  # in the order of the runbook
 
@@ -80,15 +80,17 @@ class Twins:
         if not blocks:
             return {}
         pending = self._with_those_tried(blocks)
-        there = find_made(look, pending)
+        there = find_existing(look, pending)
         unexplained = self._unexplained(there, look.schema, target)
-        named = there if self._tried else unexplained  # once a twin was, it knows better
+        # Once a twin was asked it knows more than names: then every object counts.
+        named = there if self._tried else unexplained
         adopted = self._adopted(pending, there)
         by_hand = adopted.keys()
         plain = {block.name: adopted.get(block.name) or _absent(block) for block in blocks}
         event_before = self._event_before(pending[0]) if pending else ""
-        # A block that makes nothing, behind one that was adopted: the catalog cannot show by a name
-        # whether it was done, too. Any other goes without a twin if none of its names is there.
+        # A twin takes time. It is not asked if nothing exists by name that a block makes: then
+        # nothing was done by hand. But a block that makes nothing, behind one that was adopted, has
+        # no name by which that shows.
         asks_anyway = event_before == "adopted" and not pending[0].made
         if not asks_anyway:
             if not named.keys() - by_hand:
@@ -115,10 +117,12 @@ class Twins:
         target: Inventory,
         event_before: str,
     ) -> Mapping[str, Judgement]:
-        """Judge by what each block makes; where one is there in part, or differs, by what each
-        statement makes, which takes longer. `made` are the objects of each block that are there by
-        name, and those of them that no block of the ledger has made: nothing else speaks against a
-        block that the twin, which has no rows, could not run.
+        """Judge by what each block makes; if one is there in part, or differs, judge again by what
+        each statement makes, which takes longer.
+
+        `made` has the objects of each block that exist by name, and those of them that no block of
+        the ledger has made. If the twin cannot run a block, which may be for want of rows, only the
+        second ones speak against it.
         """
         path = search_path.of(look)
         named, unexplained = made
@@ -149,9 +153,7 @@ class Twins:
         schema: str,
         target: Callable[[], Inventory],
     ) -> dict[str, Sequence[CreatedObject]]:
-        """Return, of the objects that are there by name, those that no block of the ledger has
-        made.
-        """
+        """Return, of the objects that exist by name, those that no block of the ledger has made."""
         ours = self.applied() if named else ()
         if not ours:
             return dict(named)
@@ -195,8 +197,8 @@ class Twins:
         return simple
 
     def _with_those_tried(self, blocks: Sequence[Block]) -> Sequence[Block]:
-        """These blocks, among all that were tried and that the ledger still lacks: a later one may
-        show that one was done.
+        """Return these blocks among all that were tried and that the ledger still lacks: a later
+        block may show that one of these was done.
         """
         if not self._tried or not self._tried.has(blocks):
             return blocks
@@ -219,8 +221,8 @@ class Twins:
         return judge_named([*self._known.values()], adopted, there)
 
     def _event_before(self, block: Block) -> str:
-        """Return what the ledger says of the block before it: empty if that was not done. One that
-        this run has adopted though nothing of it was there shows nothing of those behind it.
+        """Return the ledger's event of the block before; empty if that was not done. Blocks that
+        were adopted as they change nothing are passed over: they say nothing of those behind them.
         """
         at = self.order.index(block.name) if block.name in self.order else 0
         earlier = [name for name in self.order[:at] if name not in self._idle]
@@ -239,9 +241,9 @@ class Twins:
         target: Inventory,
         *,
         apart: bool,
-    ) -> _Tried:
-        """Run the blocks on the twin, unless that was done; those that were done by hand are there
-        as the target has them, and so is what blocks of the ledger have made.
+    ) -> _TwinResult:
+        """Run the blocks on the twin, unless that was done. First it loses what they make, but for
+        what blocks of the ledger, or those done by hand, have made.
         """
         tried = self._tried
         if tried and (tried.apart or not apart) and tried.has(blocks):
@@ -252,32 +254,32 @@ class Twins:
         with self.make() as twin:
             for warning in twin.warnings:
                 self.say(f"not on the twin: {warning}")
-            with closing(Attempt(twin, path, apart=apart)) as attempt:
+            with closing(TwinRun(twin, path, apart=apart)) as twin_run:
                 # what was copied without a complaint is as it is there
-                unlike = compare(target, attempt.inventory()) if twin.warnings else {}
+                unlike = compare(target, twin_run.inventory()) if twin.warnings else {}
                 ours = self.applied()
-                attempt.clear_away(
+                twin_run.clear_away(
                     pending, lambda named: any(_is(each, named, schema) for each in ours)
                 )
-                trials = dict(zip(map(_key, pending), attempt.run(pending), strict=True))
+                trials = dict(zip(map(_key, pending), twin_run.run(pending), strict=True))
         for block in blocks:
             if block.name in by_hand:
                 trials[_key(block)] = Trial(block.name, len(block.statements), by_hand=True)
-        limits = Limits(unlike, attempt.stood_in)
-        self._tried = _Tried(blocks, trials, attempt.steps, limits, apart)
+        limits = TwinLimits(unlike, twin_run.stood_in)
+        self._tried = _TwinResult(blocks, trials, twin_run.steps, limits, apart)
         return self._tried
 
 
 @dataclass(frozen=True, slots=True)
-class _Tried:
-    """The blocks that were run on the twin, together, and how that went; `apart`: the changes were
-    read after each statement.
+class _TwinResult:
+    """How the blocks went on the twin. `trials` are by the name and the digest of each block's SQL;
+    `apart`: the changes were read after each statement.
     """
 
     blocks: Sequence[Block]
     trials: Mapping[tuple[str, str], Trial]
     steps: Sequence[Step]
-    limits: Limits
+    limits: TwinLimits
     apart: bool
 
     def has(self, blocks: Sequence[Block]) -> bool:
@@ -289,7 +291,7 @@ def _key(block: Block) -> tuple[str, str]:
     return block.name, block.sql_sha256
 
 
-def find_made(look: Session, blocks: Sequence[Block]) -> dict[str, Sequence[CreatedObject]]:
+def find_existing(look: Session, blocks: Sequence[Block]) -> dict[str, Sequence[CreatedObject]]:
     """Return what the target has, by name, of the objects that blocks make: by block."""
     by_path: dict[str, list[tuple[str, CreatedObject]]] = defaultdict(list)
     for block in blocks:
@@ -319,8 +321,10 @@ def _is(each: Object, named: CreatedObject, schema: str) -> bool:
 
 
 def _parts_of_others(target: Inventory, ours: Sequence[Object]) -> set[tuple[str, ...]]:
-    """Return which kinds of parts of which tables somebody else has made, or altered: what is there
-    of any other kind is not what a statement makes that leaves the name to PostgreSQL.
+    """Return the kinds of parts, each with its table, that somebody else has made or altered.
+
+    A statement may leave the name of what it makes to PostgreSQL. If all of that kind on its table
+    is from blocks of the ledger, what the statement makes is not there.
     """
     known, at = {*ours}, target.at()
     found = set()

@@ -13,10 +13,13 @@ _NOT_COPIED = ("publication", "subscription")
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """`unlike` has the objects of the target that are otherwise once they are copied, with the
-    properties that differ, or None if they could not be copied; `stood_in`, by block, the function
-    that it has called of an extension which the twin does not have.
+class TwinLimits:
+    """What is known of a twin's limits, once blocks were run on it.
+
+    - `unlike` has the objects whose copy differs from the target's, with the properties that
+      differ; None if they could not be copied.
+    - `stood_in` has, by block, the function that it called of an extension which the twin lacks:
+      one of the same name stood in for it, and did nothing.
     """
 
     unlike: Mapping[Object, frozenset[str] | None] = field(default_factory=dict)
@@ -37,7 +40,7 @@ class Limits:
         return self.of_block(block)
 
 
-LIMITLESS = Limits()
+LIMITLESS = TwinLimits()
 
 
 def compare(

@@ -16,7 +16,7 @@ from pgrunbook.inventory.changes import read_changes, read_overwritten
 from pgrunbook.inventory.names import own, parent
 from pgrunbook.inventory.objects import Address, Definition, Object, differences, table_of
 from pgrunbook.planning.timeline import Change
-from pgrunbook.sqltext.created_objects import CreatedObject
+from pgrunbook.sqltext.created_objects import RELATIONS, CreatedObject
 
 # relation "t" already exists; column "c" of relation "t" already exists
 _ALREADY = re.compile(
@@ -28,7 +28,6 @@ _DUPLICATE = (
     errors.DuplicateObject,
     errors.DuplicateFunction,
 )
-_RELATIONS = ("table", "view", "materialized view", "sequence", "index", "foreign table")
 
 
 class TwinState:
@@ -108,7 +107,7 @@ class TwinState:
         said = _ALREADY.match(exc.diag.message_primary or "")
         if not said or not isinstance(exc, _DUPLICATE):
             return None
-        kinds = _RELATIONS if said["kind"] == "relation" else (said["kind"],)
+        kinds = RELATIONS if said["kind"] == "relation" else {said["kind"]}
         for each in self._now:
             if each.type.removeprefix("table ") not in kinds or each in self._made:
                 continue

@@ -14,11 +14,13 @@ from pgrunbook.planning.timeline import Deviation, Step, Timeline, Vote
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A pending block on the twin: `statements` is how many it has, `numbers` are theirs in the
-    timeline.
+    """A pending block on the twin.
 
-    `by_hand`: the parameter `adopt` names it, and it was not tried. `failure` is what PostgreSQL
-    said of the statement that failed, `sqlstate` its code; no statement behind it was tried.
+    - `statements` is how many it has; `numbers` are those of its steps in the timeline.
+    - `by_hand`: the parameter `adopt` names it, so it was not tried.
+    - `tried` is False for a block behind one that failed.
+    - `failure` is what PostgreSQL said of the statement that failed, `sqlstate` its code. The block
+      was rolled back, and has no steps.
     """
 
     block: str
@@ -32,10 +34,13 @@ class Trial:
 
 @dataclass(slots=True)
 class Count:
-    """The votes of a block's statements, by their indexes; None for one that has set nothing.
+    """What the target's objects say of a block.
 
-    `named` are its objects that exist by name; `there` those that are as the block makes them;
-    `deviations` those that are as no statement makes them.
+    - `named` are its objects that exist on the target, by their names alone.
+    - `votes` has a vote for each of its statements, by the index; None for one that sets nothing.
+    - `steps` has the statements as they went on the twin, by the index.
+    - `there` are its objects that are as the block makes them.
+    - `deviations` are those that are as no statement makes them.
     """
 
     trial: Trial
@@ -57,7 +62,7 @@ class Count:
 
 
 def count_votes(trial: Trial, timeline: Timeline, named: Sequence[str]) -> Count:
-    """Count the votes of a block's statements."""
+    """Count what the target's objects say of each statement of a block."""
     count = Count(trial, named)
     deviating: set[Object] = set()
     for number in trial.numbers:
@@ -81,7 +86,7 @@ def count_votes(trial: Trial, timeline: Timeline, named: Sequence[str]) -> Count
 
 
 def _vote_of_step(step: Step, votes: Mapping[Object, Vote]) -> Vote | None:
-    """Return the vote of a statement, by those of the objects that it has set; None if it has set
+    """Return the vote of a statement, by the votes of the objects that it sets; None if it sets
     none.
     """
     if not votes:
@@ -100,7 +105,9 @@ def _vote_of_step(step: Step, votes: Mapping[Object, Vote]) -> Vote | None:
 
 
 def blame_first_setter(counts: Sequence[Count]) -> None:
-    """Leave what deviates to the first block that sets it: it is not the others' fault."""
+    """Keep each deviation with the first block that sets the object, and drop it from the others:
+    they could not find the object as they need it.
+    """
     blamed: set[Object] = set()
     for count in counts:
         count.deviations = [each for each in count.deviations if each.object not in blamed]
@@ -111,8 +118,9 @@ def blame_first_setter(counts: Sequence[Count]) -> None:
 
 
 def last_done(counts: Sequence[Count], timeline: Timeline) -> int:
-    """Return the place of the last block that shows that it was done, -1 if none does. Counts the
-    votes of the blocks behind it anew.
+    """Return the place of the last block that something shows to be done; -1 if there is none.
+    Blocks are applied in order, so those before it were done, too. Counts the votes of the blocks
+    behind it anew.
     """
     last = max((place for place, count in enumerate(counts) if count.evident), default=-1)
     # An object may be before a block as it is again after a later one. Once blocks are known to be

@@ -1,9 +1,10 @@
-"""Who answers on a connection: one backend of the server, as long as the session lasts, or a pooler
-in between.
+"""Whether one backend of the server answers on a connection, as long as the session lasts, or a
+pooler in between.
 
-A pooler hands its connections to the server on, each with all that was set in it, to whoever comes
-next. So nothing that changes a session is sent before the same backend has answered twice, and is
-the one that the server named when we connected; and what was set then is asked for, too.
+A pooler gives a connection to the server to one client after the other, with all that was set in
+it. So nothing that changes a session is sent before the same backend has answered twice, and is the
+one that the server named when we connected. Then what was set is read back: a pooler may have
+changed the backend in between.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from pgrunbook.postgres.session import Session
 
 _WHO = "SELECT pg_catalog.pg_backend_pid()"
 
-# For a role whose statement_timeout is a few milliseconds: at first the server has to read its
-# catalogs.
+# The first query of a session is slow, as the server has to read its catalogs: a role may have a
+# statement_timeout of a few milliseconds.
 _ATTEMPTS = 3
 
 
@@ -47,10 +48,13 @@ def _answering_pid(conn: psycopg.Connection[Any]) -> object:
     return None
 
 
-def give(conn: Session, statement_timeout: str, settings: Mapping[str, str]) -> dict[str, str]:
-    """Set all of them, and what may be inherited. Return each as the server has it then.
+def set_settings(
+    conn: Session, statement_timeout: str, settings: Mapping[str, str]
+) -> dict[str, str]:
+    """Set these settings, `statement_timeout`, and what a role may have otherwise. Return each as
+    the server has it then.
 
-    First the time limits, which a role may have so short that there is no time to set anything
+    The time limits come first: a role may have them so short that there is no time for anything
     else.
     """
     times = {"statement_timeout": statement_timeout}
@@ -66,7 +70,8 @@ def give(conn: Session, statement_timeout: str, settings: Mapping[str, str]) -> 
     return dict(zip(values, cursor.fetchone() or (), strict=True))
 
 
-# What a role or a database may have set otherwise: a commit is on the disk before it is reported.
+# A role or a database may have synchronous_commit off: then the server reports commits that are not
+# on its disk yet. Its other values, which wait for a standby, stay.
 _INHERITED = {
     "synchronous_commit": "pg_catalog.replace(pg_catalog.current_setting('synchronous_commit'), "
     "'off', 'local')"
@@ -76,8 +81,8 @@ _TRANSACTION_TIMEOUT = 170000  # the version that brought it
 
 
 def require_set(conn: psycopg.Connection[Any], settings: Mapping[str, str], where: str) -> None:
-    """Raise Refused unless the same backend still answers, with these settings, as `give` returned
-    them.
+    """Raise Refused unless the same backend still answers, with these settings, as `set_settings`
+    returned them.
     """
     asked = ", ".join(f"pg_catalog.current_setting({sql.quote(name)})" for name in settings)
     found = conn.execute(f"{_WHO}, {asked}".encode()).fetchone() or ()

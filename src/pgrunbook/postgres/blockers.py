@@ -26,13 +26,16 @@ _CANCEL = "SELECT pg_cancel_backend({})"
 
 @dataclass(frozen=True, slots=True)
 class Blocker:
-    """A session that held the lock that we waited for, or was queued for it before us; or a
-    prepared transaction, which has the pid 0, and its name for a state. `autovacuum`, if it is one:
-    what became of it, or why it was let be.
+    """A session that held the lock that we waited for, or was queued for it before us.
 
-    `transaction_s` is the age of its transaction in seconds. `query` is its last statement, cut,
-    its literals replaced by `$1`, `$2`… What is not shown to our role is None, the query empty, and
-    `state` says so. Of a session that we gave way to `state` says that, and `lock` is empty.
+    - `pid`: 0 for a prepared transaction, whose name is its `state`.
+    - `state`: of a session that we gave way to, that we did.
+    - `transaction_s`: the age of its transaction in seconds.
+    - `lock`: the locks in our way, held or `(queued)`; empty of a session that we gave way to.
+    - `query`: its last statement, cut, with `$1`, `$2`… in place of literals.
+    - `autovacuum`: empty if it is none; else what became of it, or why it was let be.
+
+    What is not shown to our role is None, the query empty, and `state` says so.
     """
 
     pid: int
@@ -45,7 +48,9 @@ class Blocker:
     autovacuum: str = ""
 
     def __str__(self) -> str:
-        text = locks.session(self.pid, self.application, self.role, self.state, self.transaction_s)
+        text = locks.describe_session(
+            self.pid, self.application, self.role, self.state, self.transaction_s
+        )
         if self.lock:
             text += f", holds {self.lock}"
         if self.autovacuum:
@@ -84,8 +89,11 @@ class Attempt:
 
 
 def last_seen(attempts: Sequence[Attempt]) -> tuple[Blocker, ...]:
-    """Return who was in the way when last somebody was seen: an attempt may end too soon."""
-    return next((attempt.blockers for attempt in reversed(attempts) if attempt.blockers), ())
+    """Return the blockers of the latest attempt that has seen any: one may end before it looked."""
+    for attempt in reversed(attempts):
+        if attempt.blockers:
+            return attempt.blockers
+    return ()
 
 
 def blockers(conn: Connection, pid: int) -> Iterator[Blocker]:
@@ -105,9 +113,11 @@ def blockers(conn: Connection, pid: int) -> Iterator[Blocker]:
 
 
 def _without_literals(query: str) -> str:
-    """Return a query's text without literals and comments. Of what cannot be parsed (it was cut),
-    and of other commands than queries, only the first word or two: there is no telling what else is
-    in them. In one message there may be several, as in `BEGIN; SELECT …`.
+    """Return a query's text without literals and comments, as it goes into the record.
+
+    What cannot be parsed, as the server has cut it, and commands other than queries may hold
+    secrets in other places: of these the first word or two. In one message there may be several, as
+    in `BEGIN; SELECT …`.
     """
     try:
         nodes = [raw.stmt for raw in parse_sql(query)]
@@ -116,7 +126,7 @@ def _without_literals(query: str) -> str:
         return " ".join(re.findall(r"^\s*([A-Za-z]+)", query)).upper() + " …"
     if not nodes:
         return "…"
-    if not all(isinstance(node, _QUERIES) or _begins(node) for node in nodes):
+    if not all(isinstance(node, _QUERIES) or _begins_transaction(node) for node in nodes):
         return "; ".join(map(_command, nodes))
     comments = [token for token in scan(text) if token.name in ("SQL_COMMENT", "C_COMMENT")]
     # from the end on: what comes before keeps its place
@@ -128,7 +138,7 @@ def _without_literals(query: str) -> str:
     return text
 
 
-def _begins(node: ast.Node) -> bool:
+def _begins_transaction(node: ast.Node) -> bool:
     """Return whether it begins a transaction, in which nothing but its mode can stand."""
     return isinstance(node, ast.TransactionStmt) and node.kind in (
         TransactionStmtKind.TRANS_STMT_BEGIN,

@@ -77,11 +77,11 @@ SELECT * FROM printed
 """
 
 
-def _complete(
+def _complete_parameters(
     conn: Connection, name: str, parameters: Mapping[str, object]
 ) -> Mapping[str, object]:
-    """Return the parameters, and if it prints, the schema to print for: the session's, or the one
-    that is asked about.
+    """Return the parameters, and of a query that prints for a schema, that schema: the session's,
+    or the one that is asked about.
     """
     if "%(printed_for)s" not in query(name) or "printed_for" in parameters:
         return parameters
@@ -102,7 +102,10 @@ def rows_of_several(
     session is one of ours.
     """
     if not isinstance(conn, Session):
-        return {name: rows(conn, name, **parameters) for name, parameters in questions.items()}
+        found_by_name = {}
+        for name, parameters in questions.items():
+            found_by_name[name] = rows(conn, name, **parameters)
+        return found_by_name
     asked = "; ".join(statement(conn, name, **parameters) for name, parameters in questions.items())
     with conn.message_of(len(questions)), conn.cursor(row_factory=dict_row) as cursor:
         cursor.execute(asked.encode())
@@ -116,7 +119,7 @@ def statement(conn: Session, name: str, **parameters: object) -> str:
     """Return a named query as a statement that can stand among others; `Session.rows` has
     its rows.
     """
-    return conn.prepared(name, query(name), _complete(conn, name, parameters))
+    return conn.prepared(name, query(name), _complete_parameters(conn, name, parameters))
 
 
 def _execute(
@@ -127,7 +130,7 @@ def _execute(
     """
     if isinstance(cursor.connection, Session):
         return cursor.execute(statement(cursor.connection, name, **parameters).encode())
-    return cursor.execute(query(name), _complete(cursor.connection, name, parameters))
+    return cursor.execute(query(name), _complete_parameters(cursor.connection, name, parameters))
 
 
 def frame(
@@ -160,7 +163,7 @@ def frame(
 
 
 _MANY = 1_000  # tables
-_BATCH = 10_000  # rows: as psycopg has them, they are several times as large as in a frame
+_BATCH = 10_000  # rows: as tuples of Python they take several times the memory of a frame
 
 
 def _batches(
@@ -171,7 +174,7 @@ def _batches(
     """
     tables = parameters.get("tables")
     if isinstance(tables, list) and len(tables) > _MANY:
-        written_out = with_literals(name, _complete(cursor.connection, name, parameters))
+        written_out = with_literals(name, _complete_parameters(cursor.connection, name, parameters))
         rows = cursor.stream(written_out, size=_BATCH // 10)
         while batch := list(islice(rows, _BATCH)):
             yield batch

@@ -11,7 +11,7 @@ import psycopg
 
 from pgrunbook.durations import milliseconds
 from pgrunbook.errors import Problem, Refused
-from pgrunbook.postgres import backend, limits, session_settings
+from pgrunbook.postgres import backend, role_timeouts, session_settings
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.driver_errors import problem_of
 from pgrunbook.postgres.session import MARGIN_S, Session, Silent
@@ -59,8 +59,9 @@ def connect(
         given = session_settings.OURS | own
         if read_only:
             given |= session_settings.READS
-        done = backend.give(conn, statement_timeout, given)
-        # so that a server notices a client that is gone; not every operating system can tell
+        done = backend.set_settings(conn, statement_timeout, given)
+        # So that a server ends a statement whose client is gone, with its locks. Not every
+        # operating system can tell: then the server does not take the setting.
         with suppress(psycopg.errors.InvalidParameterValue):
             conn.give("SET client_connection_check_interval TO '1s'")
         backend.require_set(conn, done, f"target {target.name!r}")
@@ -75,7 +76,7 @@ def _open(target: Target) -> Session:
     """Return a session as the server begins it; each of its hosts has CONNECT_TIMEOUT_S to let us
     in, and to answer.
     """
-    conn = Session.opened(target.conninfo, connect_timeout=CONNECT_TIMEOUT_S, **_ALIVE)
+    conn = Session.opened(target.conninfo, connect_timeout=CONNECT_TIMEOUT_S, **_KEEPALIVES)
     conn.allow(CONNECT_TIMEOUT_S - MARGIN_S)
     return conn
 
@@ -93,7 +94,7 @@ def closing_unless_usable(conn: Connection, target: Target) -> Iterator[None]:
         conn.close()
         remedy = "see that this role may do so, then run again"
         problem = problem_of(exc, where=f"target {target.name!r}", remedy=remedy)
-        problem = limits.name_setting(problem, exc, user, lambda: _open(target))
+        problem = role_timeouts.name_setting(problem, exc, user, lambda: _open(target))
         raise Refused(
             "The target cannot be used: nothing was changed.", problems=[problem]
         ) from exc
@@ -102,9 +103,9 @@ def closing_unless_usable(conn: Connection, target: Target) -> Iterator[None]:
         raise
 
 
-# A connection that broke without a word is noticed within half a minute. Not for a local socket,
-# which ignores them.
-_ALIVE: dict[str, Any] = {
+# A connection that broke without a word is noticed within half a minute. libpq ignores them for a
+# Unix-domain socket: https://www.postgresql.org/docs/current/libpq-connect.html
+_KEEPALIVES: dict[str, Any] = {
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,

@@ -40,8 +40,13 @@ class Host(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A database, and the role of the same name that owns it.
+class CopyDatabase:
+    """A database for a copy, and the role of the same name that owns it.
+
+    - `server`: the server that it is on.
+    - `keeper`: a session of the server's superuser, in another database; for what the owner may not
+      do, and to see whether the server is still there.
+    - `options`: what its sessions begin with, as libpq's `options`.
 
     The role is a superuser until `demote`, for what takes one to make. It never becomes one again:
     what runs as it from then on is somebody else's code, which may leave sessions behind.
@@ -50,8 +55,8 @@ class Place:
     server: Host
     name: str
     password: str
-    keeper: Connection  # the superuser's, elsewhere on the server
-    options: str  # that its sessions begin with
+    keeper: Connection
+    options: str
 
     @property
     def conninfo(self) -> str:
@@ -95,7 +100,7 @@ def session(conninfo: str) -> Session:
 
 
 @contextmanager
-def make_place(server: Host, name: str, like: Connection) -> Iterator[Place]:
+def make_place(server: Host, name: str, like: Connection) -> Iterator[CopyDatabase]:
     """A new database and its owner, dropped at the end; before, those that killed runs left. Its
     encoding, and how its sessions read and print values, are those of the session `like`.
 
@@ -103,14 +108,13 @@ def make_place(server: Host, name: str, like: Connection) -> Iterator[Place]:
     """
     encoding = like.info.parameter_status("server_encoding")
     names = session_settings.OF_VALUES
-    values = {
-        row["name"]: row["reset_val"]
-        for row in catalog.rows(like, "value_settings", names=[*names])
-    }
+    values = {}
+    for row in catalog.rows(like, "value_settings", names=[*names]):
+        values[row["name"]] = row["reset_val"]
     owner = "CREATE ROLE {} LOGIN SUPERUSER PASSWORD {}"
     with closing(session(server.conninfo())) as conn:
         options = session_settings.as_options(values)
-        made = Place(server, name, secrets.token_hex(16), conn, options)
+        made = CopyDatabase(server, name, secrets.token_hex(16), conn, options)
         for (left,) in conn.execute(
             "SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [PREFIX]
         ):
@@ -149,18 +153,18 @@ def make_roles(server: Host, names: Iterable[str]) -> Iterator[None]:
             for name in names:
                 # of another copy at the same time, or not ours
                 with suppress(psycopg.errors.DuplicateObject):
-                    _make(own, sql.Identifier(name))
+                    _make_role(own, sql.Identifier(name))
             yield
         finally:
             if not own.closed:
                 own.execute("SELECT pg_advisory_unlock_shared(hashtextextended(%s, 0))", [_MADE])
                 if _lock(own, _MADE):
-                    _drop_made(own)
+                    _drop_made_roles(own)
 
 
-def let_in(copy: Place, names: Iterable[str]) -> None:
-    """Let the copy's owner become those of the roles that `make_roles` has made, and let them
-    create in its schemas. Whoever else is called so may be a superuser.
+def grant_roles(copy: CopyDatabase, names: Iterable[str]) -> None:
+    """Make the copy's owner a member of these roles, and let them create in its schemas. Only those
+    that `make_roles` has made: another role of such a name may be a superuser.
     """
     asked = f"{_OF_COPIES} AND rolname = ANY (%s)"
     made = [sql.Identifier(name) for (name,) in copy.keeper.execute(asked, [_MADE, [*names]])]
@@ -182,13 +186,13 @@ _ITS_SCHEMAS = (
 _OF_COPIES = "SELECT rolname FROM pg_roles WHERE shobj_description(oid, 'pg_authid') = %s"
 
 
-def _make(own: Connection, role: sql.Identifier) -> None:
+def _make_role(own: Connection, role: sql.Identifier) -> None:
     with own.transaction():
         own.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(role))
         own.execute(sql.SQL("COMMENT ON ROLE {} IS {}").format(role, _MADE))
 
 
-def _drop_made(own: Connection) -> None:
+def _drop_made_roles(own: Connection) -> None:
     for (name,) in own.execute(_OF_COPIES, [_MADE]).fetchall():
         # somebody has given it something
         with suppress(psycopg.errors.DependentObjectsStillExist):

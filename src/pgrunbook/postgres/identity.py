@@ -1,4 +1,6 @@
-"""Which database answers: enough to tell it from every other, and no secret."""
+"""Which database answers, as the record shows it. What tells a server from a copy of it is in
+`ledger.server_match`.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from pgrunbook.postgres import catalog
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What answered: enough to tell this database from every other, and no secret."""
+    """A database, its server, and the role that it is used as; no secret is in it."""
 
     database: str
     host: str
@@ -19,7 +21,7 @@ class Identity:
     recovery: str
     read_only: bool
     superuser: bool
-    server: str = ""  # as plans know it: see `origin.Standing.server`
+    server: str = ""  # as plans know it: see `server_match.ServerMatch.server`
 
 
 def identify(conn: catalog.Connection) -> Identity:

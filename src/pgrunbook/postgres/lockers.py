@@ -1,5 +1,5 @@
-"""Who keeps a session of ours waiting for the ledger's tables: they are ours, so nobody is expected
-to lock them, and whoever does is named instead of waited for.
+"""Who locks the ledger's tables. They are ours, and nobody else is expected to lock them: whoever
+does is named in an error, and not waited for.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ C = TypeVar("C", bound=psycopg.Connection[Any])
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# For whom a session of ours waits at most, but for a block, which has the run's lock_timeout.
+# How long a session of ours waits for a lock. A block's statements have the run's lock_timeout.
 LOCK_TIMEOUT = "2s"
 
-# After this, somebody is asked whom it waits for, before it gives up.
+# Seconds. After this another session looks whom it waits for; once it has given up, nobody can.
 _ASKING_S = 0.5
 
 
@@ -52,11 +52,10 @@ class Locked(psycopg.errors.LockNotAvailable):
 
 @contextmanager
 def naming(conn: psycopg.Connection[Any]) -> Iterator[None]:
-    """In the `with` block the session waits for nothing but the ledger's tables, and nobody waits
-    for it.
+    """Raise Locked, with who was in the way, in place of LockNotAvailable in the `with` block. The
+    session is to wait for nothing there but the ledger's tables.
 
-    Raises Locked, with who it waited for, in place of LockNotAvailable. Another session sees that,
-    and only while it lasts; it is opened for that.
+    Only another session can see whom it waits for, and only while it waits: one is opened for that.
     """
     seen: list[Blocker] = []
     if not isinstance(conn, Session) or conn.beside is None:
@@ -81,7 +80,7 @@ def naming(conn: psycopg.Connection[Any]) -> Iterator[None]:
 
 
 def named(function: Callable[Concatenate[C, P], T]) -> Callable[Concatenate[C, P], T]:
-    """Have all that a function asks of the ledger be asked under `naming`."""
+    """Decorate a function whose first argument is a session: all of it is done under `naming`."""
 
     @wraps(function)
     def asked(conn: C, /, *args: P.args, **kwargs: P.kwargs) -> T:

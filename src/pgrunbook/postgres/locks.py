@@ -107,7 +107,7 @@ def holders(
     lines = []
     for row in rows:
         table = row.pop("table")
-        lines.append(f"{session(**row)}: {table}")
+        lines.append(f"{describe_session(**row)}: {table}")
     return "\n".join(lines)
 
 
@@ -125,10 +125,11 @@ def unreadable(conn: Connection, target: str) -> Problem:
     )
 
 
-def session(
+def describe_session(
     pid: int, application: str, role: str | None, state: str | None, transaction_s: float | None
 ) -> str:
-    """Return who has locks: `pid 1 (report, ada), idle in transaction, transaction open for 5 s`.
+    """Return a session in a line: `pid 1 (report, ada), idle in transaction, transaction open for
+    5 s`.
 
     A prepared transaction, which belongs to no session any more, has the pid 0, and its name for a
     state.
@@ -161,7 +162,7 @@ class Trace:
         locks = []
         for row in rows:
             locks.append((row["relation"], _mode(row["mode"]), row["oid"], row["filenode"]))
-        # the strongest, ACCESS EXCLUSIVE, comes first: it sorts so
+        # ACCESS EXCLUSIVE, the strongest, sorts first: once it is noted, the others are left out
         for relation, mode, oid, filenode in sorted(locks):
             if (oid, STRONGEST) not in self._found:
                 self._found.setdefault((oid, mode), (number, sent, relation, filenode))

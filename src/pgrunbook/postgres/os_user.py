@@ -13,7 +13,8 @@ from typing import Any
 
 from pgrunbook.errors import Refused
 
-# runs PostgreSQL, which refuses root, when we are root; the wheel has the same one
+# The user for PostgreSQL, which refuses to run as root, where we are root. The wheel's own launcher
+# has one of the same name.
 OS_USER = "pgserver"
 
 

@@ -1,5 +1,5 @@
-"""What the database says that a backfill of one of its tables is to give way to: how far replicas
-and the archiver are behind, which rows wait for a vacuum, and who keeps them from it.
+"""The load of a database to which a backfill of one of its tables gives way: how far replicas and
+the archiver are behind, which rows wait for a vacuum, and who keeps them from it.
 """
 
 from __future__ import annotations
@@ -20,14 +20,20 @@ LAG = "lag of replicas"
 
 @dataclass(frozen=True, slots=True)
 class Pressure:
-    """One look at the database. None, or an empty text: there is none, or the role is not shown it,
-    which `unseen` says.
+    """One look at the database.
 
-    `wal_bytes` is the position that WAL is written at; `replayed_bytes` that of the `replica` that
-    is furthest behind, whose `replay_lag_s` the server has measured last. `slot` is the logical
-    replication slot that is furthest behind. `archive_files`: the files of WAL that wait for the
-    archiver. `vacuum`: one that is at work on the table. `snapshot`: who has the oldest one, since
-    when. `dead_rows` and `live_rows` are the server's estimates.
+    - `wal_bytes`: the position at which WAL is written.
+    - `dead_rows`, `live_rows`: of the table, as the server estimates them.
+    - `may_vacuum`: whether the role may vacuum the table.
+    - `replica`: the one that is furthest behind; `replayed_bytes`, its position; `replay_lag_s`,
+      how long it took at last, in seconds.
+    - `slot`: the logical replication slot that is furthest behind.
+    - `archive_files`: how many files of WAL wait for the archiver.
+    - `vacuum`: a vacuum that is at work on the table.
+    - `snapshot`: the session that has the oldest snapshot; `snapshot_s`, its age in seconds.
+    - `unseen`: which of these the role is not shown.
+
+    None: there is none, or the role is not shown it.
     """
 
     wal_bytes: int

@@ -21,7 +21,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pgrunbook.errors import Failed
 from pgrunbook.postgres import catalog, copy_place, programs
 from pgrunbook.postgres.catalog import Connection
-from pgrunbook.postgres.copy_place import Place
+from pgrunbook.postgres.copy_place import CopyDatabase
 from pgrunbook.postgres.programs import run_watched
 
 # OIDs of catalogs, of src/include/catalog/
@@ -55,8 +55,8 @@ _OF_THE_SERVER = "ACL pg_catalog "
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A line of pg_restore's list: its number; the object's catalog and OID where it was dumped, 0
-    if it is none; and what it is.
+    """A line of pg_restore's list: its number; the object's catalog and OID where it was dumped,
+    both 0 if it is no object; and what it is, such as `TABLE public users ada`.
     """
 
     number: int
@@ -67,8 +67,8 @@ class _Entry:
 
 @dataclass(frozen=True, slots=True)
 class _Complaint:
-    """What pg_restore could not do, of which entry (0 if it does not tell), and how the command
-    begins: up to the options, which may hold a secret.
+    """What pg_restore could not do: the entry's number, 0 if it does not tell; how the command
+    begins, up to options, which may hold a secret; and the server's error.
     """
 
     number: int
@@ -77,9 +77,11 @@ class _Complaint:
 
 
 class Restore:
-    """Restores the file into the copy: `what_calls_nothing`, then `the_rest`, then `statistics`."""
+    """Restores the file into the copy. To be called in this order: `make_inert`, `make_the_rest`,
+    `set_statistics`.
+    """
 
-    def __init__(self, copy: Place, conn: Connection, file: Path, *, roles: bool) -> None:
+    def __init__(self, copy: CopyDatabase, conn: Connection, file: Path, *, roles: bool) -> None:
         """`conn` is a session on what was dumped; `roles`: with owners and privileges."""
         self._copy = copy
         self._file = file
@@ -115,18 +117,21 @@ class Restore:
             return entry.oid in self.left_out
         return entry.catalog == _USER_MAPPING
 
-    def what_calls_nothing(self) -> None:
+    def make_inert(self) -> None:
         """Make schemas, extensions, and what takes a superuser; then let the copy's owner be one
         no more.
         """
         # An extension's script runs while there is nothing that it could take for its own.
-        self._complaints += self._as_owner(lambda entry: entry.catalog in (_NAMESPACE, _EXTENSION))
+        self._complaints += self._run_as_owner(
+            lambda entry: entry.catalog in (_NAMESPACE, _EXTENSION)
+        )
         with self._copy.superuser() as conn:
             for (statement,) in conn.execute(_NOT_FOR_EVERYBODY).fetchall():
                 conn.execute(statement.encode())
         if self._takes_a_superuser:
-            found = self._as_owner(self._is_inert, "--verbose")  # which names the entries that fail
-            # those depend on something that is made later: again, then
+            # --verbose names the entries that fail. Those depend on something that is made later:
+            # they are tried again then.
+            found = self._run_as_owner(self._is_inert, "--verbose")
             failed = {each.number for each in found if each.command.startswith("CREATE ")}
             self._made -= failed
             self._complaints += [each for each in found if each.number not in failed]
@@ -135,10 +140,10 @@ class Restore:
     def _is_inert(self, entry: _Entry) -> bool:
         return (entry.catalog, entry.oid) in self._inert or entry.what.startswith("SHELL TYPE ")
 
-    def the_rest(self) -> None:
+    def make_the_rest(self) -> None:
         """Make the rest without a superuser; then say who may do what, which calls nothing."""
-        with self._allowed():
-            self._complaints += self._as_owner(lambda entry: not _is_last(entry))
+        with self._with_owners_allowed():
+            self._complaints += self._run_as_owner(lambda entry: not _is_last(entry))
         self._drop_sequences_without_table()
         self._copy.forget_settings()
         superuser = self._copy.server.conninfo(self._copy.name)
@@ -157,7 +162,7 @@ class Restore:
                     conn.execute(f"DROP SEQUENCE {each[1]}".encode())
 
     @contextmanager
-    def _allowed(self) -> Iterator[None]:
+    def _with_owners_allowed(self) -> Iterator[None]:
         """Let roles own what is made, whatever they may: no privilege is restored yet."""
         with self._copy.superuser() as conn:
             allowed: list[str] = []
@@ -171,9 +176,9 @@ class Restore:
                 with suppress(psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedObject):
                     conn.execute(f"REVOKE {each} FROM PUBLIC".encode())
 
-    def statistics(self) -> None:
-        """Set what the planner knew: after the indexes are made, each of which counts its table."""
-        chosen = self._use(self._entries)
+    def set_statistics(self) -> None:
+        """Set what the planner knew. Comes last: each CREATE INDEX counts its table's rows anew."""
+        chosen = self._write_list(self._entries)
         _pg_restore(self._copy, self._copy.conninfo, *chosen, "--statistics-only", str(self._file))
 
     def errors(self) -> list[str]:
@@ -184,7 +189,7 @@ class Restore:
                 lines.append(f"{each.command}: {each.error}")
         return lines
 
-    def _as_owner(self, which: Callable[[_Entry], bool], *options: str) -> list[_Complaint]:
+    def _run_as_owner(self, which: Callable[[_Entry], bool], *options: str) -> list[_Complaint]:
         if not self._roles:
             options = (*options, "--no-owner")
         return self._run(self._copy.conninfo, which, *options)
@@ -197,13 +202,13 @@ class Restore:
         if not entries:
             return []
         self._made |= {entry.number for entry in entries}
-        given = [*self._use(entries), *options]
+        given = [*self._write_list(entries), *options]
         if self._copy.server.version >= STATISTICS:
             given.append("--no-statistics")  # they are not made, but set
         done = _pg_restore(self._copy, conninfo, *given, str(self._file))
         return list(_complaints(done.stderr))
 
-    def _use(self, entries: Iterable[_Entry]) -> tuple[str, str]:
+    def _write_list(self, entries: Iterable[_Entry]) -> tuple[str, str]:
         """Write the list of these entries, and return the options that name it."""
         chosen = self._file.with_name("list")
         chosen.write_text("".join(f"{entry.number};\n" for entry in entries), encoding="utf-8")
@@ -218,7 +223,9 @@ def _is_last(entry: _Entry) -> bool:
     return last or entry.what.startswith(("ACL ", "COMMENT - EVENT TRIGGER "))
 
 
-def _pg_restore(copy: Place, conninfo: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def _pg_restore(
+    copy: CopyDatabase, conninfo: str, *arguments: str
+) -> subprocess.CompletedProcess[str]:
     """Run pg_restore. Raises Failed if it is broken off; what it could not do, and went on after,
     is among its errors.
     """

@@ -17,12 +17,12 @@ def _key(name: str) -> int:
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
 
 
-# The whole database: runs share it, but for one that has to be alone there. A run of before there
-# were locks of schemas has it for itself, so that it and ours lock each other out.
+# The whole database. Runs share it, but for one that has to be alone there. A run of a version that
+# knew no locks of schemas takes it alone, so that it and ours lock each other out.
 DATABASE = _key("pgrunbook")
 
-# The same for the session that applies blocks, which may outlive a killed run by the statement that
-# it is executing.
+# The same, of the session that applies blocks. Where a run is killed, the server may still execute
+# a statement of that session when the lock of the run itself is free.
 WORK = _key("pgrunbook work")
 
 # The ledger's tables, while they are made or brought up to date.
@@ -63,7 +63,7 @@ def of_working(schema: str) -> set[tuple[int, int]]:
     return {(WORK, 1), (of_work(schema), 1)}
 
 
-def holding(conn: Connection, key: int) -> list[dict[str, Any]]:
+def holders(conn: Connection, key: int) -> list[dict[str, Any]]:
     """Return the sessions that hold a lock: `pid`, `application`, `role`, `since`. Reads only.
 
     Without pg_read_all_stats, `application` is None for the sessions of other roles.

@@ -38,12 +38,14 @@ _all: WeakSet[Sessions] = WeakSet()
 
 @dataclass(slots=True, eq=False, weakref_slot=True)
 class Sessions:
-    """A run's sessions: `look` is read-only, `work` applies blocks, and the lock has a session of
-    its own. `statement_timeout` is the run's. `alone`: in the whole database, not in its schema
-    only.
+    """A run's sessions: `look` is read-only, `work` applies blocks, and a third holds the lock.
 
-    `work` and the lock are opened when they are first needed: a plan never has them. Each must
-    reach the database that the first has reached; each but the lock is opened anew if it was lost.
+    `statement_timeout` is the run's. `alone`: the lock keeps other runs from the whole database,
+    and not only from the schema.
+
+    `work` and the lock's are opened when they are first needed: a plan never has them. Each must
+    reach the database that the first has reached. Each but the lock's is opened anew if it was
+    lost: with that session the lock is gone.
     """
 
     target: Target
@@ -221,7 +223,7 @@ class Sessions:
 
     def _holder(self, key: int, what: str, remedy: str) -> Problem:
         holders = []
-        for row in run_locks.holding(self.look, key):
+        for row in run_locks.holders(self.look, key):
             holders.append(f"pid {row['pid']}, {row['application']!r}, since {row['since']}")
         found = "; ".join(holders) or "it has just let go of it"
         return Problem(what, where=f"target {self.target.name!r}", found=found, remedy=remedy)
@@ -250,7 +252,7 @@ def wait_for_end(conn: Session, run_id: str) -> None:
     """
     deadline = time.monotonic() + SETTLING_S
     key = run_locks.of_work(conn.schema)
-    while working := _of_run(run_id, run_locks.holding(conn, key)):
+    while working := _of_run(run_id, run_locks.holders(conn, key)):
         if time.monotonic() > deadline:
             raise Failed(
                 f"its session, pid {working[0]['pid']}, has not ended, and may still commit"

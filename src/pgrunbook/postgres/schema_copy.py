@@ -77,11 +77,11 @@ def copy_schema(target: Target, conn: Connection, folder: Path, name: str) -> It
             stack.enter_context(copy_place.make_roles(server, roles))
             copy = stack.enter_context(copy_place.make_place(server, f"{PREFIX}{name}", conn))
             restore = Restore(copy, conn, file, roles=False)
-            restore.what_calls_nothing()
-            copy_place.let_in(copy, roles)
-            restore.the_rest()
+            restore.make_inert()
+            copy_place.grant_roles(copy, roles)
+            restore.make_the_rest()
             if statistics:
-                restore.statistics()
+                restore.set_statistics()
             warnings = [f"extension {name} is on no copy" for name in restore.left_out.values()]
             warnings += restore.errors()
             if server.version != wanted:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
-from importlib.resources import files
 
 import psycopg
 from psycopg import sql
@@ -25,15 +23,15 @@ _TRUSTED = (
 
 
 def shadows(conn: Connection, schema: str) -> list[Problem]:
-    """Return the objects of the schema that may be taken for one of pg_catalog's by a block, a
-    verify script or `%sql`, and that a role has made which is not trusted.
+    """Return a problem for each object of the schema that a block, a verify script or `%sql` may
+    take for one of pg_catalog's, if a role that is not trusted has made it.
     """
     problems = []
     for row in catalog.rows(conn, "shadows", schema=schema):
         problem = Problem(
             "may be taken for one of pg_catalog's, and would then run with our rights",
             where=f"{row['kind'].lower()} {row['name']}",
-            expected=f"made by {_TRUSTED} or of the schema, or by an extension",
+            expected=f"made by {_TRUSTED}, by the owner of the schema, or by an extension",
             found=f"owned by {row['owner']}",
             remedy=_take_over(schema, f"{row['kind']} {row['name']}", row["owner"], conn.info.user),
         )
@@ -57,10 +55,11 @@ def _take_over(schema: str, thing: str, owner: str, role: str) -> str:
 def functions_called_by_reads(
     conn: Connection, relation: int, columns: Iterable[str], *, default: bool = False
 ) -> list[Problem]:
-    """Return the functions, of roles that are not trusted, that may be called where rows of a table
-    are read, or a query on it is planned: by its indexes, statistics, CHECKs, partitions and
-    policies, and by the types of these columns; with `default`, by their defaults, too. The server
-    evaluates what is constant when it plans.
+    """Return a problem for each function of a role that is not trusted that may be called where
+    rows of a table are read, or a query on it is planned: the planner evaluates what is constant.
+
+    Such functions are in its indexes, statistics, CHECKs, partitions and policies, and in the types
+    of these columns; with `default`, in their defaults, too.
     """
     found: dict[tuple[str, str], Mapping[str, str]] = {}
     for column in columns:
@@ -81,8 +80,8 @@ def functions_called_by_reads(
 
 
 def callable_functions(conn: Connection) -> bool:
-    """Return whether there are functions, of roles that are not trusted, that any query may call:
-    while the server plans it, or for an operator, wherever the query's path leads.
+    """Return whether roles that are not trusted have made functions that any query may call: while
+    the server plans it, or for an operator, wherever the query's path leads.
     """
     (row,) = catalog.rows(conn, "callable")
     return bool(row["theirs"])
@@ -99,7 +98,7 @@ def problems_of_calls(
     """
     problem = f"{what} calls a function that would run with our rights"
     expected = f"functions of {_TRUSTED}"
-    return [Problem(problem, where, expected, _call(row), _vouch(row, role)) for row in rows]
+    return [Problem(problem, where, expected, _call(row), _trust_remedy(row, role)) for row in rows]
 
 
 def _call(row: Mapping[str, str]) -> str:
@@ -112,7 +111,7 @@ def _call(row: Mapping[str, str]) -> str:
     )
 
 
-def _vouch(row: Mapping[str, str], role: str) -> str:
+def _trust_remedy(row: Mapping[str, str], role: str) -> str:
     maker = row["maker"] if row["vouched"] else row["owner"]
     member = sql.SQL("GRANT {} TO {}").format(*map(sql.Identifier, (maker, role))).as_string()
     us = sql.Identifier(role).as_string()
@@ -125,28 +124,29 @@ def _vouch(row: Mapping[str, str], role: str) -> str:
     return f"{remedy}; or after reading it: ALTER FUNCTION {row['function']} OWNER TO {us}"
 
 
-def ledger(conn: Connection) -> bool:
-    """Return whether there is a ledger. Raises Refused if there is something in its place that is
-    not to be trusted.
+def ledger_exists(conn: Connection) -> bool:
+    """Return whether there is a ledger. Raises Refused if something of a role that is not trusted
+    is in its place, or hangs on it.
     """
-    there, found = strangers(conn)
+    there, found = untrusted_objects(conn)
     if found:
         raise Refused("The ledger is not to be trusted: nothing was changed.", problems=found)
     return there
 
 
-def strangers(conn: Connection) -> tuple[bool, list[Problem]]:
-    """Return whether there is a ledger, and what is in its place or hangs on it and is not ours: it
-    must not be asked.
+def untrusted_objects(conn: Connection) -> tuple[bool, list[Problem]]:
+    """Return whether there is a ledger, and a problem for each object in its place, or that hangs
+    on it, whose owner is not trusted. With one, the ledger must not be asked: a query could run
+    code of theirs.
     """
     row = catalog.rows(conn, "ledger_there")[0]
-    return row["there"], [_stranger(conn.info.user, **found) for found in row["strange"]]
+    return row["there"], [_untrusted(conn.info.user, **found) for found in row["strange"]]
 
 
 _HIDES = "hides rows from this role"
 
 
-def _stranger(role: str, name: str, what: str, owner: str) -> Problem:
+def _untrusted(role: str, name: str, what: str, owner: str) -> Problem:
     if what == _HIDES:
         return Problem(
             what,
@@ -175,54 +175,10 @@ def _stranger(role: str, name: str, what: str, owner: str) -> Problem:
     )
 
 
-def missing_columns(conn: Connection, version: int) -> list[Problem]:
-    """Return the columns that a ledger of this version has, and this one lacks."""
-    there = {(row["table"], row["column"]) for row in catalog.rows(conn, "ledger_columns")}
-    problems = []
-    for table, names in columns(version).items():
-        missing = [name for name in names if (table, name) not in there]
-        if not missing:
-            continue
-        problem = Problem(
-            "is not the ledger's own table",
-            where=f"pgrunbook.{table}",
-            expected=f"an ordinary table with the columns of version {version}: {', '.join(names)}",
-            found=f"without {', '.join(missing)}",
-            remedy="bring the ledger back as it was, from a backup; or if it never was one, "
-            "rename its schema",
-        )
-        problems.append(problem)
-    return problems
-
-
-@cache
-def columns(version: int) -> Mapping[str, list[str]]:
-    """Return the columns of each table of the ledger in that version, as its own SQL makes them."""
-    # here, because who only asks the ledger does not need the parser
-    from pglast import ast, parse_sql
-
-    made: dict[str, list[str]] = {}
-    for number in range(1, version + 1):
-        text = (files("pgrunbook") / "sql" / "ledger" / f"{number:03}.sql").read_text(
-            encoding="utf-8"
-        )
-        for raw in parse_sql(text):
-            match raw.stmt:
-                case ast.CreateStmt(relation=relation, tableElts=elements):
-                    names = made[relation.relname] = []
-                case ast.AlterTableStmt(relation=relation, cmds=commands):
-                    names = made[relation.relname]
-                    elements = [command.def_ for command in commands]
-                case _:
-                    continue
-            names += [each.colname for each in elements if isinstance(each, ast.ColumnDef)]
-    return made
-
-
 @contextmanager
-def refusing(conn: Connection) -> Iterator[None]:
-    """The ledger is made, or brought up to date, in the `with` block: what the server does not let
-    us do is a reason to refuse the run, as nothing else was done before.
+def refuse_on_error(conn: Connection) -> Iterator[None]:
+    """Raise Refused in place of the server's errors in the `with` block, which makes the ledger or
+    brings it up to date: nothing else was done before.
     """
     try:
         yield

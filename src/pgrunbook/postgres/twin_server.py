@@ -20,7 +20,7 @@ from psycopg.conninfo import make_conninfo
 from pgrunbook.errors import Problem, Refused
 from pgrunbook.postgres import catalog, copy_place, embedded, schema_copy
 from pgrunbook.postgres.catalog import Connection
-from pgrunbook.postgres.copy_place import Host, Place
+from pgrunbook.postgres.copy_place import CopyDatabase, Host
 from pgrunbook.postgres.restore import Restore
 from pgrunbook.postgres.session import Silent
 from pgrunbook.postgres.target import Target
@@ -57,10 +57,13 @@ class OwnServer:
 
 @dataclass(frozen=True, slots=True)
 class Twin:
-    """Where the copy is, for a session that may do what `role` may; how it may be looked at from
-    another; and what could not be copied, a line each.
+    """The copy, and what it lacks.
 
-    `missing` are the extensions of the target that the server does not have.
+    - `conninfo`: how libpq gets there, as its owner.
+    - `role`: the role that blocks run as on the target.
+    - `server`: what it is on, `PostgreSQL 18.4`.
+    - `missing`: the extensions of the target that the server does not have, with their schemas.
+    - `warnings`: what could not be copied, a line each.
     """
 
     conninfo: str
@@ -71,11 +74,11 @@ class Twin:
 
     def session(self) -> psycopg.Connection[Any]:
         """Return a session that works as the role, as the run does on the target."""
-        conn = self.arranging()
+        conn = self.owner_session()
         conn.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(self.role)))
         return conn
 
-    def arranging(self) -> psycopg.Connection[Any]:
+    def owner_session(self) -> psycopg.Connection[Any]:
         """Return a session that may do whatever the owners of all objects may."""
         return copy_place.session(self.conninfo)
 
@@ -145,7 +148,7 @@ def make_twin(target: Target, conn: Connection, server: Host, name: str) -> Iter
     """
     schema_copy.require_readable(conn)
     role = catalog.rows(conn, "identity")[0]["role"]
-    roles = _roles(conn, server)
+    roles = _target_roles(conn, server)
     with _unless_silent(conn), ExitStack() as stack:
         _require_apart(server, conn, roles)
         place = stack.enter_context(tempfile.TemporaryDirectory(prefix="pgrunbook-"))
@@ -153,12 +156,12 @@ def make_twin(target: Target, conn: Connection, server: Host, name: str) -> Iter
         schema_copy.dump(target, conn, server, dump, "--schema-only")
         stack.enter_context(copy_place.make_roles(server, roles))
         copy = stack.enter_context(copy_place.make_place(server, f"{_PREFIX}{name}", conn))
-        _let_in(copy, roles, role)
-        missing = _missing(conn, server)
+        _grant_roles(copy, roles, role)
+        missing = _missing_extensions(conn, server)
         restore = Restore(copy, conn, dump, roles=True)
-        restore.what_calls_nothing()
-        lacking = _stand_in(conn, copy, [*missing])
-        restore.the_rest()
+        restore.make_inert()
+        lacking = _make_stand_ins(conn, copy, [*missing])
+        restore.make_the_rest()
         warnings = [f"extension {name} is not on the twin" for name in missing]
         warnings += [*lacking, *restore.errors()]
         yield Twin(copy.conninfo, role, copy_place.version(server), missing, tuple(warnings))
@@ -187,7 +190,7 @@ def _is_twin(conn: Connection) -> bool:
     return conn.info.dbname.startswith(_PREFIX)
 
 
-def _roles(conn: Connection, server: Host) -> list[str]:
+def _target_roles(conn: Connection, server: Host) -> list[str]:
     """Return the target's roles; of a twin, without those that its server has for itself."""
     names = [row["name"] for row in catalog.rows(conn, "roles")]
     if not _is_twin(conn):
@@ -230,7 +233,7 @@ def _require_apart(server: Host, conn: Connection, roles: Sequence[str]) -> None
         raise Refused("No twin can be made: nothing was changed.", problems=problems)
 
 
-def _let_in(copy: Place, roles: Sequence[str], role: str) -> None:
+def _grant_roles(copy: CopyDatabase, roles: Sequence[str], role: str) -> None:
     """Let the copy's owner be whoever owns anything, and the role own the database."""
     with closing(copy_place.session(copy.server.conninfo())) as own:
         names = [sql.Identifier(name) for name in roles]
@@ -242,19 +245,20 @@ def _let_in(copy: Place, roles: Sequence[str], role: str) -> None:
         own.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(owner, run))
 
 
-def _missing(conn: Connection, server: Host) -> dict[str, str]:
+def _missing_extensions(conn: Connection, server: Host) -> dict[str, str]:
     """Return the extensions that the target's database has and the server does not, and those that
     are never copied: with their schemas.
     """
     with closing(copy_place.session(server.conninfo())) as own:
         known = {name for (name,) in own.execute("SELECT name FROM pg_available_extensions")}
-    had = catalog.rows(conn, "extensions")
-    return {
-        row["name"]: row["schema"] for row in had if row["reaches_out"] or row["name"] not in known
-    }
+    missing = {}
+    for row in catalog.rows(conn, "extensions"):
+        if row["reaches_out"] or row["name"] not in known:
+            missing[row["name"]] = row["schema"]
+    return missing
 
 
-def _stand_in(conn: Connection, copy: Place, missing: list[str]) -> list[str]:
+def _make_stand_ins(conn: Connection, copy: CopyDatabase, missing: list[str]) -> list[str]:
     """Make functions of the same signature, domains of the same name as the types, and wrappers
     that reach nothing, of what the missing extensions bring: what a schema says of them is then
     printed alike. Returns what could not be made.
@@ -267,8 +271,9 @@ def _stand_in(conn: Connection, copy: Place, missing: list[str]) -> list[str]:
         for schema in dict.fromkeys(row["schema"] for row in members):
             own.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}".encode())
         for row in members:
+            maker = superuser if row["privileged"] else own
             try:
-                (superuser if row["privileged"] else own).execute(row["sql"].encode())
+                maker.execute(row["sql"].encode())
             except psycopg.Error as exc:
                 lacking.append(f"{row['sql'].splitlines()[0]}: {exc.diag.message_primary}")
     return lacking

@@ -1,11 +1,9 @@
-"""What an auditor asks of a record, and what the record answers: each with the cell that proves
-it.
-"""
+"""Answers an auditor's questions from a record, each with the cell that proves the answer."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from pgrunbook.durations import moment
@@ -16,7 +14,8 @@ from pgrunbook.records.failure import what_failed, where_it_failed
 from pgrunbook.records.format.parts import Kind
 from pgrunbook.records.locks_answer import locks
 from pgrunbook.records.malformed_notebook import MALFORMED
-from pgrunbook.records.record import Block, Record, Row
+from pgrunbook.records.questions import Question
+from pgrunbook.records.record import Record, Row, ShownBlock
 from pgrunbook.records.seal import Seal
 from pgrunbook.records.unfinished_cells import begun_blocks, cell_at_work
 from pgrunbook.records.words import counted, listed, sentence
@@ -25,49 +24,59 @@ UNREADABLE = "This version of pgrunbook cannot read it in the record. See the no
 
 
 class Answer(NamedTuple):
-    """One of the thirteen questions, its answer in a few sentences, and the id of the cell that
-    shows it, or empty.
-    """
+    """An answer in a few sentences, and the id of the cell that shows it, or empty."""
 
-    question: str
+    question: Question
     text: str
     cell: str = ""
 
 
 def answers(record: Record, seal: Seal | None, altered: Sequence[str] = ()) -> list[Answer]:
-    """All thirteen, in order. `altered`: which files are not as they were sealed; without a seal,
-    the one that cannot be read.
+    """Return the answer to each question, in order.
+
+    `altered` are the files that are not as they were sealed; without a seal, the one that cannot be
+    read.
     """
+    found = _of_fleet(record, seal) if record.fleet else _of_run(record)
+    return [*found, Answer(Question.ALTERED, _sealed(seal, altered))]
+
+
+def _of_run(record: Record) -> Iterator[Answer]:
     identity = _cell(record, Kind.IDENTITY)
     with_sql = next((block.cell for block in record.blocks if block.sql), "")
     slowest = _slowest(record)
     took_longest = slowest.cell if slowest else ""
     lock_cell = _cell(record, Kind.ATTEMPTS, Kind.LOCKS)
-    failed = where_it_failed(record)
     # each question with what answers it, and the cell that shows it
-    asked = [
-        ("What changed?", changes, _cell(record, Kind.DIFFERENCE, Kind.EFFECT)),
-        ("Which SQL ran, exactly?", _sql, with_sql),
-        ("On which database?", _database, identity),
-        ("Who ran it, who approved it, under which ticket?", _who, identity),
-        ("When, and how long did each step take?", _when, took_longest),
-        ("Which locks were taken, and who waited?", locks, lock_cell),
-        ("What was at risk?", _at_risk, _cell(record, Kind.HAZARDS)),
-        ("Was it rehearsed?", _rehearsed, record.plan_cell),
-        ("What was verified, with what evidence?", _verified, _cell(record, Kind.VERIFICATION)),
-        ("What failed, was retried or was skipped?", what_failed, failed),
-        ("Which versions of runbook, SQL and tool?", _versions, _cell(record, Kind.SOURCES)),
-        ("What was true before it started?", _before, _cell(record, Kind.CIRCUMSTANCES)),
-    ]
-    found = [Answer(question, _told(answer, record), cell) for question, answer, cell in asked]
-    found.append(Answer("Has the record been altered since?", _sealed(seal, altered), ""))
-    if not record.fleet:
-        return found
-    own = fleet_answers.answers(record, seal.says if seal else "")
-    for number, each in enumerate(found):
-        if each.question in own:
-            found[number] = each._replace(text=own[each.question], cell="targets")
-    return found
+    for question, answer, cell in (
+        (Question.CHANGED, changes, _cell(record, Kind.DIFFERENCE, Kind.EFFECT)),
+        (Question.SQL, _sql, with_sql),
+        (Question.DATABASE, _database, identity),
+        (Question.WHO, _who, identity),
+        (Question.WHEN, _when, took_longest),
+        (Question.LOCKS, locks, lock_cell),
+        (Question.AT_RISK, _at_risk, _cell(record, Kind.HAZARDS)),
+        (Question.REHEARSED, _rehearsed, record.plan_cell),
+        (Question.VERIFIED, _verified, _cell(record, Kind.VERIFICATION)),
+        (Question.FAILED, what_failed, where_it_failed(record)),
+        (Question.VERSIONS, _versions, _cell(record, Kind.SOURCES)),
+        (Question.BEFORE, _before, _cell(record, Kind.CIRCUMSTANCES)),
+    ):
+        yield Answer(question, _told(answer, record), cell)
+
+
+def _of_fleet(record: Record, seal: Seal | None) -> Iterator[Answer]:
+    found = fleet_answers.answers(record, seal.says if seal else "")
+    for question, text in found.items():
+        yield Answer(question, text, "targets")
+
+
+def _cell(record: Record, *kinds: str) -> str:
+    """Return the cell of the last frame of the first kind that the record has."""
+    for kind in kinds:
+        if frame := record.last(kind):
+            return frame.cell
+    return ""
 
 
 def _told(answer: Callable[[Record], str], record: Record) -> str:
@@ -78,14 +87,6 @@ def _told(answer: Callable[[Record], str], record: Record) -> str:
         return answer(record)
     except MALFORMED:
         return UNREADABLE
-
-
-def _cell(record: Record, *kinds: str) -> str:
-    """The cell of the last frame of the first kind that there is."""
-    for kind in kinds:
-        if frame := record.last(kind):
-            return frame.cell
-    return ""
 
 
 def _sql(record: Record) -> str:
@@ -198,7 +199,7 @@ def _when(record: Record) -> str:
     return f"{text}{how_fast(record)}"
 
 
-def _slowest(record: Record) -> Block | None:
+def _slowest(record: Record) -> ShownBlock | None:
     done = [block for block in record.blocks if block.event]
     return max(done, key=lambda block: block.elapsed_ms, default=None)
 

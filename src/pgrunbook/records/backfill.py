@@ -25,7 +25,7 @@ NOT_DONE = "The run has ended before its backfill, as it was to: the next one go
 
 
 @dataclass(frozen=True, slots=True)
-class Slice:
+class TimeSlice:
     """A part of the time that batches were at work: when it began, in UTC, how long it was, the
     rows that were written in it, and how far a replica was behind at most, None if none was seen.
     """
@@ -95,7 +95,7 @@ class Cause:
         return f"noted: {self.reason}"
 
 
-def frame(slices: Sequence[Slice], pauses: Sequence[Pause]) -> pd.DataFrame:
+def frame(slices: Sequence[TimeSlice], pauses: Sequence[Pause]) -> pd.DataFrame:
     """Return a row a slice: index `from` (str, UTC); columns `seconds`, `rows_per_s`, `lag_s`
     (missing if no replica was seen), `paused_s` (Float64), `rows` (Int64), and `paused` (str): why
     it paused in it.
@@ -116,7 +116,7 @@ def frame(slices: Sequence[Slice], pauses: Sequence[Pause]) -> pd.DataFrame:
     return shown.set_index("from")
 
 
-def _within(slices: Sequence[Slice], pauses: Sequence[Pause]) -> list[list[Pause]]:
+def _within(slices: Sequence[TimeSlice], pauses: Sequence[Pause]) -> list[list[Pause]]:
     """Return the pauses of each slice: those that began in it, or between it and the next one. What
     came before the first slice counts with it.
     """
@@ -140,13 +140,13 @@ def causes(pauses: Sequence[Pause]) -> list[Cause]:
     return found
 
 
-def summary(slices: Sequence[Slice], pauses: Sequence[Pause]) -> str:
+def summary(slices: Sequence[TimeSlice], pauses: Sequence[Pause]) -> str:
     """Return what the picture shows, in words."""
     if not slices:
         return "No batch has run."
     seconds, rows = sum(each.seconds for each in slices), sum(each.rows for each in slices)
     rates = [each.rows_per_s for each in slices]
-    looks: list[Slice | Pause] = [*slices, *pauses]
+    looks: list[TimeSlice | Pause] = [*slices, *pauses]
     lags = [each.lag_s for each in looks if each.lag_s is not None]
     begin, end = slices[0].at, max(each.end for each in slices)
     noted = [str(each) for each in causes(pauses) if not each.seconds]

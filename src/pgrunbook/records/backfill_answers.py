@@ -16,7 +16,7 @@ from pgrunbook.records.words import counted
 
 
 @dataclass(frozen=True)
-class Backfill:
+class ShownBackfill:
     """A block in batches: the runs that have worked on it since it began, and how it went over
     time, by the columns of `Kind.BATCHES` and `Kind.BACKFILL`.
     """
@@ -26,7 +26,7 @@ class Backfill:
     slices: Sequence[Row]
 
     @classmethod
-    def shown(cls, record: Record) -> list[Self]:
+    def of_record(cls, record: Record) -> list[Self]:
         """Those of which a record shows how they went."""
         slices = record.by_block(Kind.BACKFILL)
         runs = record.by_block(Kind.BATCHES)
@@ -77,9 +77,9 @@ class Backfill:
 
 def how_fast(record: Record) -> str:
     """How far each came and how fast, a sentence each; empty if there is none."""
-    return "".join(f" {each.fast}" for each in Backfill.shown(record))
+    return "".join(f" {each.fast}" for each in ShownBackfill.of_record(record))
 
 
 def what_they_gave_way_to(record: Record) -> str:
     """What each gave way to, a sentence each; empty if there is none."""
-    return "".join(f" {each.gave_way}" for each in Backfill.shown(record))
+    return "".join(f" {each.gave_way}" for each in ShownBackfill.of_record(record))

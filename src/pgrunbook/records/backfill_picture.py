@@ -17,7 +17,7 @@ from textwrap import wrap
 
 from pgrunbook.controls import one_line
 from pgrunbook.records import backfill
-from pgrunbook.records.backfill import Cause, Pause, Slice
+from pgrunbook.records.backfill import Cause, Pause, TimeSlice
 
 _WIDTH, _LEFT, _RIGHT = 640, 78, 626
 _RATE = (40.0, 190.0)  # where the panels begin and end, from above
@@ -59,8 +59,8 @@ class _Time:
     end: float
 
     @classmethod
-    def of(cls, slices: Sequence[Slice], pauses: Sequence[Pause]) -> _Time:
-        parts: list[Slice | Pause] = [*slices, *pauses]
+    def of(cls, slices: Sequence[TimeSlice], pauses: Sequence[Pause]) -> _Time:
+        parts: list[TimeSlice | Pause] = [*slices, *pauses]
         begin = min(each.at.timestamp() for each in parts)
         return cls(begin, max(begin + 1, *(each.end.timestamp() for each in parts)))
 
@@ -110,10 +110,10 @@ class _Scale:
         return round(self.bottom - value / self.most * (self.bottom - self.top), 1)
 
 
-def svg(block: str, slices: Sequence[Slice], pauses: Sequence[Pause]) -> str:
+def svg(block: str, slices: Sequence[TimeSlice], pauses: Sequence[Pause]) -> str:
     """The picture of a block's backfill: at least one slice."""
     time = _Time.of(slices, pauses)
-    looks: list[Slice | Pause] = [*slices, *pauses]
+    looks: list[TimeSlice | Pause] = [*slices, *pauses]
     lags = sorted((each for each in looks if each.lag_s is not None), key=lambda each: each.at)
     panels = [_RATE, _LAG] if lags else [_RATE]
     rates = _Scale.of(_RATE, [each.rows_per_s for each in slices])
@@ -184,7 +184,7 @@ def _shades(
             marked = middle + 16
 
 
-def _area(time: _Time, scale: _Scale, slices: Sequence[Slice]) -> str:
+def _area(time: _Time, scale: _Scale, slices: Sequence[TimeSlice]) -> str:
     """Steps, down to nothing between two runs."""
     parts: list[str] = []
     zero = scale.place(0)
@@ -198,7 +198,7 @@ def _area(time: _Time, scale: _Scale, slices: Sequence[Slice]) -> str:
     return "".join([*parts, f"V{zero}"])
 
 
-def _line(time: _Time, scale: _Scale, lags: Sequence[Slice | Pause]) -> str:
+def _line(time: _Time, scale: _Scale, lags: Sequence[TimeSlice | Pause]) -> str:
     parts: list[str] = []
     for each in lags:
         move = "L" if parts else "M"

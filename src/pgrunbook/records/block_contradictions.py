@@ -12,9 +12,9 @@ from datetime import UTC, datetime, timedelta
 from pgrunbook.errors import Problem, Verdict
 from pgrunbook.ledger import ledger
 from pgrunbook.records.how_it_ended import Ending
+from pgrunbook.records.ledger_evidence import LedgerEvidence, Row
 from pgrunbook.records.plan import Plan
 from pgrunbook.records.record import Record
-from pgrunbook.records.testimony import Row, Witness
 from pgrunbook.secrets.patterns import MASK
 
 # All times that are compared are of the clock of whoever ran it, which may have been set meanwhile
@@ -38,7 +38,7 @@ class BlockContradictions:
 
     record: Record
     ending: Ending
-    witness: Witness
+    evidence: LedgerEvidence
     rehearses: bool
 
     def problems(self) -> Iterator[Problem]:
@@ -50,7 +50,7 @@ class BlockContradictions:
 
     def _check_done(self) -> Iterator[Problem]:
         """Compare what the record says that was done, with the SQL that it shows for that."""
-        rows = {(row["block"], row["event"]): row for row in self.witness.rows("blocks")}
+        rows = {(row["block"], row["event"]): row for row in self.evidence.rows("blocks")}
         pending = [each for each in self.record.decided if each["action"] != "skip"]
         last = {each["block"]: each for each in pending}  # as it was last shown
         for done in self.record.done:
@@ -58,9 +58,9 @@ class BlockContradictions:
             row = rows.get((name, event))
             if row is None:
                 there = ", ".join(known for block, known in rows if block == name)
-                nothing = "nothing of it" if self.witness.runs else "no run of that id"
+                nothing = "nothing of it" if self.evidence.runs else "no run of that id"
                 remedy = SHOW
-                if self.witness.runs and not there:
+                if self.evidence.runs and not there:
                     remedy += (
                         ".\nIf an earlier run has done it, its cell still shows that one: run the "
                         f'cell of run.apply("{name}") once more, save, and seal'
@@ -86,7 +86,7 @@ class BlockContradictions:
         if states & {"interrupted", "running"} or self.ending.verdict is Verdict.INTERRUPTED:
             return
         shown = {(done["block"], done["event"]) for done in self.record.done}
-        for row in self.witness.rows("blocks"):
+        for row in self.evidence.rows("blocks"):
             block, event = row["block"], row["event"]
             if event in ledger.BROKEN_OFF or (block, event) in shown or self._is_reason(row):
                 continue
@@ -105,7 +105,7 @@ class BlockContradictions:
 
     def times(self) -> Iterator[Problem]:
         """Check that blocks were begun while the run was at work, and while papermill was."""
-        for run, rows in self.witness.runs.items():
+        for run, rows in self.evidence.runs.items():
             begun = sorted(_instant(row["started_at"]) for row in rows["blocks"])
             if not begun:
                 continue
@@ -143,7 +143,7 @@ class BlockContradictions:
             if found != digest:
                 yield Problem("is not what its digest says", "plan", digest, found, SHOW)
                 digest = found
-        known = [row["plan"] for row in self.witness.rows("runs") if row.get("plan")]
+        known = [row["plan"] for row in self.evidence.rows("runs") if row.get("plan")]
         if known and digest not in known:
             yield contradiction("plan", ", ".join(known), digest)
         for name, sha256 in self.record.sources.items():

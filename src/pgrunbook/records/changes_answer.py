@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from pgrunbook.records.backfill_answers import Backfill
+from pgrunbook.records.backfill_answers import ShownBackfill
 from pgrunbook.records.format.parts import Kind
 from pgrunbook.records.record import Record
 from pgrunbook.records.unfinished_cells import begun_blocks, cell_at_work
@@ -44,7 +44,7 @@ def _done_so_far(record: Record) -> str:
     none = "No block is on record as applied." if at_work else "It had applied no block."
     text = f"It had {listed(done)}." if done else none
     begun = begun_blocks(record)
-    for each in Backfill.shown(record):
+    for each in ShownBackfill.of_record(record):
         if each.block in begun:
             begun.remove(each.block)
             text += f" Of {each.block} were committed {each.far}; the next run goes on from there."

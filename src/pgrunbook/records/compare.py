@@ -13,7 +13,7 @@ from typing import Any
 
 from pgrunbook.postgres import copy_place
 from pgrunbook.records.format.parts import Kind
-from pgrunbook.records.record import Block, Record
+from pgrunbook.records.record import Record, ShownBlock
 from pgrunbook.records.words import counted
 
 # Who owns what a rehearsal makes on its copy: on the target it is the role of the run.
@@ -21,7 +21,7 @@ _COPY_OWNER = re.compile(rf"\b{copy_place.PREFIX}\w+")
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ComparedPart:
     """One thing compared: what it is, how it is in each record, and what differs; times and numbers
     of rows never count as different, but tables that rows were written to do.
     """
@@ -33,13 +33,13 @@ class Part:
     detail: str = ""
 
 
-def compare(one: Record, other: Record) -> list[Part]:
+def compare(one: Record, other: Record) -> list[ComparedPart]:
     """Compare verdict, target, sources, each block's decision, SQL, locks, time and effect, and the
     difference that came of it. Returns all parts, the equal ones, too.
     """
     parts = [
         _part("verdict", one.noted.get("verdict", ""), other.noted.get("verdict", "")),
-        Part("database", _database(one), _database(other), same=True),
+        ComparedPart("database", _database(one), _database(other), same=True),
         _compare_lists("files run", _files(one), _files(other)),
     ]
     theirs = {block.name: block for block in other.blocks}
@@ -51,18 +51,18 @@ def compare(one: Record, other: Record) -> list[Part]:
     return [*parts, _compare_lists("objects changed", _difference(one), _difference(other))]
 
 
-def _part(what: str, one: str, other: str) -> Part:
-    return Part(what, one, other, same=one == other)
+def _part(what: str, one: str, other: str) -> ComparedPart:
+    return ComparedPart(what, one, other, same=one == other)
 
 
-def _part_of_lengths(what: str, one: str, other: str, diff: str) -> Part:
+def _part_of_lengths(what: str, one: str, other: str, diff: str) -> ComparedPart:
     """Return the part of two texts or lists of which only the length is told, and what differs."""
     if diff and one == other:  # it would look as if nothing differed
         other = f"{other}, different"
-    return Part(what, one, other, not diff, diff)
+    return ComparedPart(what, one, other, not diff, diff)
 
 
-def _block(name: str, one: Block | None, other: Block | None) -> Iterator[Part]:
+def _block(name: str, one: ShownBlock | None, other: ShownBlock | None) -> Iterator[ComparedPart]:
     if one is None or other is None:
         yield _part(name, "there" if one else "absent", "there" if other else "absent")
         return
@@ -75,10 +75,10 @@ def _block(name: str, one: Block | None, other: Block | None) -> Iterator[Part]:
         took = f"{other.elapsed_ms:,.0f} ms"
         if one.elapsed_ms:
             took += f", {other.elapsed_ms / one.elapsed_ms:.1f} times"
-        yield Part(f"{name}: time", f"{one.elapsed_ms:,.0f} ms", took, same=True)
+        yield ComparedPart(f"{name}: time", f"{one.elapsed_ms:,.0f} ms", took, same=True)
 
 
-def _changes(name: str, one: Record, other: Record) -> Iterator[Part]:
+def _changes(name: str, one: Record, other: Record) -> Iterator[ComparedPart]:
     """Compare what a block has changed, where it has."""
     effects = _shown(one, Kind.EFFECT, name), _shown(other, Kind.EFFECT, name)
     if any(effects):
@@ -87,7 +87,7 @@ def _changes(name: str, one: Record, other: Record) -> Iterator[Part]:
     if any(rows):
         written, elsewhere = (", ".join(lines) or "none" for lines in rows)
         same = _written(one, name) == _written(other, name)
-        yield Part(f"{name}: rows", written, elsewhere, same)
+        yield ComparedPart(f"{name}: rows", written, elsewhere, same)
 
 
 def _written(record: Record, block: str) -> set[tuple[str, str]]:
@@ -125,7 +125,7 @@ def _files(record: Record) -> list[str]:
     return [f"{sha}  {name}" for name, sha in sorted(record.sources.items())]
 
 
-def _locks(block: Block) -> str:
+def _locks(block: ShownBlock) -> str:
     return ", ".join(f"{row['lock']} on {row['relation']}" for row in block.locks) or "none"
 
 
@@ -143,13 +143,13 @@ def _difference(record: Record) -> list[str]:
     return sorted(lines)
 
 
-def _compare_lists(what: str, one: list[str], other: list[str]) -> Part:
+def _compare_lists(what: str, one: list[str], other: list[str]) -> ComparedPart:
     """Compare two lists, with what is only in one of them."""
     diff = "\n".join(list(unified_diff(one, other, lineterm="", n=0))[2:])
     return _part_of_lengths(what, str(len(one)), str(len(other)), diff)
 
 
-def text(parts: list[Part]) -> str:
+def text(parts: list[ComparedPart]) -> str:
     """Return the parts as lines, what differs marked with `≠`, and a line that sums it up."""
     lines = []
     for part in parts:
@@ -175,7 +175,7 @@ def _wrap(line: str, *, indent: int) -> str:
     )
 
 
-def data(parts: list[Part]) -> list[Mapping[str, Any]]:
+def data(parts: list[ComparedPart]) -> list[Mapping[str, Any]]:
     """Return the parts as JSON values."""
     return [
         {"what": p.what, "one": p.one, "other": p.other, "same": p.same, "detail": p.detail}

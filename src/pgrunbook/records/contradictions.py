@@ -19,9 +19,9 @@ from pgrunbook.ledger import ledger
 from pgrunbook.records.block_contradictions import SHOW, BlockContradictions, contradiction
 from pgrunbook.records.format.parts import Kind
 from pgrunbook.records.how_it_ended import Ending
+from pgrunbook.records.ledger_evidence import LedgerEvidence
 from pgrunbook.records.record import Record
 from pgrunbook.records.runbook_cells import RunbookCells
-from pgrunbook.records.testimony import Witness
 from pgrunbook.records.words import counted
 from pgrunbook.runbooks.parameters import Parameters
 
@@ -54,15 +54,15 @@ class Comparison:
     record: Record
     chosen: Parameters
     ending: Ending
-    witness: Witness
+    evidence: LedgerEvidence
     by_hand: bool = False
 
     @property
     def elsewhere(self) -> str:
         """Why it is not this ledger that knows about the record; empty if it is."""
-        if self.witness.runs:
+        if self.evidence.runs:
             return ""
-        if self.witness.version == 1:
+        if self.evidence.version == 1:
             return "the target's ledger is of version 1, which does not say enough"
         others = list(self._check_database())
         if others:
@@ -76,20 +76,22 @@ class Comparison:
     @property
     def says(self) -> str:
         """What the ledger says of a record without `problems`, in a line."""
-        if not self.witness.runs:
+        if not self.evidence.runs:
             why = "it wrote nothing"
             if self._passed or self.chosen.mode == "plan":
                 why = _NO_ROWS[self.chosen.mode]
             return f"the ledger has no run of that id, as {why}"
-        done = [row for row in self.witness.rows("blocks") if row["event"] not in ledger.BROKEN_OFF]
-        verdicts = dict.fromkeys(row["verdict"] for row in self.witness.rows("verdicts"))
+        done = [
+            row for row in self.evidence.rows("blocks") if row["event"] not in ledger.BROKEN_OFF
+        ]
+        verdicts = dict.fromkeys(row["verdict"] for row in self.evidence.rows("verdicts"))
         how = ", ".join(verdicts) or "no verdict"
         return f"the ledger has the same: {counted(len(done), 'block')}, {how}"
 
     def problems(self) -> list[Problem]:
         """Return everything that the ledger does not know, or contradicts."""
         found: list[Problem] = []
-        if self.witness.runs:
+        if self.evidence.runs:
             found += self._check_database()
         found += self._check_runs()
         found += self._check_verdicts()
@@ -115,7 +117,7 @@ class Comparison:
 
     @property
     def _blocks(self) -> BlockContradictions:
-        return BlockContradictions(self.record, self.ending, self.witness, self._rehearses)
+        return BlockContradictions(self.record, self.ending, self.evidence, self._rehearses)
 
     @property
     def _cells(self) -> RunbookCells:
@@ -131,12 +133,12 @@ class Comparison:
 
     @property
     def _rehearses(self) -> bool:
-        return self.chosen.mode == "rehearse" and not self.witness.runs
+        return self.chosen.mode == "rehearse" and not self.evidence.runs
 
     def _check_database(self) -> Iterator[Problem]:
         there = {
-            "database": self.witness.identity.database,
-            "system_identifier": self.witness.identity.system_identifier,
+            "database": self.evidence.identity.database,
+            "system_identifier": self.evidence.identity.system_identifier,
         }
         for said in (*self.record.identities, *self.record.cards):
             for name, value in there.items():
@@ -146,7 +148,7 @@ class Comparison:
     def _check_runs(self) -> Iterator[Problem]:
         """Compare the runs and their parameters."""
         parameters = self.chosen.record()
-        for run, rows in self.witness.runs.items():
+        for run, rows in self.evidence.runs.items():
             (row,) = rows["runs"]
             known = {
                 "runbook": row["runbook"],
@@ -173,13 +175,13 @@ class Comparison:
         """
         noted = (self.record.noted.get("verdict", ""), self.record.noted.get("reason", ""))
         for card in self.record.cards:
-            if (run := str(card.get("run", ""))) in self.witness.runs:
-                *before, last = _verdicts(self.witness.runs[run]["verdicts"])
+            if (run := str(card.get("run", ""))) in self.evidence.runs:
+                *before, last = _verdicts(self.evidence.runs[run]["verdicts"])
                 said = (card["verdict"], card["reason"])
                 # The last verdict in the ledger may be one that whoever executed it has added.
                 if said != last and not (said in before and noted == last):
                     yield contradiction("verdict", ": ".join(last), ": ".join(said))
-        ended = {_verdicts(rows["verdicts"])[-1][0] for rows in self.witness.runs.values()}
+        ended = {_verdicts(rows["verdicts"])[-1][0] for rows in self.evidence.runs.values()}
         if not ended or (Verdict.PASSED in ended) is self._passed:
             return
         explained = self._has_idle_run if self._passed else self._broken_off
@@ -201,7 +203,7 @@ class Comparison:
         """Whether the notebook holds a later run that the ledger does not have, as it found nothing
         to do: see `_check_runs_without_rows`.
         """
-        return any(card.get("run") not in self.witness.runs for card in self.record.cards)
+        return any(card.get("run") not in self.evidence.runs for card in self.record.cards)
 
     def _check_runs_without_rows(self) -> Iterator[Problem]:
         """Check that a run which passed and has no row in the ledger found everything done, by runs
@@ -209,9 +211,9 @@ class Comparison:
         """
         if self.chosen.mode in ("plan", "rehearse"):
             return  # they write nothing into the target
-        cards = [card for card in self.record.cards if card.get("run") not in self.witness.runs]
+        cards = [card for card in self.record.cards if card.get("run") not in self.evidence.runs]
         runs = [card.get("run") for card in cards if card["verdict"] == Verdict.PASSED]
-        if not cards and not self.witness.runs and self._passed:
+        if not cards and not self.evidence.runs and self._passed:
             runs = [*self.record.runs[:1]] or [""]
         if not runs:
             return
@@ -221,7 +223,7 @@ class Comparison:
         if not last and self.chosen.mode != "revert":
             yield Problem(unknown, self.record.runbook, "a decision about each block", "none", SHOW)
         steps = self.record.plan.get("steps")
-        if steps and not self.witness.runs:
+        if steps and not self.evidence.runs:
             yield Problem(
                 unknown, "plan", "nothing to be done", f"{len(steps)} blocks to be done", SHOW
             )
@@ -229,7 +231,7 @@ class Comparison:
             if self._is_known(said):
                 continue
             there = []
-            for block, event, when, by in self.witness.done:
+            for block, event, when, by in self.evidence.block_events:
                 if block == name:
                     there.append(f"{event} {when} UTC, run {by}")
             expected = "; ".join(sorted(there)) or "nothing in the ledger"
@@ -238,11 +240,11 @@ class Comparison:
     def _is_known(self, said: Row) -> bool:
         """Whether the ledger has the reason for which a block was skipped."""
         if said["action"] != "skip":
-            return any(row["block"] == said["block"] for row in self.witness.rows("blocks"))
+            return any(row["block"] == said["block"] for row in self.evidence.rows("blocks"))
         named = _WHEN.search(said["reason"])
         if not named:
             return self.chosen.mode == "revert"
-        return (said["block"], *named.groups()) in self.witness.done
+        return (said["block"], *named.groups()) in self.evidence.block_events
 
     def _check_shown(self) -> Iterator[Problem]:
         """Check that a run which passed shows what every such run shows, and the plan by which it
@@ -254,14 +256,14 @@ class Comparison:
         if self.chosen.mode not in ("plan", "revert"):
             wanted.append(Kind.VERIFICATION)
         missing = [kind for kind in wanted if not self.record.last(kind)]
-        planned = any(row.get("plan") for row in self.witness.rows("runs"))
-        if planned and self.witness.rows("blocks") and not self.record.plan:
+        planned = any(row.get("plan") for row in self.evidence.rows("runs"))
+        if planned and self.evidence.rows("blocks") and not self.record.plan:
             missing.append("plan")
         for kind in missing:
             yield Problem("the record does not show it", kind, "shown by its cell", "", SHOW)
 
     def _check_seals(self) -> Iterator[Problem]:
-        for seal in self.witness.seals:
+        for seal in self.evidence.seals:
             what = "its record is sealed already, as the ledger says"
             found = "another notebook of the same run"
             yield Problem(

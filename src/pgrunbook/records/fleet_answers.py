@@ -1,5 +1,5 @@
-"""What an auditor asks of a run, answered for that of a fleet: what was done to a target, its own
-record says.
+"""Answers an auditor's questions about the run of a fleet. What was done to a target, the target's
+own record says.
 """
 
 from __future__ import annotations
@@ -10,17 +10,18 @@ from typing import Any
 
 from pgrunbook.durations import moment
 from pgrunbook.records.backfill import kind
+from pgrunbook.records.questions import Question
 from pgrunbook.records.record import Record, Row
-from pgrunbook.records.words import counted, listed, sentence, without
+from pgrunbook.records.words import counted, listed, sentence, without_names
 
 _EACH = "The record of each target says: the cell lists them, each with its SHA-256."
 
 _UNREAD = "what came of each target is the journal's word: no seal says more"
 
 
-def answers(record: Record, read: str) -> dict[str, str]:
-    """The answer to each question of `audit_questions` that is another one for a fleet. `read`: how
-    it is known what came of the targets, as the seal says; empty without a seal.
+def answers(record: Record, read: str) -> dict[Question, str]:
+    """Return the answer to each question but ALTERED, which is the same for every record. `read`:
+    how it is known what came of the targets, as the seal says; empty without a seal.
     """
     fleet = record.fleet
     targets = _rows(fleet, "targets")
@@ -28,20 +29,20 @@ def answers(record: Record, read: str) -> dict[str, str]:
     counts = Counter(row["state"] for row in targets)
     states = ", ".join(f"{number:,} {state}" for state, number in counts.items())
     return {
-        "What changed?": f"{counted(len(targets), 'target')}: {states}. {_EACH}",
-        "Which SQL ran, exactly?": f"No cell of this record was run. {_EACH}",
-        "On which database?": f"On the {counted(len(targets), 'target')} of the list with SHA-256 "
+        Question.CHANGED: f"{counted(len(targets), 'target')}: {states}. {_EACH}",
+        Question.SQL: f"No cell of this record was run. {_EACH}",
+        Question.DATABASE: f"On the {counted(len(targets), 'target')} of the list with SHA-256 "
         f"{fleet['list']}. {_EACH}",
-        "Who ran it, who approved it, under which ticket?": _who(record),
-        "When, and how long did each step take?": f"{moment(fleet['started_at'])} to "
+        Question.WHO: _who(record),
+        Question.WHEN: f"{moment(fleet['started_at'])} to "
         f"{moment(fleet['ended_at'])}, in {counted(len(waves), 'wave')}.",
-        "Which locks were taken, and who waited?": _EACH,
-        "What was at risk?": _EACH,
-        "Was it rehearsed?": _EACH,
-        "What was verified, with what evidence?": f"{sentence(read or _UNREAD)} {_EACH}",
-        "What failed, was retried or was skipped?": _failed(targets),
-        "Which versions of runbook, SQL and tool?": _EACH,
-        "What was true before it started?": _EACH,
+        Question.LOCKS: _EACH,
+        Question.AT_RISK: _EACH,
+        Question.REHEARSED: _EACH,
+        Question.VERIFIED: f"{sentence(read or _UNREAD)} {_EACH}",
+        Question.FAILED: _failed(targets),
+        Question.VERSIONS: _EACH,
+        Question.BEFORE: _EACH,
     }
 
 
@@ -83,7 +84,7 @@ def reasons(targets: Sequence[Row]) -> list[tuple[str, str, list[str]]]:
     groups: dict[tuple[str, str], tuple[str, str, list[str]]] = {}
     for each in targets:
         why = "; ".join(filter(None, [each["reason"], each["remark"]]))
-        alike = kind(without(why, each["name"]))
+        alike = kind(without_names(why, each["name"]))
         _, _, names = groups.setdefault((each["state"], alike), (each["state"], why, []))
         names.append(each["name"])
     last = len(_FIRST)

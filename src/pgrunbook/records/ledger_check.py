@@ -21,10 +21,10 @@ from pgrunbook.postgres.session import Session
 from pgrunbook.postgres.target import Target
 from pgrunbook.records.contradictions import Comparison
 from pgrunbook.records.how_it_ended import Ending, may_have_written
+from pgrunbook.records.ledger_evidence import LedgerEvidence, LedgerNote, is_run_id
 from pgrunbook.records.malformed_notebook import MALFORMED
 from pgrunbook.records.record import Record
 from pgrunbook.records.seal import BY_HAND, NOT_COMPARED
-from pgrunbook.records.testimony import Testimony, Witness, is_id
 from pgrunbook.runbooks.parameters import Parameters
 
 _WITHOUT_ROWS = "the ledger's rows are not in the record"
@@ -64,7 +64,7 @@ class LedgerCheck:
         cells = self.record.notebook["cells"]
         return bool(self.record.run_id) and may_have_written(self.ending, cells)
 
-    def testimony(self, conn: Session | None) -> Testimony:
+    def compare(self, conn: Session | None) -> LedgerNote:
         """Return what the target's ledger says of the record. Raises Refused if it does not know
         the run, or contradicts the record.
 
@@ -74,12 +74,12 @@ class LedgerCheck:
         if conn is None or self.chosen is None:
             reason = self.problems[-1].partition(": ")[2] if self.problems else ""
             if not self.by_hand and not reason:
-                return Testimony(None, "the run ended before its first block")
+                return LedgerNote(None, "the run ended before its first block")
             return self._not_compared(reason or "its parameters cannot be read")
         try:
             with signals.waiting():
-                witness = Witness.of(conn, self.record, self.chosen.schema_, self.secrets)
-            comparison = Comparison(self.record, self.chosen, self.ending, witness, self.by_hand)
+                evidence = LedgerEvidence.of(conn, self.record, self.chosen.schema_, self.secrets)
+            comparison = Comparison(self.record, self.chosen, self.ending, evidence, self.by_hand)
             if comparison.elsewhere:
                 return self._not_compared(comparison.elsewhere)
             problems = comparison.problems()
@@ -88,7 +88,7 @@ class LedgerCheck:
                     "The target's ledger does not say what the notebook says: it is not sealed.",
                     problems=problems,
                 )
-            return Testimony(True, comparison.says, comparison.remark)
+            return LedgerNote(True, comparison.says, comparison.remark)
         except Locked as exc:
             # By hand it can be done again; a run at its end has to be sealed all the same.
             if self.by_hand:
@@ -102,14 +102,14 @@ class LedgerCheck:
                 f"this version cannot read it, {type(exc).__name__}: {first_line(exc)}"
             )
 
-    def _not_compared(self, reason: str) -> Testimony:
+    def _not_compared(self, reason: str) -> LedgerNote:
         if self.by_hand:
             self.problems.append(f"sealed {BY_HAND}, {NOT_COMPARED}: {reason}")
-        return Testimony(False, reason)
+        return LedgerNote(False, reason)
 
     def rows(self, conn: Session | None) -> Any:
         """Return the ledger's rows on the run, by table; None if they cannot be had."""
-        if conn is None or not is_id(self.record.run_id):
+        if conn is None or not is_run_id(self.record.run_id):
             return None
         try:
             with signals.waiting():

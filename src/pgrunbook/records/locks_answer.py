@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pgrunbook.records.backfill_answers import what_they_gave_way_to
-from pgrunbook.records.record import Block, Record, Row
+from pgrunbook.records.record import Record, Row, ShownBlock
 from pgrunbook.records.unfinished_cells import begun_blocks, cell_at_work
 from pgrunbook.records.words import counted, listed
 
@@ -51,7 +51,7 @@ def _waits_outside(record: Record) -> str:
     return f" For whom {listed(names)} waited, outside a transaction, its cell shows." * bool(names)
 
 
-def _wait(block: Block) -> str:
+def _wait(block: ShownBlock) -> str:
     attempts = len({row["attempt"] for row in block.attempts})
     blockers = dict.fromkeys(_blocker(row) for row in block.attempts if row["pid"])
     return (

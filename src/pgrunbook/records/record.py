@@ -29,7 +29,7 @@ UNENDED = "its run has not ended, or its runner was killed"
 
 
 @dataclass(frozen=True)
-class Frame:
+class ShownFrame:
     """A frame that a method of a run returned: its `parts.Kind`, the id of the cell that shows it,
     and its rows by column, the index's columns first. `about` has what else it says, by the keys of
     `parts.Frame`, such as the name of a block.
@@ -53,7 +53,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Block:
+class ShownBlock:
     """A block in a run: what was decided and why, its SQL if it was to run, and what came of it.
 
     `event` is `applied`, `adopted`, `reverted`, or empty where nothing was done: then `elapsed_ms`
@@ -163,7 +163,7 @@ class Record:
         return any(cell.state in ("running", "pending") for cell in self.cells)
 
     @cached_property
-    def frames(self) -> Sequence[Frame]:
+    def frames(self) -> Sequence[ShownFrame]:
         """All frames of ours, in the order of the cells."""
         found = []
         for said, cell in self._shown(parts.Frame):
@@ -171,10 +171,10 @@ class Record:
             about = said.model_dump(
                 mode="json", exclude_unset=True, exclude={"kind", "columns", "rows"}
             )
-            found.append(Frame(said.kind, cell, rows, about))
+            found.append(ShownFrame(said.kind, cell, rows, about))
         return found
 
-    def last(self, kind: str) -> Frame | None:
+    def last(self, kind: str) -> ShownFrame | None:
         """Return the last frame of a kind: where a cell was run again, that counts; None if there
         is none.
         """
@@ -194,8 +194,8 @@ class Record:
 
     @cached_property
     def identity(self) -> Row:
-        """The target's identity card and the run's, by the keys of `parts.Target`; of several runs
-        the last one's. What it does not say is not there.
+        """The identity card of the last run, by the keys of `parts.IdentityCard`. What it does not
+        say is not there.
         """
         return next(reversed(self.identities), {})
 
@@ -206,13 +206,13 @@ class Record:
         return frame.about["files"] if frame else {}
 
     @cached_property
-    def blocks(self) -> Sequence[Block]:
+    def blocks(self) -> Sequence[ShownBlock]:
         """The blocks that the run came to, in order."""
         done = {said.block: said for said, _ in self._shown(Done)}
         decided = {said.block: (said, cell) for said, cell in self._shown(Decided)}
         return [self._block(said, cell, done.get(name)) for name, (said, cell) in decided.items()]
 
-    def _block(self, decided: Decided, cell: str, done: Done | None) -> Block:
+    def _block(self, decided: Decided, cell: str, done: Done | None) -> ShownBlock:
         rows: dict[str, Sequence[Row]] = {}
         for frame in self.frames:
             if frame.about.get("block") == decided.block:
@@ -221,7 +221,7 @@ class Record:
         in_transaction = decided.in_transaction
         if in_transaction is None:
             in_transaction = version_0.in_transaction(statements)
-        block = Block(
+        block = ShownBlock(
             name=decided.block,
             cell=cell,
             title=decided.title,

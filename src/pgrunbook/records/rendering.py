@@ -47,7 +47,7 @@ _ANSI = re.compile(r"\x1b\[[\d;]*[A-Za-z]")
 
 
 @dataclass(frozen=True)
-class Cell:
+class HtmlCell:
     """A cell: its id and state, and as HTML its text, or its code and outputs."""
 
     id: str
@@ -78,7 +78,7 @@ class _Renderer(mistune.HTMLRenderer):
 _MARKDOWN = mistune.create_markdown(renderer=_Renderer(escape=True), plugins=["table"])
 
 
-def cells(notebook: Mapping[str, Any]) -> Iterator[Cell]:
+def cells(notebook: Mapping[str, Any]) -> Iterator[HtmlCell]:
     """The cells of a notebook, in order."""
     for cell in notebook["cells"]:
         source = _text(cell["source"])
@@ -90,7 +90,7 @@ def cells(notebook: Mapping[str, Any]) -> Iterator[Cell]:
             code = Markup(_code(source, "python"))  # noqa: S704
         status = cell.get("metadata", {}).get("papermill", {}).get("status", "")
         outputs = list(filter(None, map(_output, cell.get("outputs", ()))))
-        yield Cell(cell.get("id", ""), status, text, code, outputs)
+        yield HtmlCell(cell.get("id", ""), status, text, code, outputs)
 
 
 def _output(output: Mapping[str, Any]) -> Markup:

@@ -89,7 +89,7 @@ class Sealing:
             self._record, self._ending, self.chosen, self.by_hand, self.problems, self._secrets
         )
         with check.session(target) as conn:
-            testimony = check.testimony(conn)
+            note = check.compare(conn)
             rows = check.rows(conn)
 
             # called once nothing else can refuse, and while nobody else adds to the archive
@@ -102,14 +102,14 @@ class Sealing:
             facts = {
                 **facts,
                 "sealed": BY_HAND if self.by_hand else "at its end",
-                "ledger": testimony._asdict(),
+                "ledger": note._asdict(),
             }
             head = archive.seal(self.notebook, facts, sources, signer, complete)
             if conn and rows:
                 check.note(conn, head)
             told = ""
             if self.by_hand:
-                told = "; ".join(filter(None, [testimony.says, testimony.remark]))
+                told = "; ".join(filter(None, [note.says, note.remark]))
             return Sealed(head, signer is not None, self.problems, told)
 
     def _require_truth(self) -> None:

@@ -51,7 +51,7 @@ FILTERS = ["verdict", "runbook", "target", "operator", "ticket"]
 
 
 @dataclass(frozen=True)
-class Row:
+class IndexRow:
     """A record in the index. `name` is the notebook's path from the archive's root on, `page` that
     of its page from the site's.
     """
@@ -71,7 +71,7 @@ class Row:
     seal: str
 
     @classmethod
-    def read(cls, line: str) -> Row:
+    def read(cls, line: str) -> IndexRow:
         """Read the row in a line of JSON. Raises ValueError or TypeError if it is none."""
         row = cls(**json.loads(line))
         for name, value in vars(row).items():
@@ -110,7 +110,7 @@ class Site:
         rows, _ = self._build(anew=False)
         return self.root / next(row.page for row in rows if row.name == name)
 
-    def _build(self, *, anew: bool) -> tuple[list[Row], int]:
+    def _build(self, *, anew: bool) -> tuple[list[IndexRow], int]:
         known = self._known()
         rows, made = [], 0
         notebooks = self._notebooks()
@@ -127,7 +127,7 @@ class Site:
         self._index(rows)
         return rows, made
 
-    def _is_kept(self, row: Row, page: str, notebook: Path) -> bool:
+    def _is_kept(self, row: IndexRow, page: str, notebook: Path) -> bool:
         """Whether a page need not be made again: what a sealed record says cannot change."""
         was_sealed = row.seal.startswith("number")
         return row.page == page and was_sealed and self.archive.is_sealed(notebook)
@@ -147,17 +147,17 @@ class Site:
 
     # -- the index
 
-    def _known(self) -> dict[str, Row]:
+    def _known(self) -> dict[str, IndexRow]:
         try:
             first, *lines = self._file("index.jsonl").read_text(encoding="utf-8").split("\n")
             if json.loads(first) != _MADE_BY:
                 return {}
-            rows = [Row.read(line) for line in lines if line]
+            rows = [IndexRow.read(line) for line in lines if line]
         except (OSError, ValueError, TypeError, RecursionError):
             return {}  # all of it can be made anew
         return {row.name: row for row in rows}
 
-    def _index(self, rows: list[Row]) -> None:
+    def _index(self, rows: list[IndexRow]) -> None:
         values = {}
         for name in FILTERS:
             values[name] = sorted({getattr(row, name) for row in rows} - {""})
@@ -173,7 +173,7 @@ class Site:
 
     # -- a record
 
-    def _page(self, notebook: Path, page: str) -> Row:
+    def _page(self, notebook: Path, page: str) -> IndexRow:
         """Write the page of a record, and return its row. One bad notebook, or one of another
         version, must not cost the others their pages.
         """
@@ -196,7 +196,7 @@ class Site:
         altered: list[str],
         *,
         unreadable: str = "",
-    ) -> Row:
+    ) -> IndexRow:
         verdict, reason = "unknown", ""
         if not unreadable:
             verdict, reason = verdict_and_reason(record, is_sealed=bool(seal or altered))
@@ -261,7 +261,7 @@ class Site:
         ending: tuple[str, str],
         seal: Seal | None,
         altered: list[str],
-    ) -> Row:
+    ) -> IndexRow:
         verdict, reason = ending
         name = self.archive.name(notebook)
         known, given = record.identity, record.parameters
@@ -273,7 +273,7 @@ class Site:
             state = f"number {seal.sequence}, {signed}"
             if seal.caveat:
                 state += f"; {seal.caveat}"
-        return Row(
+        return IndexRow(
             name=name,
             page=page,
             started=moment(record.started_at or str(known.get("started_at") or "")) or "not known",

@@ -66,7 +66,7 @@ def trusted_keys(project: Project) -> list[Key]:
 
 def _noted_heads(project: Project, name: str) -> list[Head]:
     # Imported here, because an archive can be checked without its targets.
-    from pgrunbook.ledger import origin
+    from pgrunbook.ledger import server_match
     from pgrunbook.postgres import connection, driver_errors
     from pgrunbook.runbooks import targets
 
@@ -75,7 +75,7 @@ def _noted_heads(project: Project, name: str) -> list[Head]:
         driver_errors.driver_errors("The ledger could not be read.", where=f"target {name!r}"),
         connection.connect(target, schema="pg_catalog", label="verify", read_only=True) as conn,
     ):
-        if problem := origin.Standing.of(conn).refusal(target):
+        if problem := server_match.ServerMatch.of(conn).refusal(target):
             raise Refused(
                 "The ledger cannot tell what was sealed since it was copied.", problems=[problem]
             )

@@ -40,7 +40,7 @@ def listed(names: Sequence[str], most: int = _SHOWN) -> str:
     return text
 
 
-def without(text: str, *names: str) -> str:
+def without_names(text: str, *names: str) -> str:
     """The text with a mark for each of these names: wherever one stands by itself; of one that may
     be a word of the text, only where a name stands.
     """

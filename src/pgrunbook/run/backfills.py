@@ -10,7 +10,7 @@ from IPython.display import display as show
 from pgrunbook.controls import one_line
 from pgrunbook.ledger.batches import History
 from pgrunbook.records import backfill, backfill_picture, progress
-from pgrunbook.records.backfill import Pause, Slice
+from pgrunbook.records.backfill import Pause, TimeSlice
 from pgrunbook.records.card import inline
 from pgrunbook.records.format.bundles import bundle
 from pgrunbook.records.format.parts import Kind, Progress
@@ -42,12 +42,12 @@ def history(block: str, found: History) -> None:
         return
     show(Markdown("The runs that have worked on it, and their batches:"))
     show(display.named(found.runs, Kind.BATCHES, block=block))
-    slices = [Slice(**row) for row in found.slices]
+    slices = [TimeSlice(**row) for row in found.slices]
     pauses = [Pause(**row) for row in found.pauses]
     picture(block, slices, pauses)
 
 
-def picture(block: str, slices: Sequence[Slice], pauses: Sequence[Pause]) -> None:
+def picture(block: str, slices: Sequence[TimeSlice], pauses: Sequence[Pause]) -> None:
     """Show how a backfill went over time: drawn, and in words for who does not see it; below that
     its numbers. Nothing, if no batch has run.
     """

@@ -41,10 +41,18 @@ def begin(runbook: str, namespace: Mapping[str, Any]) -> Run:
     ]
     if held:
         raise Refused("The runbook holds a secret: nothing was started.", problems=held)
-    for earlier in [value for value in namespace.values() if isinstance(value, Run)]:
-        # The same cell, run again: it holds the lock that this run needs.
-        earlier.close("given up for another run in the same kernel")
+    for earlier in namespace.values():
+        if isinstance(earlier, Run):
+            # The same cell was run before: that run holds the lock that this one needs.
+            earlier.close("given up for another run in the same kernel")
     changes = partial(parameters.changes_since, declaration, namespace, given)
-    run = Run(project, notebook.stem, chosen, source, target, Sources.of(notebook, source), changes)
-    run._revert_ends = chosen.mode == "revert" and cells.reverts_last(notebook)
-    return run
+    return Run(
+        project,
+        notebook.stem,
+        chosen,
+        source,
+        target,
+        Sources.of(notebook, source),
+        changes,
+        revert_ends=chosen.mode == "revert" and cells.reverts_last(notebook),
+    )

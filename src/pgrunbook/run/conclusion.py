@@ -1,5 +1,5 @@
-"""Says how a run ends: the error that ended it, or in one line what was done; and the facts of its
-card.
+"""What the notebook and the ledger say of a run's end: the error that ended it, or in one line what
+was done; and the facts of its card.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def error(
     """
     found: RunbookError
     match exc:
-        case Refused() | LockedOut():
-            return Failed(_BEGUN, problems=exc.problems) if begun else exc
+        case Refused() | LockedOut() if begun:
+            return Failed(_BEGUN, problems=exc.problems)
         case RunbookError():
             return exc
         case psycopg.errors.LockNotAvailable():
@@ -76,6 +76,9 @@ def facts(
 ) -> dict[str, Any]:
     """Return what the card says of a run that ends now, by the keys of `parts.Card`."""
     ended = datetime.now(UTC)
+    digest = ""
+    if plan and plan.steps:
+        digest = plan.digest
     return {
         "mode": chosen.mode,
         "target": chosen.target,
@@ -83,7 +86,7 @@ def facts(
         "schema": chosen.schema_,
         "ended_at": ended.isoformat(timespec="seconds"),
         "took_ms": round((ended - started_at).total_seconds() * 1000),
-        "plan": plan.digest if plan and plan.steps else "",
+        "plan": digest,
         "lock_timeout": chosen.lock_timeout,
     }
 
@@ -98,7 +101,9 @@ def summary(
     `after` are the pending runbooks that were done on the copy before.
     """
     said = _summary(chosen, final, outcomes)
-    return f"{said}; after {words.pending(after)}" if after else said
+    if after:
+        said += f"; after {words.pending(after)}"
+    return said
 
 
 def _summary(chosen: Parameters, final: Sequence[Decision], outcomes: Sequence[Outcome]) -> str:

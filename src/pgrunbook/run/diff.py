@@ -57,8 +57,12 @@ def _table_and_name(kind: str, label: tuple[str, ...]) -> tuple[str, str]:
 
 def _definitions(kind: str, frame: pd.DataFrame) -> dict[tuple[str, ...], str]:
     records = frame[_DEFINING[kind]].to_dict("records")
-    labels = [label if isinstance(label, tuple) else (label,) for label in frame.index]
-    return {label: _definition(record) for label, record in zip(labels, records, strict=True)}
+    definitions = {}
+    for label, record in zip(frame.index, records, strict=True):
+        # pandas has a tuple only where the index has several columns
+        key = label if isinstance(label, tuple) else (label,)
+        definitions[key] = _definition(record)
+    return definitions
 
 
 def _definition(record: dict[Any, Any]) -> str:

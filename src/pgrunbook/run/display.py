@@ -44,12 +44,14 @@ def install(shell: InteractiveShell) -> None:
 
 
 class Named(pd.DataFrame):
-    """A frame of ours. What is made of it, such as a part of it, is somebody else's: an ordinary
+    """A frame of ours, which a notebook holds as data. What a cell makes of it is not: an ordinary
     frame again.
     """
 
     @property
     def _constructor(self) -> Any:
+        # pandas makes every slice and copy of a frame with this
+        # https://pandas.pydata.org/docs/development/extending.html#override-constructor-properties
         return pd.DataFrame
 
 
@@ -63,8 +65,8 @@ def named(frame: pd.DataFrame, kind: Kind, **about: Any) -> pd.DataFrame:
 
 
 def folded(frame: pd.DataFrame, summary: str) -> pd.DataFrame:
-    """Return the frame as one of which a reader sees a line until he opens it: for what is of use
-    only when something is wrong. `text/plain` and data have all of it.
+    """Return the frame folded below a line, `summary`, until a reader opens it: for what is of use
+    only when something is wrong. `text/plain` and the data have all of it.
     """
     ours = Named(frame)
     ours.attrs |= {**frame.attrs, "folded": summary}
@@ -74,7 +76,9 @@ def folded(frame: pd.DataFrame, summary: str) -> pd.DataFrame:
 def _bundle(frame: pd.DataFrame, **_: Any) -> dict[str, Any]:
     """Return a frame in every form: HTML, plain text and, if it is one of ours, as data."""
     names, texts = frames.texts(frame)
-    ours = frame.attrs if isinstance(frame, Named) else {}
+    ours = {}
+    if isinstance(frame, Named):
+        ours = frame.attrs
     html = frames.html(names, texts, ours.get("folded", ""))
     shown = {"text/html": html, "text/plain": frames.lines(names, texts)}
     if "pgrunbook" not in ours:
@@ -90,7 +94,7 @@ _PARTS = {"columns": "column", "constraints": "constraint", "indexes": "index", 
 
 
 def fold_parts(taken: Snapshot) -> Snapshot:
-    """Return the snapshot with the frames folded of what belongs to tables."""
+    """Return the snapshot with all frames folded but that of the tables themselves."""
     changed = {}
     for name, frame in taken:
         if name in _PARTS:
@@ -123,7 +127,9 @@ def guide() -> Markdown:
 
 
 def sql(text: str) -> Markdown:
-    """SQL, highlighted wherever Markdown is."""
+    """SQL, highlighted wherever Markdown is. Its fence is longer than any in the text: see
+    https://spec.commonmark.org/0.31.2/#fenced-code-blocks
+    """
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return Markdown(f"{fence}sql\n{controls.visible(text).strip()}\n{fence}")

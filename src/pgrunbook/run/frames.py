@@ -41,7 +41,7 @@ def html(names: Sequence[str], rows: Sequence[Sequence[str]], summary: str = "")
 
 
 def _html(text: str) -> str:
-    # A long name may be broken after an underscore, so that frames fit the screen.
+    # A browser may break a long name after an underscore, so that frames fit the screen.
     return re.sub(r"\w{20,}", lambda name: name[0].replace("_", "_<wbr>"), escape(text))
 
 
@@ -53,8 +53,12 @@ _FEW_ROWS = 20
 
 def lines(names: list[str], texts: list[list[str]]) -> str:
     """Return the frame as lines of text, in columns; longer texts move what stands behind them."""
-    shown = texts if len(texts) <= _MOST_ROWS else texts[:_FEW_ROWS]
-    rows = [[controls.continued(text) for text in row] for row in (names, *shown)]
+    shown = texts
+    if len(texts) > _MOST_ROWS:
+        shown = texts[:_FEW_ROWS]
+    rows = []
+    for row in (names, *shown):
+        rows.append([controls.continued(text) for text in row])
     widths = [min(max(map(len, column)), _MOST_ALIGNED) for column in zip(*rows, strict=True)]
     padded = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
     if not texts:
@@ -69,7 +73,7 @@ def texts(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     for people.
     """
     names, columns = _columns(frame)
-    read = [[_text(value) for value in column] for column in columns]
+    read = [list(map(_text, column)) for column in columns]
     labels = len(names) - frame.shape[1]  # columns of the index
     read[:labels] = _without_repeats(read[:labels])
     return names, [list(row) for row in zip(*read, strict=True)]
@@ -96,7 +100,7 @@ def plain(frame: pd.DataFrame) -> dict[str, Any]:
     null.
     """
     names, columns = _columns(frame)
-    values = [[_json_value(value) for value in column] for column in columns]
+    values = [map(_json_value, column) for column in columns]
     return {"columns": names, "rows": [list(row) for row in zip(*values, strict=True)]}
 
 

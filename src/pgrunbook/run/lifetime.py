@@ -1,4 +1,4 @@
-"""Begins and ends a run: its sessions, what it works with in them, and its verdict."""
+"""How a run begins and ends: its sessions on the target, what works in them, and its verdict."""
 
 from __future__ import annotations
 
@@ -23,21 +23,22 @@ from pgrunbook.errors import (
     Verdict,
     first_line,
 )
-from pgrunbook.ledger.origin import Standing
 from pgrunbook.ledger.run_rows import Recorder, progress_of
-from pgrunbook.planning import checks, preflight, reliance, right_target
+from pgrunbook.ledger.server_match import ServerMatch
+from pgrunbook.planning import checks, preflight, right_target, server_checks
 from pgrunbook.planning.agenda import Agenda
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.planning.shared_copy import SharedCopy
-from pgrunbook.postgres import os_user, target
-from pgrunbook.postgres.catalog import Connection
+from pgrunbook.postgres import os_user
 from pgrunbook.postgres.identity import Identity, identify
 from pgrunbook.postgres.run_sessions import Sessions
+from pgrunbook.postgres.session import Session
+from pgrunbook.postgres.target import Target
 from pgrunbook.records.card import VerdictCard
-from pgrunbook.records.format.parts import Card, Target
+from pgrunbook.records.format.parts import Card, IdentityCard
 from pgrunbook.records.plan import Plan
 from pgrunbook.run import conclusion, display, sql_magic, target_card
-from pgrunbook.run.before_and_after import Observation
+from pgrunbook.run.observation import Observation
 from pgrunbook.run.prepare import Preparation
 from pgrunbook.run.rehearsal import Rehearsal
 from pgrunbook.runbooks import credentials, parameters, targets
@@ -50,8 +51,11 @@ if TYPE_CHECKING:
 
 
 class Lifetime:
-    """A run without its cells: its sessions, its row in the ledger, its decisions. It ends once,
-    whatever goes wrong; then its sessions are closed.
+    """A run without its cells, which `Views` and `Run` add: its sessions, its rows in the ledger,
+    its decisions. It ends once, whatever goes wrong; then its sessions are closed.
+
+    `changes` tells which parameters have got another value since the run began. `revert_ends`: the
+    notebook's last cell is that of `revert`, which then gives the verdict in mode revert.
     """
 
     def __init__(
@@ -60,34 +64,36 @@ class Lifetime:
         runbook: str,
         chosen: parameters.Parameters,
         source: Source,
-        target: target.Target,
+        target: Target,
         sources: Sources,
         changes: Callable[[], Sequence[Problem]],
+        *,
+        revert_ends: bool = False,
     ) -> None:
         self.runbook = runbook
-        self._changes = changes  # of the parameters, since the run began
+        self._changes = changes
+        self._revert_ends = revert_ends
         self._sources = sources
         self.parameters = chosen
         self.run_id = parameters.run_id()
-        # as a second run in this kernel is another one
+        # a second run in this kernel is to get an id of its own
         os.environ.pop(parameters.RUN_ID, None)
         self.operator = chosen.operator or os_user.own_name()
         parameters.require_said(operator=self.operator)
         self.started_at = datetime.now(UTC)
         self._closed = False
-        # in mode revert, whether the verdict is given by `revert`, the notebook's last cell
-        self._revert_ends = False
         # how many blocks had been dealt with when everything was verified
         self._verified: int | None = None
+        # the rows that batches have put aside, for the verdict's card
         self._put_aside = ""
         self._verdict: Verdict | None = None
         self._open(project, target, source)
-        self._reach(project, target)
+        self._connect(project, target)
         self._preparation = Preparation(
             project,
             target,
             self._identity,
-            self._standing,
+            self._server_match,
             sources,
             chosen,
             self.operator,
@@ -99,7 +105,7 @@ class Lifetime:
             display.install(shell)
             sql_magic.register(shell, self._sessions.open_look)
 
-    def _open(self, project: Project, target: target.Target, source: Source) -> None:
+    def _open(self, project: Project, target: Target, source: Source) -> None:
         """Make what the run works with: its sessions on the target, or on a copy of it, and what
         decides, applies, observes and records in them.
         """
@@ -107,7 +113,7 @@ class Lifetime:
         label = f"{self.run_id[:8]} {self.runbook}"
         self._rehearsal: Rehearsal | None = None
         reached = target
-        self._shared = SharedCopy.given()
+        self._shared = SharedCopy.from_environment()
         if chosen.mode == "rehearse" or (self._shared and self._shared.after):
             self._rehearsal = Rehearsal(project, target, chosen.schema_, label, self._shared)
             reached = self._rehearsal.target
@@ -135,10 +141,10 @@ class Lifetime:
         self._worker = Worker(self._sessions, self._agenda, self._recorder, chosen)
         self._observation = Observation(self._sessions, chosen.schema_, self._rehearsal)
 
-    def _reach(self, project: Project, target: target.Target) -> None:
+    def _connect(self, project: Project, target: Target) -> None:
         """Connect, and check who answers."""
-        # If that fails everything is closed: nobody gets the run, and JupyterLab's kernel would
-        # keep its sessions and its copy.
+        # If that fails everything is closed: nobody gets this object to close, and JupyterLab's
+        # kernel would keep its sessions and its copy.
         try:
             self._identity = self._check_target(target, project)
         except psycopg.Error as exc:
@@ -150,7 +156,7 @@ class Lifetime:
             raise
 
     @contextmanager
-    def _twin(self, project: Project, reached: target.Target) -> Iterator[Twin]:
+    def _twin(self, project: Project, reached: Target) -> Iterator[Twin]:
         """Make a twin of what this run works on."""
         from pgrunbook.postgres import twin_server  # imported here, as few runs need it
 
@@ -159,27 +165,30 @@ class Lifetime:
         with twin_server.make_twin(reached, look, server, self.run_id[:8]) as twin:
             yield twin
 
-    def _check_target(self, target: target.Target, project: Project) -> Identity:
+    def _check_target(self, target: Target, project: Project) -> Identity:
         """Return who answers. Raises Refused unless it is who was meant and has the schema;
         LockedOut if another run is at work there, and this one writes.
         """
-        look = self._rehearsal.look if self._rehearsal else self._look
-        identity = self._rehearsal.identity if self._rehearsal else identify(look)
+        if self._rehearsal:
+            look, identity = self._rehearsal.look, self._rehearsal.identity
+        else:
+            look = self._look
+            identity = identify(look)
         right_target.check_identity(target, identity)
         schema = preflight.check_schema(self._look, self._schema)
-        schema += reliance.check_names(self._look, self._schema)  # for `%sql`, from now on
+        schema += server_checks.check_shadows(self._look, self._schema)  # for `%sql`, from now on
         checks.require(schema, Refused, "The schema cannot be used: nothing was changed.")
-        self._standing = Standing.of(look)
+        self._server_match = ServerMatch.of(look)
         if self.parameters.mode in ("apply", "revert"):
-            right_target.check_name(target, identity, self._standing, project)
-            self._recorder.standing = self._standing
+            right_target.check_name(target, identity, self._server_match, project)
+            self._recorder.server_match = self._server_match
         if self.parameters.writes and identity.recovery == "primary":
             self._sessions.lock()
         if self._rehearsal:
             self._rehearsal.repeat_ledger(self._sessions.work, self.runbook)
-        return replace(identity, server=self._standing.server)
+        return replace(identity, server=self._server_match.server)
 
-    def _card(self) -> tuple[Target, dict[str, str]]:
+    def _card(self) -> tuple[IdentityCard, dict[str, str]]:
         """Return the card of the target, and what is known of runs that have not ended."""
         # With the run's lock here, nobody else can be at work.
         state = "died" if self._sessions.locked else "at work, or died"
@@ -187,13 +196,13 @@ class Lifetime:
         for row in self._recorder.unfinished():
             unfinished[f"run {row['run_id'][:8]}"] = f"{state}; {progress_of(row)}"
         given = parameters.non_defaults(self.parameters)
-        there, of_copy = self._identity, {}
+        identity, of_copy = self._identity, {}
         if self._rehearsal:
-            there, of_copy = self._rehearsal.there, self._rehearsal.facts
+            identity, of_copy = self._rehearsal.there, self._rehearsal.facts
         card = target_card.card(
-            there,
+            identity,
             self.parameters,
-            server=str(self._standing),
+            server=str(self._server_match),
             run=self.run_id,
             operator=self.operator,
             given={name: value for name, (value, _) in given.items()},
@@ -216,7 +225,7 @@ class Lifetime:
         return self.parameters.schema_
 
     @property
-    def _look(self) -> Connection:
+    def _look(self) -> Session:
         return self._sessions.look
 
     def close(self, reason: str = "given up by hand") -> None:
@@ -231,12 +240,12 @@ class Lifetime:
         self._closed = True
 
     @contextmanager
-    def _ending(self) -> Iterator[None]:
-        """Turn what goes wrong in the `with` block into one of our errors, and write into the
-        ledger how the run ended.
+    def _cell(self) -> Iterator[None]:
+        """Do the work of a cell in the `with` block. What goes wrong there becomes one of our
+        errors, and ends the run: the ledger is told how.
         """
         if self._closed:
-            raise self._over()
+            raise self._already_ended()
         self._require_unchanged()
         try:
             yield
@@ -245,7 +254,7 @@ class Lifetime:
             error = conclusion.error(
                 exc, self.parameters, self._sessions, begun=self._recorder.begun
             )
-            # A fault of ours is shown as it is: but the ledger knows that the run failed.
+            # A fault of ours is shown as it is, with its traceback; the ledger says that it failed.
             if error is None:
                 self._end(Verdict.FAILED, f"{type(exc).__name__}: {exc}")
                 raise
@@ -254,14 +263,16 @@ class Lifetime:
             error.problems += (Problem(f"the verdict {remark}", where="ledger"),)
         raise error
 
-    def _over(self) -> RunbookError:
-        """Return the error of a cell that comes after the run's end. Of a run that has written it
-        does not say that nothing was changed.
+    def _already_ended(self) -> RunbookError:
+        """Return the error of a cell that comes after the run's end. Refused says that nothing was
+        changed: it is for a run that has written nothing.
         """
         told = "The run has ended. To begin another, run the cells again from the target on."
         if not self._recorder.begun:
             return Refused(told)
-        return Interrupted(told) if self._verdict is Verdict.INTERRUPTED else Failed(told)
+        if self._verdict is Verdict.INTERRUPTED:
+            return Interrupted(told)
+        return Failed(told)
 
     def _require_unchanged(self) -> None:
         """Refuse to go on if somebody has edited the parameters: the run goes on as it began."""

@@ -12,7 +12,7 @@ import pandas as pd
 from pgrunbook.errors import Problem, Refused
 from pgrunbook.inventory.description import describe
 from pgrunbook.inventory.objects import Definition, Object
-from pgrunbook.ledger.origin import Standing
+from pgrunbook.ledger.server_match import ServerMatch
 from pgrunbook.planning import (
     approval,
     batch_keys,
@@ -27,8 +27,8 @@ from pgrunbook.planning import (
     losses,
     policy,
     preflight,
-    reliance,
     right_target,
+    server_checks,
     statement_errors,
     unseen_lag,
 )
@@ -62,7 +62,7 @@ class Preparation:
     project: Project
     target: Target
     identity: Identity
-    standing: Standing
+    server_match: ServerMatch
     sources: Sources
     parameters: Parameters
     operator: str
@@ -80,38 +80,39 @@ class Preparation:
     @property
     def look(self) -> Session:
         """The read-only session on the target itself."""
-        return self.rehearsal.look if self.rehearsal else self.agenda.sessions.look
+        if self.rehearsal:
+            return self.rehearsal.look
+        return self.agenda.sessions.look
 
     @property
     def shape(self) -> Session:
         """The read-only session in which the tables are as the blocks will find them: on the copy,
         if runbooks before this one are pending.
         """
-        after = self.rehearsal and self.rehearsal.after
-        return self.agenda.sessions.look if after else self.look
+        if self.rehearsal and self.rehearsal.after:
+            return self.agenda.sessions.look
+        return self.look
 
     def check(self) -> list[CheckResult]:
         """Decide, plan, and check everything that the blocks need. Returns one result for each
         check; the run goes by what was decided once `accept` was called.
         """
         blocks = self.agenda.blocks()
-        # before the catalog is asked for what is called so
-        unwritable = reliance.check_characters(
+        # First: what the server's encoding lacks cannot even be sent in a question.
+        unwritable = server_checks.check_encoding(
             self.look, lambda: {each.name: _names(each) for each in blocks}
         )
         checks.require(unwritable, Refused, "The target is not ready: nothing was changed.")
         found = self.agenda.columns.facts(blocks)
         decided = self._decided = self.agenda.decide(blocks, found)
-        results = [
-            CheckResult(problem.where, problem.what, problem) for problem in self.agenda.problems
-        ]
+        results = [CheckResult(each.where, each.what, each) for each in self.agenda.problems]
         results += checks.unknown_names("adopt", by_hand.names_in(self.parameters.adopt), decided)
         results += checks.unknown_names("discard", self.parameters.discarded, decided)
         results += self._cells(decided)
-        results += reliance.check_passwords(self.look, credentials.of_target(self.target))
-        results.append(right_target.check_server(self.target, self.standing))
+        results += server_checks.check_passwords(self.look, credentials.of_target(self.target))
+        results.append(right_target.check_server(self.target, self.server_match))
         results += _exposed(decided)
-        results += reliance.report_readings(self.agenda.state.unread())
+        results += server_checks.report_readings(self.agenda.state.unread())
         results += preflight.check(
             self.look, self.agenda.schema, self.identity, decided, self.shape
         )
@@ -126,7 +127,7 @@ class Preparation:
             results += unseen_lag.check(self.look, decided, keys, self.target.expected.give_way)
         self.backfills = estimates.frame(self.look, decided, keys)
         results += self._delays(decided)
-        results += reliance.check_characters(self.look, lambda: self._written(decided))
+        results += server_checks.check_encoding(self.look, lambda: self._written(decided))
         state = self.agenda.state.concerning(blocks)
         if self.rehearsal:
             copied, state = state, self.rehearsal.concerning(blocks, state)
@@ -169,7 +170,9 @@ class Preparation:
         for decision in decided:
             block, state = decision.block, self.agenda.state
             if block.keeps and decision.action is not Action.SKIP:
-                ground = self.rehearsal.ground([block]) if self.rehearsal else state.ground
+                ground = state.ground
+                if self.rehearsal:
+                    ground = self.rehearsal.ground([block])
                 for each, found in ground.seen.definitions.items():
                     if not block.keeps.isdisjoint(state.names_in_headers(each)):
                         yield each, found
@@ -250,30 +253,37 @@ class Preparation:
 
 
 def _exposed(decided: Sequence[Decision]) -> Iterator[CheckResult]:
-    """Blocks with a secret that is known to stand in the ledger: nothing writes it there again."""
+    """Yield a result for each file whose header says `exposed`: that its secret stands in the
+    ledger already. No block that holds one is applied.
+    """
     for decision in decided:
         for script in decision.block.scripts:
             if not script.exposed:
                 continue
+            problem = None
+            if decision.action is not Action.SKIP:
+                problem = Problem(
+                    "holds a secret, and is not done",
+                    where=script.name,
+                    expected="`-- exposed:` only in the file of a block that the ledger has",
+                    remedy="take the secret out of the file, and the line out of its header",
+                )
             check = f"holds an exposed secret: {script.header['exposed']}"
-            problem = Problem(
-                "holds a secret, and is not done",
-                where=script.name,
-                expected="`-- exposed:` only in the file of a block that the ledger has",
-                remedy="take the secret out of the file, and the line out of its header",
-            )
-            yield CheckResult(
-                decision.block.name, check, None if decision.action is Action.SKIP else problem
-            )
+            yield CheckResult(decision.block.name, check, problem)
 
 
 def _names(block: Block) -> str:
-    """Return the names in a block, one behind the other."""
-    named = [name for relation in block.relations for name in relation]
-    return "".join([*named, *(each.name or "" for each in block.made)])
+    """Return the names in a block, one behind the other: only their characters matter."""
+    named: list[str] = []
+    for schema, relation in block.relations:
+        named += (schema, relation)
+    named += (each.name or "" for each in block.made)
+    return "".join(named)
 
 
 def _text(decision: Decision) -> str:
     """Return what is to be run, as it is sent and as the server takes it, without escapes."""
-    nodes = [decision.block.statements[n].node for n in decision.statements]
-    return "".join([decision.sql, *(each for node in nodes for each in strings(node))])
+    texts = [decision.sql]
+    for number in decision.statements:
+        texts += strings(decision.block.statements[number].node)
+    return "".join(texts)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg.sql import SQL
 
 from pgrunbook.admit import admission
-from pgrunbook.admit.try_check import as_it_is
+from pgrunbook.admit.check_evaluator import as_it_is
 from pgrunbook.inventory.description import describe
 from pgrunbook.inventory.objects import Definition, Difference, Object, differences
 from pgrunbook.inventory.read import read
@@ -42,10 +42,11 @@ class Rehearsal:
     """The copy, and the target beside it.
 
     - `target` is the copy.
-    - `look` is a read-only session on what was copied, `there` its identity.
-    - `identity` is the same as of a primary: the copy is one, even if it was made of a standby.
-    - `after` are the runbooks before this one, which are pending: the copy, which is `shared` with
-      them, has their blocks.
+    - `look` is a read-only session on the target itself.
+    - `there` is the target's identity.
+    - `identity` is the same, but as that of a primary: the copy is one, even of a standby.
+    - `after` are the pending runbooks before this one. The copy is `shared` with them, and has what
+      their blocks make.
 
     `close` drops the copy, unless it is shared.
     """
@@ -60,7 +61,7 @@ class Rehearsal:
     ) -> None:
         self._schema = schema
         self._shared = shared
-        self.after = tuple(shared.after) if shared else ()
+        self.after: tuple[str, ...] = ()
         with ExitStack() as stack:
             self.look = connect(target, schema=schema, label=label, read_only=True)
             stack.callback(self.look.close)
@@ -68,12 +69,14 @@ class Rehearsal:
             right_target.check_identity(target, self.there)
             self.identity = replace(self.there, recovery="primary", read_only=False)
             if shared:
-                self._copy = shared.reached(target)
+                self.after = tuple(shared.after)
+                self._copy = shared.copy_of(target)
             else:
-                self._copy = stack.enter_context(_copied(project, target, self.look, label))
+                self._copy = stack.enter_context(_make_copy(project, target, self.look, label))
             self.target = self._copy.target
             self._stack = stack.pop_all()
-        atexit.register(self.close)  # of a run that did not come to its end
+        # a run that never comes to its verdict would leave the copy's database behind
+        atexit.register(self.close)
 
     @property
     def owner(self) -> str:
@@ -127,7 +130,7 @@ class Rehearsal:
                     with session_settings.seeing(conn):
                         conn.execute(SQL("INSERT INTO {} ({}) VALUES ({})").format(*parts))
 
-    def as_there(self, snapshot: Snapshot) -> Snapshot:
+    def with_owner_on_target(self, snapshot: Snapshot) -> Snapshot:
         """Return a snapshot of the copy with the owner that its tables will have on the target: the
         role of the run.
         """
@@ -141,7 +144,9 @@ class Rehearsal:
         the copy has it where a runbook before this one changes it.
         """
         there = self.ground(blocks).concerning(relations_of(blocks))
-        return self._shared.expected(there, copied) if self._shared else there
+        if self._shared:
+            return self._shared.expected(there, copied)
+        return there
 
     def ground(self, blocks: Sequence[Block]) -> Ground:
         """Look at what the target has of all that these blocks concern."""
@@ -162,7 +167,7 @@ class Rehearsal:
         self._stack.close()
 
 
-def _copied(
+def _make_copy(
     project: Project, target: Target, look: Session, label: str
 ) -> AbstractContextManager[Copy]:
     from pgrunbook.postgres import schema_copy  # here, because only rehearsals need it
@@ -176,7 +181,8 @@ def _check_difference(each: Difference) -> CheckResult:
     if there and found and there.properties.get("type") == found.properties.get("type"):
         return CheckResult("copy", what, not_run=f"it has {describe(found, there)}")
     if each.object.type not in ("table", "table column"):
-        return CheckResult("copy", what, not_run=f"it has {'none' if found is None else 'one'}")
+        number = "none" if found is None else "one"
+        return CheckResult("copy", what, not_run=f"it has {number}")
     return result(
         "copy",
         what,

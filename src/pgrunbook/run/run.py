@@ -59,7 +59,7 @@ class Run(Views):
         names. If it is not plain which one is meant, because none is there or several are, the
         preconditions refuse the run and name the parameter.
         """
-        with self._ending():
+        with self._cell():
             given = {name: self.parameters.own.get(name, "") for name in candidates}
             return Column(*self._agenda.locate(candidates, given))
 
@@ -72,7 +72,7 @@ class Run(Views):
         Returns what constrains the columns now: index `table`, `column`; columns `type`,
         `accepted`, `because`. The value becomes that of the placeholder `value`.
         """
-        with self._ending():
+        with self._cell():
             if self._rehearsal:
                 self._rehearsal.fill_lookups(self._sessions.work, value, columns)
             return display.named(
@@ -86,7 +86,7 @@ class Run(Views):
         `check`, `result`, `found`. Raises Refused, naming every problem at once, before anything is
         changed.
         """
-        with self._ending():
+        with self._cell():
             results = self._preparation.check()
             shown = display.named(
                 checks.frame(results),
@@ -110,7 +110,7 @@ class Run(Views):
         """Show the tables that the blocks concern, and others named, as they are now. The first
         such snapshot is the `before`.
         """
-        with self._ending():
+        with self._cell():
             tables = list(also)
             for decision in self._decisions:
                 tables += decision.block.about
@@ -141,7 +141,7 @@ class Run(Views):
         what was done, and how long it took. In modes `plan` and `verify` only the decision is
         shown; in mode `revert` nothing is: `revert` undoes the blocks.
         """
-        with self._ending():
+        with self._cell():
             mine = [d.block for d in self._decisions if d.block.entry == name]
             if not mine:
                 raise Refused(problems=[self._agenda.undecided(name)])
@@ -159,7 +159,7 @@ class Run(Views):
         Its columns are those of `reporters.Together`. What was done before a block that fails is
         shown, too.
         """
-        with self._ending():
+        with self._cell():
             self._require_decisions()
             if self.parameters.mode == "revert":
                 return
@@ -180,7 +180,7 @@ class Run(Views):
         if self.parameters.mode != "revert":
             self._require_unchanged()
             return None
-        with self._ending():
+        with self._cell():
             for decision in reversed(self._decisions):
                 self._worker.apply(decision.block, (), reporters.EACH)
         if not self._revert_ends:
@@ -199,7 +199,7 @@ class Run(Views):
         The probes run in transactions that are rolled back. Raises Failed, naming every check that
         does not hold. In the modes `plan` and `revert`, and on a standby, nothing can be probed.
         """
-        with self._ending():
+        with self._cell():
             why_not = self._why_not_probed
             if why_not:
                 self._note_verified(names)
@@ -221,7 +221,7 @@ class Run(Views):
 
     def changes(self) -> pd.DataFrame:
         """Show what has changed since the first `observe`: see `diff.diff`."""
-        with self._ending():
+        with self._cell():
             return display.named(self._observation.difference(), Kind.DIFFERENCE)
 
     def verdict(self) -> VerdictCard | None:
@@ -235,7 +235,7 @@ class Run(Views):
         if self._revert_ends:
             display.text("In mode `revert` the verdict is given by `run.revert()`, below.")
             return None
-        with self._ending():
+        with self._cell():
             final = self._require_finished()
             done = len(self._worker.outcomes)
             if self.parameters.mode != "plan" and self._verified != done:
@@ -244,13 +244,15 @@ class Run(Views):
                     where=self.runbook,
                     remedy="run the cell of the verification first",
                 )
-            if self._observation.lacks(done):
+            if self._observation.is_outdated(done):
                 self._observation.snapshot(done)
             if self.parameters.writes:
                 self._recorder.settle()
             self._put_on_shared_copy()
-            after = self._rehearsal.after if self._rehearsal else ()
-            reason = conclusion.summary(self.parameters, final, self._worker.outcomes, after)
+            pending: Sequence[str] = ()
+            if self._rehearsal:
+                pending = self._rehearsal.after
+            reason = conclusion.summary(self.parameters, final, self._worker.outcomes, pending)
             return self._end(Verdict.PASSED, reason)
 
     def _put_on_shared_copy(self) -> None:
@@ -260,16 +262,17 @@ class Run(Views):
         if self.parameters.mode == "plan" and self._shared and not self._shared.last:
             project = self._preparation.project
             alone = arguments.command_again(project, self.runbook, self.parameters, "plan")
-            self._shared.put(self._decisions, search_path.of(self._sessions.look), alone)
+            self._shared.run_blocks(self._decisions, search_path.of(self._sessions.look), alone)
 
     # -- below the cells
 
     def _go_by_preparation(self) -> None:
         """Take up the plan that was prepared, and close the runs that have died before."""
         self._preparation.accept()
-        self._recorder.plan = self._plan.digest if self._plan else ""
-        if self._plan and self._plan.steps:
-            display.plan(self._plan, self._preparation.rehearsals)
+        if self._plan:
+            self._recorder.plan = self._plan.digest
+            if self._plan.steps:
+                display.plan(self._plan, self._preparation.rehearsals)
         self._worker.approved = self._preparation.approved_sql
         self._worker.round_trip_ms = self._preparation.round_trip_ms
         if self.parameters.writes and self._recorder.unfinished():
@@ -283,7 +286,9 @@ class Run(Views):
     def _check_batches(self) -> list[CheckResult]:
         """Check that the batches of blocks that are done cover their keys."""
         names = [d.block.name for d in self._decisions if d.block.batching]
-        entries = self._agenda.entries(names) if names else {}
+        if not names:
+            return []
+        entries = self._agenda.entries(names)
         done = [name for name in names if name in entries and entries[name].done]
         results = list(verify.check_batches(self._look, self.runbook, self._schema, done))
         put_aside = [f"{each.where}: {each.not_run}" for each in results if each.not_run]
@@ -336,9 +341,7 @@ class Run(Views):
     if not TYPE_CHECKING:  # to mypy a name that is not there is a mistake
 
         def __getattr__(self, name: str) -> Any:
-            """Return a cell by the name that it had until version 0.1, and warn. The next version
-            does not know these names any more.
-            """
+            """Return a cell by its name until version 0.1, and warn: the next has forgotten it."""
             if name not in _FORMER:
                 raise AttributeError(f"a run has no cell {name!r}")
             now = _FORMER[name]

@@ -19,7 +19,7 @@ from sql.parse import _option_strings_from_parser
 from sql.run import unduplicate_field_names
 from sqlalchemy import CursorResult, NullPool, create_engine
 
-# now, and not when the cell waits for it
+# imported now, or SQLAlchemy would do it while the first cell waits
 from sqlalchemy.dialects.postgresql import psycopg as _dialect  # noqa: F401
 from sqlalchemy.exc import DBAPIError
 from traitlets import Int
@@ -119,11 +119,11 @@ class ReadOnlySqlMagic(SqlMagic):  # type: ignore[misc]  # ipython-sql ships no 
         Raises Refused for everything else, Failed for what PostgreSQL reports, Interrupted if it is
         stopped.
         """
-        assignment = _ASSIGNMENT.fullmatch(text := f"{line}\n{cell}")
-        frame = self._look(_readable(assignment["sql"] if assignment else text))
+        text = f"{line}\n{cell}"
+        assignment = _ASSIGNMENT.fullmatch(text)
         if assignment is None:
-            return frame
-        self.shell.user_ns[assignment["name"]] = frame
+            return self._look(_readable(text))
+        self.shell.user_ns[assignment["name"]] = self._look(_readable(assignment["sql"]))
         return None
 
     def _look(self, script: list[Statement]) -> pd.DataFrame:
@@ -143,13 +143,13 @@ class ReadOnlySqlMagic(SqlMagic):  # type: ignore[misc]  # ipython-sql ships no 
         limit = self.autolimit or ROW_LIMIT
         prefix = CURSOR if isinstance(statement.node, ast.SelectStmt) else ""
         try:
-            # left without a commit, it rolls back and closes
+            # without a commit, it rolls back and closes at the end
             with self._engine.connect() as connection:
                 session = connection.connection.driver_connection
-                path = search_path.of(session) if isinstance(session, Session) else ""
                 connection.exec_driver_sql(PIN)
-                if path:
-                    connection.exec_driver_sql(search_path.theirs(path))
+                if isinstance(session, Session):
+                    path = search_path.theirs(search_path.of(session))
+                    connection.exec_driver_sql(path)
                 result = connection.exec_driver_sql(prefix + statement.sql)
                 if prefix:
                     result = connection.exec_driver_sql(f"FETCH FORWARD {limit + 1} FROM looking")
@@ -160,7 +160,10 @@ class ReadOnlySqlMagic(SqlMagic):  # type: ignore[misc]  # ipython-sql ships no 
             raise Failed(
                 "The query failed.", problems=[_problem(exc, statement, len(prefix))]
             ) from exc.orig
-        return (frame.head(limit), len(frame) <= limit) if prefix else (frame, True)
+        # SHOW and EXPLAIN have no cursor, and few rows
+        if not prefix:
+            return frame, True
+        return frame.head(limit), len(frame) <= limit
 
 
 def _readable(sql: str) -> list[Statement]:
@@ -176,11 +179,11 @@ def _readable(sql: str) -> list[Statement]:
         ) from exc
     if not script:
         raise Refused("There is no SQL to run.")
-    if problems := [
-        Problem(what, where=f"%sql:{statement.line}")
-        for statement in script
-        if (what := _writes(statement.node))
-    ]:
+    problems = []
+    for statement in script:
+        if what := _writes(statement.node):
+            problems.append(Problem(what, where=f"%sql:{statement.line}"))
+    if problems:
         raise Refused(ONLY_LOOKS, problems=problems)
     return script
 
@@ -213,11 +216,13 @@ def _writes(node: ast.Node) -> str:
         return "not a SELECT, VALUES, TABLE, SHOW, or EXPLAIN of those"
     search = _Writers()
     search(query)
-    return "a query that writes, or locks rows" if search.found else ""
+    if search.found:
+        return "a query that writes, or locks rows"
+    return ""
 
 
 class _Writers(Visitor):  # type: ignore[misc]  # pglast leaves it without types
-    """Looks for what writes or locks, however deep in a query."""
+    """Looks for what writes or locks, however deep in a query: in a CTE, or a subquery."""
 
     found = False
 
@@ -239,11 +244,13 @@ def _frame(result: CursorResult[Any]) -> pd.DataFrame:
 def _problem(exc: DBAPIError, statement: Statement, prefix: int) -> Problem:
     """What the server said, and the line with a caret under the place that it points to."""
     assert isinstance(exc.orig, psycopg.Error)
-    slow = "ask for less (LIMIT), or raise the parameter statement_timeout"
-    cancelled = isinstance(exc.orig, psycopg.errors.QueryCanceled)
-    problem = problem_of(exc.orig, where=f"%sql:{statement.line}", remedy=slow if cancelled else "")
+    remedy = ""
+    if isinstance(exc.orig, psycopg.errors.QueryCanceled):
+        remedy = "ask for less (LIMIT), or raise the parameter statement_timeout"
+    problem = problem_of(exc.orig, where=f"%sql:{statement.line}", remedy=remedy)
     if not exc.orig.diag.statement_position:
         return problem
+    # the server counts from the statement; our lines from the beginning of the cell
     above = "\n" * (statement.line - 1)
     index = int(exc.orig.diag.statement_position) - 1 - prefix + len(above)
     seen = syntax_problem(ParseError(problem.what, index), above + statement.sql, "%sql")

@@ -10,13 +10,13 @@ import pandas as pd
 from pgrunbook import durations
 from pgrunbook.postgres.identity import Identity
 from pgrunbook.records import words
-from pgrunbook.records.format.parts import Target
+from pgrunbook.records.format.parts import IdentityCard
 from pgrunbook.runbooks.parameters import Parameters
 
 
-def card(there: Identity, chosen: Parameters, **known: Any) -> Target:
+def card(there: Identity, chosen: Parameters, **known: Any) -> IdentityCard:
     """What a program is told, with what else is `known` of the run."""
-    return Target(
+    return IdentityCard(
         database=there.database,
         host=there.host,
         server_version=there.server_version,
@@ -34,7 +34,7 @@ def card(there: Identity, chosen: Parameters, **known: Any) -> Target:
     )
 
 
-def frame(said: Target, unfinished: Mapping[str, str]) -> pd.DataFrame:
+def frame(said: IdentityCard, unfinished: Mapping[str, str]) -> pd.DataFrame:
     """What a person reads: index `identity`, column `value`, both str. `unfinished`: what is known
     of runs that have not ended, each by its label.
     """

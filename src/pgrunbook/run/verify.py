@@ -12,11 +12,11 @@ import psycopg
 from psycopg import sql
 
 from pgrunbook.applying import lock_waits
-from pgrunbook.applying.waiters import GaveWay, cancelling
+from pgrunbook.applying.waiters import GaveWay, cancel_for_waiters
 from pgrunbook.durations import milliseconds
 from pgrunbook.errors import Problem
 from pgrunbook.ledger import batches
-from pgrunbook.planning import reliance
+from pgrunbook.planning import server_checks
 from pgrunbook.planning.checks import CheckResult
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.timeouts import Timeouts
@@ -37,7 +37,7 @@ def without_script(blocks: Sequence[str]) -> list[CheckResult]:
     return [CheckResult(name, "behaviour", not_run=why) for name in names]
 
 
-_FEW = 20
+_FEW = 20  # of what is listed one by one
 
 
 def check_finished(decisions: Iterable[Decision]) -> Iterator[CheckResult]:
@@ -80,7 +80,8 @@ def check_batches(
 
 
 def _span(gap: Mapping[str, Any]) -> str:
-    first, last = (", ".join(gap[end] or ["the least key"]) for end in ("from_key", "to_key"))
+    first = ", ".join(gap["from_key"] or ["the least key"])
+    last = ", ".join(gap["to_key"] or ["the least key"])
     return f"{first} to {last}"
 
 
@@ -115,10 +116,10 @@ def expected_columns(
     nullable = {True: "yes", False: "no"}
     as_expected = []
     for (_, column), type_ in zip(wanted, there["type"], strict=True):
-        as_expected.append(_yes(type_ == expected[column]))
+        as_expected.append(_yes_or_no(type_ == expected[column]))
     return pd.DataFrame(
         {
-            "present": [_yes(key in found.index) for key in wanted],
+            "present": [_yes_or_no(key in found.index) for key in wanted],
             "type": there["type"],
             "nullable": [nullable.get(value, "") for value in there["nullable"]],
             "default": there["default"],
@@ -128,7 +129,7 @@ def expected_columns(
     ).fillna("")
 
 
-def _yes(value: bool) -> str:
+def _yes_or_no(value: bool) -> str:
     return "yes" if value else "NO"
 
 
@@ -147,10 +148,10 @@ def verify(
     lock_timeout: it gives way, and begins anew for as long as a statement may take. `look` is
     another session's.
     """
-    named = reliance.named_schemas(conn, "", [statement.node for statement in statements])
+    named = server_checks.named_schemas(conn, "", [statement.node for statement in statements])
     results = []
     for schema in sorted(named):
-        results += [each for each in reliance.check_names(conn, schema) if each.problem]
+        results += [each for each in server_checks.check_shadows(conn, schema) if each.problem]
     if results:
         return results
     require = search_path.require({conn.schema, *named})
@@ -188,11 +189,7 @@ _NOT_TRIED = (
 
 
 _SAVEPOINT = "SAVEPOINT pgrunbook_check"
-
-
 _RELEASE = "RELEASE pgrunbook_check"
-
-
 _ROLLBACK = b"ROLLBACK TO pgrunbook_check"
 
 
@@ -217,7 +214,7 @@ class _Script:
         conn, limit_ms = self.conn, milliseconds(self.timeouts.wait)
         with (
             conn.transaction(force_rollback=True),
-            cancelling(conn, self.look, limit_ms) as waiters,
+            cancel_for_waiters(conn, self.look, limit_ms) as waiters,
         ):
             settings = session_settings.theirs(search_path.of(conn))
             for name, value in self.timeouts.settings.items():
@@ -226,7 +223,8 @@ class _Script:
             for statement in self.statements:
                 self.at = statement
                 problem = self._try(statement)
-                if waiters.gave_way:  # it has caught the cancel, or that came too late for it
+                # a DO block may have caught the cancel; or it came after the statement's end
+                if waiters.gave_way:
                     raise psycopg.errors.QueryCanceled("cancelled")
                 if statement.check or problem:
                     self.note(problem)
@@ -240,7 +238,7 @@ class _Script:
         message = "\n;".join([statement.sql, self.require, _RELEASE, _SAVEPOINT])
         try:
             cursor = self.conn.execute(message.encode())
-            no = _no(cursor)
+            denial = _denial(cursor)
             while cursor.nextset():
                 pass
         except _OUT_OF_TIME:
@@ -249,8 +247,8 @@ class _Script:
             if not self.conn.closed:
                 self.conn.execute(_ROLLBACK)
             return self.problem(exc)
-        if no and statement.check:
-            return Problem("says no", statement.place(), statement.check, no, _REMEDY)
+        if denial and statement.check:
+            return Problem("says no", statement.place(), statement.check, denial, _REMEDY)
         return None
 
     def note(self, problem: Problem | None) -> None:
@@ -277,8 +275,10 @@ class _Script:
         return Problem(what, problem.where, self.at.check, problem.found, problem.remedy or _REMEDY)
 
 
-def _no(cursor: psycopg.Cursor[Any]) -> str:
-    """Return what a statement says that returns booleans alone, unless each is true."""
+def _denial(cursor: psycopg.Cursor[Any]) -> str:
+    """Return what a statement answers that returns booleans alone and not only true; empty for any
+    other. No row is no proof either.
+    """
     if not cursor.description or {column.type_code for column in cursor.description} != _BOOLEAN:
         return ""
     rows = cursor.fetchall()
@@ -288,7 +288,9 @@ def _no(cursor: psycopg.Cursor[Any]) -> str:
     if not said:
         return ""
     first = ", ".join(_WORDS[value] for value in said[0])
-    return first if len(rows) == 1 else f"{len(said):,} of {len(rows):,} rows; the first: {first}"
+    if len(rows) == 1:
+        return first
+    return f"{len(said):,} of {len(rows):,} rows; the first: {first}"
 
 
 _WORDS = {True: "true", False: "false", None: "NULL"}

@@ -20,10 +20,9 @@ class Views(Lifetime):
 
     def _ipython_display_(self) -> None:
         """What a cell shows of a run: the parameters that are not as they are by default."""
-        given = [
-            (name, *map(str, values))
-            for name, values in parameters.non_defaults(self.parameters).items()
-        ]
+        given = []
+        for name, (value, default) in parameters.non_defaults(self.parameters).items():
+            given.append((name, str(value), str(default)))
         columns = ["parameter", "value", "default"]
         shown = pd.DataFrame(given, columns=columns, dtype="str").set_index("parameter")
         display.frame(shown)
@@ -37,7 +36,7 @@ class Views(Lifetime):
         """The target's identity card and this run's: index `identity`, column `value`. Its row
         `given` has the parameters that are not as they are by default.
         """
-        with self._ending():
+        with self._cell():
             card, unfinished = self._card()
             frame = target_card.frame(card, unfinished)
             return display.named(frame, Kind.IDENTITY, target=card)
@@ -57,7 +56,7 @@ class Views(Lifetime):
         minute, and prepared ones; replicas and replication slots; indexes of the schema that are
         not valid; vacuums at work. A row says so if the role is not shown all of it.
         """
-        with self._ending():
+        with self._cell():
             found = catalog.frame(
                 self._preparation.look,
                 "circumstances",
@@ -71,7 +70,7 @@ class Views(Lifetime):
         """The columns of one table as it is now: index `column`; `type`, `nullable`, `default`,
         `comment`.
         """
-        with self._ending():
+        with self._cell():
             found = catalog.frame(
                 self._look, "columns", ["column"], schema=self._schema, tables=[table]
             )
@@ -83,7 +82,7 @@ class Views(Lifetime):
         Columns: `present` (yes or NO), `type`, `nullable`, `default`, `as_expected` (yes or NO),
         all str.
         """
-        with self._ending():
+        with self._cell():
             names = list(dict.fromkeys(tables))
             found = catalog.frame(
                 self._look, "columns", ["table", "column"], schema=self._schema, tables=names

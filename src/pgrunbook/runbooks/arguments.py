@@ -15,7 +15,7 @@ from pgrunbook.errors import Refused
 from pgrunbook.runbooks import parameters
 from pgrunbook.runbooks.blocks import entry_of
 from pgrunbook.runbooks.project import Project
-from pgrunbook.runbooks.source import block_paths
+from pgrunbook.runbooks.sql_files import block_paths
 
 
 class Arguments(NamedTuple):
@@ -59,11 +59,12 @@ def share_adopted(project: Project, asked: Mapping[Path, Arguments]) -> dict[Pat
     known: set[str] = set().union(*blocks.values())
     shared = dict(asked)
     for path, (given, chosen) in asked.items():
-        if "adopt" in given:
-            others = known.difference(blocks[path])
-            names = [name.strip() for name in chosen.adopt.split(",")]
-            own = {"adopt": ",".join(name for name in names if entry_of(name) not in others)}
-            shared[path] = Arguments(given | own, chosen.model_copy(update=own))
+        if "adopt" not in given:
+            continue
+        others = known.difference(blocks[path])
+        names = [name.strip() for name in chosen.adopt.split(",")]
+        own = {"adopt": ",".join(name for name in names if entry_of(name) not in others)}
+        shared[path] = Arguments(given | own, chosen.model_copy(update=own))
     return shared
 
 
@@ -92,14 +93,15 @@ def command_again(project: Project, runbook: str, chosen: parameters.Parameters,
         if name not in now or name in _OF_ONE_RUN:
             continue
         value = now[name]
-        # of another runbook's parameter of that name, only a value that it takes
+        # another runbook may declare a parameter of the same name and another type
         if type(value) is type(default) and value != default:
-            words += ["-p", name, value if isinstance(value, str) else repr(value)]
+            text = value if isinstance(value, str) else repr(value)
+            words += ["-p", name, text]
     return shlex.join(words)
 
 
-# What another run gets otherwise, or must not get: an approval is of one plan, and nothing is
-# discarded by habit.
+# The parameters that another run does not take over: an approval is of one plan, and rows are to be
+# discarded only by whoever names them.
 _OF_ONE_RUN = ("target", "mode", "approved_plan", "approver", "discard")
 
 
@@ -107,8 +109,8 @@ _NO_LITERAL = (ValueError, SyntaxError, TypeError, RecursionError, MemoryError)
 
 
 def _convert(declaration: dict[str, Any], pairs: list[tuple[str, str | None]]) -> dict[str, Any]:
-    """Values as the declared types: a text stays a text, `007` and `true` too; the rest is read as
-    Python writes it.
+    """Return the values in the declared types. For a text any value stays as it is, `007` and
+    `true` too; for other types it is read as a literal of Python.
     """
     given: dict[str, Any] = {}
     for name, value in pairs:

@@ -26,12 +26,16 @@ _EXPECTED = "TABLE by COLUMN[, COLUMN…][; N rows][; a duration], such as items
 
 @dataclass(frozen=True, slots=True)
 class Batching:
-    """How a block is cut: by the key of a table, in batches of so many `rows` or of about
-    `target_ms` milliseconds each, None if the header does not say.
+    """How a block is cut into batches.
 
-    `schema` is empty for the first of the block's search path. `until_ms`: a run ends so long after
-    it has begun the block. `give_way`: to what, as the header has it. `skips`: rows that break a
-    constraint are put aside. `template` is the statement with its bounds marked.
+    - `schema`, `table`, `key`: the table and its unique key by which it is cut; `schema` is empty
+      for the first of the block's search path.
+    - `rows`, `target_ms`: how many rows a batch has, or about how many milliseconds it takes; None
+      if the header does not say.
+    - `until_ms`: a run stops so many milliseconds after it has begun the block.
+    - `give_way`: to what it gives way, as the header has it.
+    - `skips`: rows that break a constraint are put aside.
+    - `template`: the statement, with its bounds marked.
     """
 
     schema: str
@@ -193,7 +197,9 @@ def _template(script: Script, variables: Mapping[str, str]) -> Statement | None:
     # the bounds become names that nothing else has, so that the parser knows where they stand
     marked = substitute(script.text, MARKS, bare='"')
     found = statements(substitute(marked, variables), script.name)
-    return found[0] if len(found) == 1 else None
+    if len(found) != 1:
+        return None
+    return found[0]
 
 
 def _statement_problems(batching: Batching) -> Iterator[Problem]:

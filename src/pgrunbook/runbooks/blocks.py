@@ -32,14 +32,18 @@ class Admits(NamedTuple):
 class Block:
     """One block as it would run on a target: rendered and parsed.
 
-    `choices` are the variants that were chosen, each with its variables, for a block that has
-    variants; `admits` then says what for, and `facts` what holds afterwards. `scripts` are
-    its files as they stand in git, before placeholders are filled in; `sql` is what is displayed,
-    sent and recorded. `fills` are the columns, as (table, column), of the rows that the product
-    will write once the block is there. `transaction`: whether its statements run in one, or each by
-    itself because PostgreSQL refuses them inside one. `search_path` is for its own statements,
-    `role` makes what they make; empty for the run's. `repeatable`: it is applied anew when its file
-    changes. `batching`: how it is cut into batches, each a transaction of its own.
+    - `scripts`: its files as they stand in git, before placeholders are filled in.
+    - `sql`: the text that is displayed, sent and recorded; `statements`, the same, parsed.
+    - `needs`: the tables and columns that it needs.
+    - `timeouts`: what its header sets of lock_timeout and statement_timeout.
+    - `choices`: of a block with variants, those that were chosen, each with its variables; `admits`
+      says for which column and value, `facts` what holds of that column afterwards.
+    - `fills`: the columns, as (table, column), that the product will write once the block is there.
+    - `transaction`: whether its statements run in one, or each by itself as PostgreSQL refuses them
+      inside one.
+    - `search_path`, `role`: of its statements; empty for the run's.
+    - `repeatable`: it is applied anew when its file changes.
+    - `batching`: how it is cut into batches, each a transaction of its own; None for any other.
     """
 
     name: str
@@ -103,15 +107,16 @@ class Block:
         return created_objects(*(statement.node for statement in self.statements))
 
     def made_along(self, path: str) -> list[tuple[str, CreatedObject]]:
-        """Return the same, each with the path that leads to it: the block's own, or else this one,
-        until a statement sets another in its text.
+        """Return the same, each with the search path in force when it is made: the block's own, or
+        else `path`, until a statement sets another.
         """
         path = self.search_path or path
         found = []
         for statement in self.statements:
             found += [(path, each) for each in created_objects(statement.node)]
             behind = path_behind(statement.node, path)
-            path = path if behind == ANYWHERE else behind
+            if behind != ANYWHERE:
+                path = behind
         return found
 
     @property

@@ -10,14 +10,17 @@ from pglast import ast
 
 from pgrunbook.errors import Problem
 
-# However it is written: a sentence that nobody tries would be taken for one that holds.
+# In any case and spacing: a check line that was not recognised would never be tried, and whoever
+# reads the script would take its sentence for one that holds.
 _LINE = re.compile(r"^[^\S\n]*--[^\S\n]*check[^\S\n]*:(.*)$", re.IGNORECASE | re.MULTILINE)
 
 
 def last(sql: str, start: int, end: int) -> str:
     """Return the sentence of the last such line in a part of the text; "" if there is none."""
-    sentences = _LINE.findall(sql, start, end)
-    return sentences[-1].strip() if sentences else ""
+    sentence = ""
+    for match in _LINE.finditer(sql, start, end):
+        sentence = match[1].strip()
+    return sentence
 
 
 def untried(text: str, spans: Sequence[tuple[int, int]], name: str) -> Iterator[Problem]:
@@ -44,8 +47,9 @@ def untried(text: str, spans: Sequence[tuple[int, int]], name: str) -> Iterator[
 
 def asks(node: ast.Node) -> bool:
     """Whether a statement asks for a yes or a no, as far as its form says so."""
-    targets = (node.targetList if isinstance(node, ast.SelectStmt) else None) or ()
-    return bool(targets) and all(isinstance(each.val, _CONDITIONS) for each in targets)
+    if not isinstance(node, ast.SelectStmt) or not node.targetList:
+        return False
+    return all(isinstance(each.val, _CONDITIONS) for each in node.targetList)
 
 
 _CONDITIONS = (ast.A_Expr, ast.BoolExpr, ast.NullTest, ast.BooleanTest, ast.SubLink)

@@ -22,7 +22,8 @@ def decode(raw: bytes, name: str) -> str:
 
 def _not_utf8(raw: bytes, start: int, name: str) -> Problem:
     line = raw.count(b"\n", 0, start) + 1
-    wide = raw.startswith((b"\xff\xfe", b"\xfe\xff"))
-    found = "UTF-16" if wide else f"byte 0x{raw[start]:02x}"
-    remedy = f"iconv -f {'UTF-16' if wide else 'LATIN1'} -t UTF-8, once you know what it is in"
+    encoding, found = "LATIN1", f"byte 0x{raw[start]:02x}"
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):  # its byte order mark
+        encoding = found = "UTF-16"
+    remedy = f"iconv -f {encoding} -t UTF-8, once you know what it is in"
     return Problem("is not UTF-8", f"{name}:{line}", "UTF-8", found, remedy)

@@ -7,8 +7,11 @@ from typing import NamedTuple
 
 
 class Fact(NamedTuple):
-    """Kind `value`: the column accepts the value. Of the constraints that have to let it in,
-    `check`: this one does; `validated`: it is known to hold for every row, too.
+    """One fact, by its kind.
+
+    - `value`: the column accepts the value.
+    - `check`: this constraint of the column lets the value in.
+    - `validated`: this constraint is known to hold for every row, too.
     """
 
     kind: str

@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pgrunbook.runbooks import digests, imports, notebooks, source
+from pgrunbook.runbooks import digests, imports, notebooks, sql_files
 from pgrunbook.runbooks.source import Source
 
 if TYPE_CHECKING:
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Sources:
-    """The files of a runbook: SHA-256 of each by its path from the project's root, the notebook
-    first.
+    """What a run runs, each with its SHA-256.
 
-    `code` is that of the notebook's code, under its path: neither of its text nor its outputs,
-    which JupyterLab saves into it, nor of its parameters; and those of the project's Python files
-    that it imports. `cells` are its cells but for its parameters, each by its id, its kind and the
-    SHA-256 of its text.
+    - `files`: the notebook, which comes first, and the SQL files; by their paths from the project's
+      root.
+    - `code`: the notebook's code, by its path, and the project's Python files that it imports. Not
+      its text, parameters and outputs, which JupyterLab saves into the same file.
+    - `cells`: (id, kind, SHA-256 of its text) of each cell but that of the parameters.
     """
 
     files: Mapping[str, str]
@@ -85,7 +85,7 @@ def of_code(notebook: Path, folder: Path) -> str:
     and of the Python files that the cells import. Raises Refused if the notebook is none.
     """
     parts = [cell.source for cell in notebooks.cells(notebook) if cell.kind == "code"]
-    for path in source.script_paths(folder):
+    for path in sql_files.script_paths(folder):
         parts += [path.relative_to(folder).as_posix(), _sha256(path.read_bytes())]
     return _sha256(json.dumps([*parts, *_imported(notebook).items()]).encode())
 

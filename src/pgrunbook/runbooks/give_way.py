@@ -15,12 +15,14 @@ from pgrunbook.errors import Problem, Refused, did_you_mean
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """A backfill pauses above each of these.
+    """Limits above which a backfill pauses.
 
-    `lag_ms`: how far a replica may be behind. `slot_bytes`: the same for a logical replication
-    slot. `archive_files`: files of WAL that may wait for the archiver. `dead_percent`: dead rows,
-    of all rows of the table; `vacuum`, whether we may have them vacuumed. `share_percent`: of the
-    time, in which batches are at work.
+    - `lag_ms`: how far a replica may be behind.
+    - `slot_bytes`: the same for a logical replication slot.
+    - `archive_files`: how many files of WAL may wait for the archiver.
+    - `dead_percent`: dead rows, of all rows of the table.
+    - `share_percent`: the part of the time in which batches may be at work.
+    - `vacuum`: whether the backfill may vacuum the table by itself.
     """
 
     lag_ms: int = 5_000

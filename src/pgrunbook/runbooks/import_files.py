@@ -1,4 +1,4 @@
-"""A folder of SQL files that becomes a runbook: as a whole, or not at all."""
+"""Makes a runbook of a folder of SQL files: of the whole folder, or nothing."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from pgrunbook.runbooks.source import Source
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """A runbook that was made of a folder, or would be: its name, its blocks, which of them have a
-    revert script, what is said in another way than in the files, and what was left alone.
+    """A runbook that was made of a folder, or on a dry run would be: its name, its blocks, notes on
+    what is said in another way than in the files, and the files that were left alone.
     """
 
     runbook: str
@@ -53,7 +53,7 @@ class _Written:
     header_lines: int
     line: int
 
-    def at_home(self, problem: Problem) -> Problem:
+    def in_its_file(self, problem: Problem) -> Problem:
         """Return a problem of the script, with its place in the file that it comes from."""
         match = re.fullmatch(rf"{re.escape(self.name)}(?::(\d+))?(.*)", problem.where, re.DOTALL)
         if not match:
@@ -85,7 +85,7 @@ def import_files(project: Project, folder: Path, name: str, *, dry_run: bool = F
             chosen.append((migration, cut.pieces))
         elif not cut.problems:
             notes.append(Note("is left out: it holds no statement", migration.deploy.file))
-    # a dry run writes them as well, elsewhere: what is wrong with them is told as they are read
+    # A dry run writes them too, into a temporary folder: they are checked as a run reads them.
     with _beside(project, dry_run=dry_run) as place:
         blocks, scripts = _write(chosen, place, notes)
         problems += _unusable(place, scripts, notes)
@@ -185,11 +185,13 @@ def _header(piece: Piece) -> dict[str, str]:
 
 def _script(name: str, file: str, piece: Piece, header: dict[str, str]) -> _Written:
     """Return the SQL of a piece below a header, with the ends of lines that it has."""
-    source = f"{file}:{piece.line}" if piece.line > 1 else file
+    source = file
+    if piece.line > 1:
+        source += f":{piece.line}"
     above = [f"-- {key}: {value}" for key, value in header.items()]
     above += [f"-- imported: {source}", ""]
     above += [f"{setting};" for setting in piece.settings]
-    # those of the file: lines may end in a string, too
+    # Those of the file: one inside a string is part of its value, and so stays as it is.
     end = "\r\n" if "\r\n" in piece.text else "\n"
     text = end.join([*above, piece.text, ""])
     before = text[: text.index(piece.text)] if piece.text else text
@@ -202,7 +204,7 @@ def _unusable(place: Path, scripts: dict[str, _Written], notes: list[Note]) -> I
         return
     for name, found in Source.read_usable(place).unusable.items():
         script = scripts[name]
-        problems = [script.at_home(problem) for problem in found]
+        problems = [script.in_its_file(problem) for problem in found]
         if name.startswith("revert/"):
             notes += [_not_taken(problem) for problem in problems]
             (place / name).unlink()
@@ -213,11 +215,14 @@ def _unusable(place: Path, scripts: dict[str, _Written], notes: list[Note]) -> I
 @contextmanager
 def _beside(project: Project, *, dry_run: bool) -> Iterator[Path]:
     """A folder for the scripts, from where they can be moved into the project at once."""
-    # on the file system of the project, so that it can be renamed; on a dry run anywhere
-    root = None if dry_run else project.root
+    root = None
+    if not dry_run:
+        root = project.root  # a folder can be renamed within one file system only
     temporary = Path(tempfile.mkdtemp(dir=root, prefix=".import-"))
     try:
-        place = temporary / "sql"  # with the rights of any folder, which the temporary one has not
+        # mkdtemp makes a folder for this user alone; what is moved into the project is for others
+        # too
+        place = temporary / "sql"
         place.mkdir()
         yield place
     finally:

@@ -21,8 +21,9 @@ def imported_files(notebook: Path) -> list[Path]:
             sources.append(cell.source)
     while sources:
         for name in _imports(sources.pop()):
-            module = root / f"{name}.py"
-            files = [module] if module.is_file() else sorted((root / name).rglob("*.py"))
+            files = [root / f"{name}.py"]
+            if not files[0].is_file():
+                files = sorted((root / name).rglob("*.py"))
             for path in files:
                 if path not in found:
                     found[path] = None
@@ -38,9 +39,10 @@ def _imports(source: str | bytes) -> set[str]:
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError):
-        for package, packages in _IMPORT.findall(source if isinstance(source, str) else ""):
-            for each in [package] if package else packages.split(","):
-                names.update(re.findall(r"^\s*(\w+)", each))
+        if isinstance(source, str):
+            for package, packages in _IMPORT.findall(source):
+                for each in (package or packages).split(","):
+                    names.update(re.findall(r"^\s*(\w+)", each))
         return names
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

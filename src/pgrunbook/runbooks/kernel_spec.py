@@ -30,8 +30,10 @@ def require(name: str, where: str) -> None:
     found, spec = name or "none", None
     with suppress(NoSuchKernel, ValueError):  # ValueError: a spec that cannot be read
         spec = known.get_kernel_spec(name)
-    if spec is None:
-        what = "asks for a kernel that is not there" if name else "asks for no kernel"
+    if not name:
+        what = "asks for no kernel"
+    elif spec is None:
+        what = "asks for a kernel that is not there"
     elif spec.language.lower() != "python":
         what, found = "asks for a kernel of another language", f"{name}: {spec.language}"
     elif not (spec.argv and shutil.which(_program(name))):

@@ -4,19 +4,15 @@ our own.
 
 from __future__ import annotations
 
-import itertools
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self, TypeAlias
-
-from pglast import ast, enums
+from typing import Self
 
 from pgrunbook.errors import Problem, Refused
 from pgrunbook.runbooks import (
     cells,
-    check_lines,
     kernel_spec,
     notebooks,
     pairs,
@@ -24,10 +20,10 @@ from pgrunbook.runbooks import (
     squawk,
     started_with,
 )
+from pgrunbook.runbooks.lint_rules import RULES
 from pgrunbook.runbooks.scripts import Script
-from pgrunbook.runbooks.source import KINDS, Source, block_paths
-from pgrunbook.sqltext.dangers import dangers
-from pgrunbook.sqltext.hazards import Danger, Hazard
+from pgrunbook.runbooks.source import Source
+from pgrunbook.runbooks.sql_files import block_paths
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -51,7 +47,9 @@ class Finding:
         match = re.fullmatch(r"(?::(\d+))?(?:, )?(.*)", place, re.DOTALL)
         assert match  # it can match nothing
         line, subject = match.groups()
-        message = f"{subject}: {problem.what}" if subject else problem.what
+        message = problem.what
+        if subject:
+            message = f"{subject}: {message}"
         remedy = problem.remedy or "correct the file"
         return cls(file, int(line or 1), rule, message, remedy, problem.expected, problem.found)
 
@@ -63,25 +61,6 @@ class Finding:
 
     def __str__(self) -> str:
         return "\n".join(self.problem.lines())
-
-
-# The file, its line, and what is wrong there.
-Complaints: TypeAlias = Iterator[tuple[str, int, str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One of our own rules: why it is there, and what to do where `check` complains."""
-
-    name: str
-    why: str
-    remedy: str
-    check: Callable[[Source], Complaints]
-
-    def findings(self, source: Source) -> Iterator[Finding]:
-        """Yield what of a runbook's SQL breaks the rule."""
-        for file, line, message in self.check(source):
-            yield Finding(file, line, self.name, message, self.remedy)
 
 
 def lint(sql: Path) -> list[Finding]:
@@ -130,11 +109,14 @@ def _of_notebook(notebook: Path, sql: Path) -> Iterator[Finding]:
 def _findings(folder: Path) -> Iterator[Finding]:
     source = Source.read_usable(folder)
     for file, problems in source.unusable.items():
-        yield from (Finding.of(problem, file, "usable") for problem in problems)
+        for problem in problems:
+            yield Finding.of(problem, file, "usable")
     # written for another tool, reviewed and run there: of these only what a run would refuse
     imported = {script.name for script in source.scripts() if script.imported}
     for rule in RULES:
-        yield from (found for found in rule.findings(source) if found.file not in imported)
+        for file, line, message in rule.check(source):
+            if file not in imported:
+                yield Finding(file, line, rule.name, message, rule.remedy)
     for script in source.scripts("deploy"):
         if script.name not in imported:
             yield from _squawk(script, squawk.EXCLUDED | squawk.SAID_BY_HAZARDS)
@@ -150,199 +132,3 @@ def _squawk(script: Script, excluded: Mapping[str, str]) -> Iterator[Finding]:
     for complaint in found:
         line, rule, message, remedy = complaint
         yield Finding(script.name, line, f"squawk:{rule}", message, remedy)
-
-
-# Those that are told of a deploy file without a database: what loses rows, keeps the application
-# from them, or breaks clients. A plan shows the others, which are ordinary, too.
-_WITHOUT_DATABASE = {*Hazard} - {
-    *(Hazard.DROPS_OTHER, Hazard.UPDATES_ROWS, Hazard.NOT_TRANSACTIONAL),
-    *(Hazard.CHANGES_PRIVILEGES, Hazard.RUNS_CODE),
-}
-
-
-def _dangers(script: Script) -> list[Danger]:
-    statements = [(statement.node, statement.line) for statement in script.parsed]
-    return dangers(statements, transaction=script.header.get("transaction") != "no")
-
-
-def _unaccepted_hazards(source: Source) -> Complaints:
-    """Yield the hazards that no header accepts. One that depends on the target is no complaint."""
-    for script in source.scripts("deploy"):
-        found: dict[tuple[int, str], dict[str, None]] = {}
-        for danger in _dangers(script):
-            told = danger.hazard in _WITHOUT_DATABASE and danger.hazard not in script.accepts
-            if told and not danger.doubts:
-                place = danger.line, f"{danger.thing} {danger.detail}".strip()
-                found.setdefault(place, {})[danger.hazard] = None
-        for (line, thing), names in found.items():
-            yield script.name, line, f"{', '.join(names)}: {thing}"
-
-
-def _accepted_without_hazard(source: Source) -> Complaints:
-    for script in source.scripts("deploy", "revert"):
-        if not script.accepts:
-            continue
-        there = {danger.hazard for danger in _dangers(script)}
-        for name in script.accepts:
-            if name not in there:
-                yield script.name, 1, f"accepts {name}, which no statement of it has"
-
-
-def _without_header(source: Source) -> Complaints:
-    wanted = {"deploy": ("title", "why"), "verify": ("title",), "revert": ("title", "why")}
-    for kind, keys in wanted.items():
-        for script in source.scripts(kind):
-            for key in keys:
-                if not script.header.get(key):
-                    yield script.name, 1, f"the header has no {key}"
-
-
-def _without_comment(source: Source) -> Complaints:
-    for script in source.scripts("deploy"):
-        commented = {_comment_target(statement.node) for statement in script.parsed}
-        for statement in script.parsed:
-            for name in _created_names(statement.node):
-                if name not in commented:
-                    yield script.name, statement.line, f"{'.'.join(name)} has no comment"
-
-
-def _created_names(node: Any) -> Iterator[tuple[str, ...]]:
-    """Yield the tables, as (table,), and the columns, as (table, column), that a
-    statement makes.
-    """
-    match node:
-        case ast.CreateStmt(relation=relation, tableElts=elements):
-            yield (relation.relname,)
-            for element in elements or ():
-                if isinstance(element, ast.ColumnDef):
-                    yield relation.relname, element.colname
-        case ast.AlterTableStmt(relation=relation, cmds=commands):
-            for command in commands:
-                if command.subtype == enums.AlterTableType.AT_AddColumn:
-                    yield relation.relname, command.def_.colname
-
-
-def _comment_target(node: Any) -> tuple[str, ...]:
-    """Return what the statement gives a comment to, named as `_created_names` does."""
-    match node:
-        case ast.CommentStmt(objtype=enums.ObjectType.OBJECT_TABLE, object=name, comment=text) if (
-            text
-        ):
-            return (name[-1].sval,)
-        case ast.CommentStmt(objtype=enums.ObjectType.OBJECT_COLUMN, object=name, comment=text) if (
-            text
-        ):
-            return (name[-2].sval, name[-1].sval)
-    return ()
-
-
-def _without_partner(source: Source) -> Complaints:
-    """Yield the files that are missing beside others of the same name.
-
-    A file of `verify/` without a number is about the runbook as a whole and needs no partner; one
-    that names other blocks in its header is theirs, too.
-    """
-    names: dict[str, set[str]] = {}
-    for kind in KINDS:
-        names[kind] = {name for name, entry in getattr(source, kind).items() if entry}
-    for file in source.unusable:
-        kind, name = file.removesuffix(".sql").split("/")[:2]
-        if name and kind in names:  # else it is the folder that holds nothing, or is called so
-            names[kind].add(name)
-    names["verify"] = {name for name in names["verify"] if name[0].isdigit()} | source.proven
-    imported = {Path(script.name).stem for script in source.scripts("deploy") if script.imported}
-    for name in set().union(*names.values()) - imported:
-        there = [f"{kind}/{name}" for kind in KINDS if name in names[kind]]
-        for kind in KINDS:
-            if name not in names[kind]:
-                yield f"{kind}/{name}.sql", 1, f"is missing beside {' and '.join(there)}"
-
-
-def _without_effect(source: Source) -> Complaints:
-    raising = re.compile(
-        r"\b(ASSERT\b|RAISE\b(?!\s+(NOTICE|INFO|WARNING|LOG|DEBUG)\b))", re.IGNORECASE
-    )
-    for script in source.scripts("verify"):
-        code = ""
-        for statement in script.parsed:
-            if isinstance(statement.node, ast.DoStmt | ast.CreateFunctionStmt):
-                code += re.sub(r"--.*", "", statement.sql) + "\n"
-        asks = any(each.check and check_lines.asks(each.node) for each in script.parsed)
-        if not asks and not raising.search(code):
-            yield script.name, 1, "nothing in it can fail"
-
-
-# What makes others wait until a verify script is rolled back.
-_FELT = {
-    *(Hazard.TRUNCATES, Hazard.DELETES_ROWS, Hazard.UPDATES_ROWS),
-    *(Hazard.LOCKS_OUT_READS, Hazard.LOCKS_OUT_WRITES),
-}
-
-
-def _without_copy(source: Source) -> Complaints:
-    for script in source.scripts("verify"):
-        felt = [each for each in _dangers(script) if each.hazard in _FELT and not each.doubts]
-        for line, thing in dict.fromkeys((each.line, each.thing) for each in felt):
-            yield script.name, line, f"locks {thing}, or rows of it, until the script ends"
-
-
-def _without_reason(source: Source) -> Complaints:
-    for script in source.scripts():
-        lines = ["", *script.text.splitlines()]
-        for number, (above, line) in enumerate(itertools.pairwise(lines), start=1):
-            reason = above.startswith("-- ") and "squawk-ignore" not in above
-            if re.match(r"\s*-- *squawk-ignore", line) and not reason:
-                yield script.name, number, "switches a rule off without a reason"
-
-
-RULES = (
-    Rule(
-        "header",
-        "A reviewer who reads the run a year later sees what a file did, and why.",
-        "write it at the top: -- title: …, -- why: …",
-        _without_header,
-    ),
-    Rule(
-        "comments",
-        "Whoever meets a table in the database finds out there what it is for.",
-        "add COMMENT ON TABLE … or COMMENT ON COLUMN … to the same file",
-        _without_comment,
-    ),
-    Rule(
-        "hazards",
-        "What loses rows, or keeps the application waiting, is nobody's oversight.",
-        "change the statement, or say in the header that it is meant: -- accepts: with the names "
-        "of the hazards, and the reason in -- why:",
-        _unaccepted_hazards,
-    ),
-    Rule(
-        "accepts",
-        "A header that accepts more than the file does hides the next hazard.",
-        "leave the name out of the header",
-        _accepted_without_hazard,
-    ),
-    Rule(
-        "partners",
-        "A block that cannot be verified or taken back is not finished.",
-        "give deploy/, verify/ and revert/ files, or folders of variants, of the same name",
-        _without_partner,
-    ),
-    Rule(
-        "verify-raises",
-        "A statement that raises nothing, and does not say false below a check, passes.",
-        "have the check SELECT a comparison, or wrap it in DO $$ … $$ that does RAISE or ASSERT",
-        _without_effect,
-    ),
-    Rule(
-        "verify-copies",
-        "Others wait for what a verify script locks until all of it is over.",
-        "do it to a temporary copy: CREATE TEMP TABLE … (LIKE … INCLUDING ALL)",
-        _without_copy,
-    ),
-    Rule(
-        "reasons",
-        "A rule that is switched off for no reason stays off for ever.",
-        "write the reason as a comment in the line above",
-        _without_reason,
-    ),
-)

@@ -14,7 +14,8 @@ from pgrunbook.errors import Problem, Refused
 from pgrunbook.runbooks import marks
 from pgrunbook.runbooks.encoding import decode
 
-# What the end of a file's name, or the name of a folder, says about its way.
+# The words at the end of a file's name, or as the name of its folder, that say whether it applies a
+# migration or undoes it.
 _FORWARD = ("up", "do", "deploy", "migration")
 _BACK = ("down", "undo", "revert", "rollback")
 
@@ -49,8 +50,8 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One step: what to apply, and what undoes it. `name` is the file's, without its way and its
-    ending.
+    """One step: what applies it, and what undoes it. `name` is that of its file, without `up` or
+    `down` and the like.
     """
 
     name: str
@@ -86,24 +87,24 @@ def read(folder: Path) -> Folder:
     left: list[Note] = []
     for path in files:
         relative = PurePosixPath(path.relative_to(folder).with_suffix(""))
-        told = _told(path, folder)
-        name, forward = _way(relative, stems)
+        shown = _shown_path(path, folder)
+        name, forward = _name_and_direction(relative, stems)
         if of_flyway and _CALLBACK.fullmatch(relative.name):
-            left.append(Note("is left out: Flyway has it run around each of its runs", told))
+            left.append(Note("is left out: Flyway has it run around each of its runs", shown))
             continue
         try:
-            text = _text(path, folder, told)
+            text = _text(path, folder, shown)
         except Refused as exc:
             problems += exc.problems
             continue
-        problems += marks.problems(text, told)
+        problems += marks.problems(text, shown)
         up, down = marks.halves(text)
         if forward:
-            problems += _add(steps, name, Part(told, up))
+            problems += _add(steps, name, Part(shown, up))
             if down is not None:
-                problems += _add(undoing, name, Part(told, down))
+                problems += _add(undoing, name, Part(shown, down))
         else:
-            problems += _add(undoing, name, Part(told, up))
+            problems += _add(undoing, name, Part(shown, up))
     problems += _baselines(steps)
     if not steps and not problems:
         problems.append(
@@ -113,11 +114,12 @@ def read(folder: Path) -> Folder:
     by_identity = {_identity(name): part for name, part in undoing.items()}
     ordered = []
     of_diesel = any(_MOMENT.fullmatch(name) for name in steps)
-    for name in sorted(steps, key=partial(_order, as_text=of_diesel)):
+    for name in sorted(steps, key=partial(_sort_key, as_text=of_diesel)):
         ordered.append(Migration(name, steps[name], by_identity.get(_identity(name))))
-    others = [
-        _escaped(path.relative_to(folder).as_posix()) for path in visible if path not in files
-    ]
+    others = []
+    for path in visible:
+        if path not in files:
+            others.append(_escaped(path.relative_to(folder).as_posix()))
     left += _undoing_nothing(steps, undoing)
     if not of_diesel:
         left += _dates(steps, folder)
@@ -133,7 +135,7 @@ def _escaped(name: str) -> str:
     return _NO_TEXT.sub(lambda found: ascii(found[0])[1:-1], name)
 
 
-def _told(path: Path, folder: Path) -> str:
+def _shown_path(path: Path, folder: Path) -> str:
     """Return the path of a file as people are told it."""
     return _escaped(f"{folder.resolve().name}/{path.relative_to(folder).as_posix()}")
 
@@ -175,16 +177,24 @@ def _versioned(name: str) -> re.Match[str] | None:
 
 def _version(name: str) -> str:
     match = _versioned(name)
-    return match["version"] if match else ""
+    if not match:
+        return ""
+    return match["version"]
 
 
-def _order(name: str, *, as_text: bool) -> tuple[object, ...]:
-    """By version, then by what follows it, numbers as such; what has no version comes last."""
+def _sort_key(name: str, *, as_text: bool) -> tuple[object, ...]:
+    """Return what a name sorts by: its version, then what follows that, with numbers as such. A
+    name without a version comes last.
+    """
     version = _version(name)
     digits = version.replace("-", "")
-    numbers = [digits] if as_text else [int(number) for number in re.findall(r"\d+", digits)]
-    _, _, rest = name.partition(version) if version else ("", "", name)
-    # texts and numbers take turns: none is compared with one of the other kind
+    numbers: list[object] = [digits]
+    if not as_text:
+        numbers = list(map(int, re.findall(r"\d+", digits)))
+    rest = name
+    if version:
+        _, _, rest = name.partition(version)
+    # texts and numbers take turns in each list: none is compared with one of the other kind
     natural: list[object] = []
     for part in re.split(r"(\d+)", rest):
         natural.append(int(part) if part.isdecimal() else part)
@@ -203,7 +213,7 @@ def _visible_files(folder: Path) -> list[Path]:
     return found
 
 
-def _way(path: PurePosixPath, stems: set[str]) -> tuple[str, bool]:
+def _name_and_direction(path: PurePosixPath, stems: set[str]) -> tuple[str, bool]:
     """Return the name of a file's migration, and whether it applies it or undoes it."""
     *folders, stem = path.parts
     forward = not any(part.lower() in _BACK for part in folders)
@@ -226,34 +236,36 @@ def _is_way(path: str, stem: str, separator: str, way: str, *, stems: set[str]) 
     if separator == ".":
         return True
     base = path.removesuffix(separator + way.lower())
-    others = _BACK if way.lower() in _FORWARD else _FORWARD
-    partners = {f"{base}{separator}{other}" for other in others}
-    if way.lower() in _BACK:
-        partners.add(base)
+    if way.lower() in _FORWARD:
+        partners = {f"{base}{separator}{other}" for other in _BACK}
+    else:
+        partners = {base, *(f"{base}{separator}{other}" for other in _FORWARD)}
     return bool(separator) and not partners.isdisjoint(stems)
 
 
 def _identity(name: str) -> str:
     """Return what a migration and what undoes it have in common."""
     match = _FLYWAY.fullmatch(name)
-    return f"V{match['version']}" if match else name
+    if match:
+        return f"V{match['version']}"
+    return name
 
 
-def _text(path: Path, folder: Path, told: str) -> str:
+def _text(path: Path, folder: Path, shown: str) -> str:
     """Return the text of a file, its ends of lines as they are. Raises Refused for one that lies
     elsewhere or is no text.
     """
     if _NO_TEXT.search(path.relative_to(folder).as_posix()):
         remedy = "rename it: its name is written into the header of its block"
-        raise Refused.of("has a name that is no text of one line", where=told, remedy=remedy)
+        raise Refused.of("has a name that is no text of one line", where=shown, remedy=remedy)
     if not path.resolve().is_relative_to(folder.resolve()):
         raise Refused.of(
             "is a link that leads out of the folder: it is not read",
-            where=told,
+            where=shown,
             found=f"-> {path.resolve()}",
             remedy="put a copy of the file in its place, if it belongs to these migrations",
         )
-    return decode(path.read_bytes(), told)
+    return decode(path.read_bytes(), shown)
 
 
 def _add(parts: dict[str, Part], name: str, part: Part) -> Iterator[Problem]:

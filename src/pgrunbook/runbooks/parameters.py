@@ -55,8 +55,10 @@ def _one_line(text: str) -> str:
     return text
 
 
-# The machine may have no name for the user's id.
-_WHO = "say who does it: -p operator NAME for a run, --operator NAME for any other command"
+# Without the parameter it is the user of the operating system, who may have no name: a container's.
+_NAME_OPERATOR = (
+    "say who does it: -p operator NAME for a run, --operator NAME for any other command"
+)
 
 
 def require_said(secrets: Sequence[str] = (), /, **texts: str) -> None:
@@ -69,7 +71,9 @@ def require_said(secrets: Sequence[str] = (), /, **texts: str) -> None:
             what = "holds a password, and what is said is kept for good"
             problems.append(Problem(what, where=name, remedy="leave it out, and change it"))
         elif takes := controls.unfit(text):
-            remedy = _WHO if name == "operator" else ""
+            remedy = ""
+            if name == "operator":
+                remedy = _NAME_OPERATOR
             problems.append(Problem(takes, where=name, found=ascii(text), remedy=remedy))
     if problems:
         raise Refused("What is to be written does not say who, or why.", problems=problems)
@@ -100,7 +104,9 @@ def run_id() -> str:
 
 
 class Parameters(BaseModel):
-    """What every runbook takes. `own` holds what one runbook declares besides."""
+    """What every runbook takes. A runbook's own parameters, see `own`, need no code: its cell
+    tagged `parameters` declares them, and `validate` adds them to the model.
+    """
 
     # strict: nothing is converted, as a ticket 007 is no number; and the model is built when it is
     # first used, which takes its time
@@ -238,7 +244,7 @@ def validate(declaration: Mapping[str, Any], given: Mapping[str, Any]) -> Parame
     unkept = [name for name, value in given.items() if not is_kept(value)]
     own = {}
     for name, default in declaration.items():
-        if name not in _EVERYBODYS and name not in misnamed:
+        if name not in _COMMON_NAMES and name not in misnamed:
             own[name] = default
     model = _model(repr(own))
     secret = set()
@@ -258,8 +264,9 @@ def validate(declaration: Mapping[str, Any], given: Mapping[str, Any]) -> Parame
     except ValidationError as exc:
         for error in exc.errors(include_url=False):
             problem = _problem(error, list(declaration))
-            # the password may be the value of others too, and is not shown
-            problems.append(replace(problem, found="") if secret else problem)
+            if secret:  # the same password may be the value of another parameter, too
+                problem = replace(problem, found="")
+            problems.append(problem)
     raise Refused("The parameters are not valid: nothing was started.", problems=problems)
 
 
@@ -279,12 +286,12 @@ def _model(own: str) -> type[Parameters]:
     return create_model("RunbookParameters", __base__=Parameters, **fields)
 
 
-_EVERYBODYS = frozenset(field.alias or name for name, field in Parameters.model_fields.items())
+_COMMON_NAMES = frozenset(field.alias or name for name, field in Parameters.model_fields.items())
 
 
 def _is_taken(name: str) -> bool:
     """Return whether the model of the parameters has a use of its own for the name."""
-    if name in _EVERYBODYS:
+    if name in _COMMON_NAMES:
         return False
     return name.startswith("_") or name == "schema_" or hasattr(Parameters, name)
 

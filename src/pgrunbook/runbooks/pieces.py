@@ -1,4 +1,4 @@
-"""A file of SQL that was written for another tool, cut into what can be blocks."""
+"""Cuts a SQL file that was written for another tool into pieces that can be blocks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pglast.enums import TransactionStmtKind
 from pglast.parser import ParseError, scan
 
 from pgrunbook.errors import Problem
-from pgrunbook.runbooks import session_settings
+from pgrunbook.runbooks import imported_settings
 from pgrunbook.runbooks.marks import blank
 from pgrunbook.runbooks.migrations import Note, Part
 from pgrunbook.runbooks.scripts import syntax_problem
@@ -22,8 +22,8 @@ from pgrunbook.runbooks.transaction_rules import needs_no_transaction
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """What one block is made of: SQL of a file, from a line on. `settings` are the SET LOCAL of
-    pieces before it, which held for it too.
+    """What one block is made of: SQL of a file, from `line` on. `settings` are the SET statements
+    of pieces before it, as SET LOCAL: in the file they held for this SQL, too.
     """
 
     text: str
@@ -85,7 +85,7 @@ class _Segment:
 
 @dataclass(slots=True)
 class _Group:
-    """Segments that become one piece. Comments alone, and settings, change nothing."""
+    """Segments that become one piece. `changes`: there is more in it than comments and settings."""
 
     transaction: bool
     settings: tuple[str, ...]
@@ -96,7 +96,7 @@ class _Group:
 
 @dataclass(slots=True)
 class _Cutting:
-    """What of a file was cut so far."""
+    """Cuts a file: takes its statements one after the other, and puts each into a group."""
 
     file: str
     groups: list[_Group] = field(default_factory=list)
@@ -114,7 +114,7 @@ class _Cutting:
             self.notes.append(Note(what, where))
             self._group(transaction=True).segments.append(segment.saying(""))
             self._closed = self._closed or said == "COMMIT"
-        elif setting := session_settings.read(segment.node, segment.sql):
+        elif setting := imported_settings.read(segment.node, segment.sql):
             self._take_setting(segment, setting, where)
         else:
             self._take_statement(segment)
@@ -124,7 +124,7 @@ class _Cutting:
             self._closed = True
 
     def _take_setting(
-        self, segment: _Segment, setting: session_settings.Setting, where: str
+        self, segment: _Segment, setting: imported_settings.Setting, where: str
     ) -> None:
         self._statement_timeout = self._statement_timeout or setting.statement_timeout
         group = self._group(transaction=True)
@@ -136,7 +136,7 @@ class _Cutting:
 
     def _take_statement(self, segment: _Segment) -> None:
         alone = needs_no_transaction(segment.node)
-        # a comment can be made either way: it stays with what it is about
+        # COMMENT runs inside a transaction and outside: it stays with what it is about
         if isinstance(segment.node, ast.CommentStmt) and self.groups and not self._closed:
             alone = not self.groups[-1].transaction
         if alone:
@@ -151,11 +151,13 @@ class _Cutting:
 
     def _group(self, *, transaction: bool) -> _Group:
         """Return the present group, or a new one where it has to be one."""
-        last = self.groups[-1] if self.groups else None
-        if last is None or self._closed or last.transaction != transaction:
-            settings = tuple(sql for sql, _ in self._settings) if transaction else ()
-            self.groups.append(_Group(transaction, settings, self._statement_timeout))
-            self._closed = False
+        if self.groups and not self._closed and self.groups[-1].transaction == transaction:
+            return self.groups[-1]
+        settings: list[str] = []
+        if transaction:
+            settings = [sql for sql, _ in self._settings]
+        self.groups.append(_Group(transaction, tuple(settings), self._statement_timeout))
+        self._closed = False
         return self.groups[-1]
 
     def pieces(self) -> tuple[Piece, ...]:
@@ -198,10 +200,8 @@ def _segments(text: str) -> list[_Segment]:
     end = 0
     code = [token for token in scan(text) if not token.name.endswith("_COMMENT")]
     for raw in pglast.parse_sql(text):
-        # 0: it has no semicolon, so that it is the last one
-        if raw.stmt_len:
-            stop = raw.stmt_location + raw.stmt_len
-        else:
+        stop = raw.stmt_location + raw.stmt_len
+        if not raw.stmt_len:  # the last one has no semicolon: it ends with the last token
             stop = code[-1].end + 1
         body = text[raw.stmt_location : stop]
         start = raw.stmt_location + len(body) - len(body.lstrip())
@@ -285,11 +285,11 @@ def _without_client(part: Part) -> tuple[str, list[Note], list[Problem]]:
     notes = []
     problems = []
     for start in reversed([*_commands(text)]):
-        stop = text.find("\n", start)
-        stop = len(text) if stop < 0 else stop
+        command, _, _ = text[start:].partition("\n")
+        stop = start + len(command)
+        command = command.strip()
         line = text.count("\n", 0, start) + 1
         where = f"{part.file}:{line}"
-        command = text[start:stop].strip()
         if _RESTRICTS.fullmatch(command):
             word, _ = command.split()
             notes.append(Note(f"{word} is left out: it is for psql alone", where))

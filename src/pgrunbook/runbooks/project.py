@@ -100,17 +100,16 @@ class Project:
                 where="the working directory",
                 remedy="change to the project's folder",
             ) from exc
+        candidates, where = [here, *here.parents], "the working directory and those above it"
         if given := os.environ.get("PGRUNBOOK_ROOT"):
-            # what is above it is another project, if it is one at all
-            candidates: Sequence[Path] = [Path(given).resolve()]
-        else:
-            candidates = [here, *here.parents]
+            # not those above it: whoever names a folder does not mean another project
+            candidates, where = [Path(given).resolve()], "PGRUNBOOK_ROOT"
         for root in candidates:
             if (root / MARKER).is_file():
                 return cls(root, _read(root / MARKER))
         raise Refused.of(
             f"no {MARKER} found",
-            where="PGRUNBOOK_ROOT" if given else "the working directory and those above it",
+            where=where,
             remedy="work inside a project, or set PGRUNBOOK_ROOT to the folder that holds the file",
         )
 
@@ -134,8 +133,9 @@ class Project:
         found = [path for path in runbooks if stem in (path.stem, path.stem.split("_")[0])]
         if len(found) == 1:
             return found[0]
+        which = "several runbooks are" if found else "no runbook is"
         raise Refused.of(
-            f"{'several runbooks are' if found else 'no runbook is'} called {name!r}",
+            f"{which} called {name!r}",
             where="runbooks/",
             expected="one of " + ", ".join(path.stem for path in runbooks),
             remedy="give the number or the name of one runbook",
@@ -171,7 +171,9 @@ class Project:
     def signing_key(self) -> Path | None:
         """The file of the private key that signs records, if one is given."""
         path = os.environ.get("PGRUNBOOK_KEY") or self.settings.archive.key
-        return self.root / path if path else None
+        if not path:
+            return None
+        return self.root / path
 
     def sql(self, runbook: str) -> Path:
         """Return the folder of a runbook's SQL."""

@@ -98,9 +98,8 @@ class Script:
         raw = path.read_bytes()
         text = decode(raw, name)
         script = cls(name, dict(_header(text)), text, hashlib.sha256(raw).hexdigest())
-        # first, as others repeat the SQL
-        secrets = [] if script.exposed else list(literals.problems(text, name))
-        if secrets:
+        # first: the problems below show parts of the SQL
+        if not script.exposed and (secrets := list(literals.problems(text, name))):
             raise Refused("A SQL file holds a secret: nothing was started.", problems=secrets)
         if problems := list(script._problems()):
             raise Refused("A SQL file cannot be used: nothing was started.", problems=problems)
@@ -139,7 +138,9 @@ class Script:
     @property
     def bounds(self) -> frozenset[str]:
         """The placeholders that get a value for each batch, if it runs in batches."""
-        return _BOUNDS if "batch" in self.header else frozenset()
+        if "batch" in self.header:
+            return _BOUNDS
+        return frozenset()
 
     @property
     def body(self) -> str:
@@ -176,7 +177,9 @@ class Script:
         """Yield a problem for each placeholder that has no value, with its first place in the SQL
         or in a header's list.
         """
-        expected = f"one of {', '.join(sorted(variables))}" if variables else ""
+        expected = ""
+        if variables:
+            expected = f"one of {', '.join(sorted(variables))}"
         gives = _GIVES_VARIANTS if self.name.count("/") > 1 else _GIVES
         missing = set()
         for where, match in self._uses():
@@ -220,13 +223,15 @@ class Script:
         return substitute(self.text, {name: name for name in self.variables}, bare='"')
 
     def _misread(self) -> Iterator[Problem]:
-        """Yield the lines of the header that give a key again, or one that is read as a comment, as
-        it is not written as it should be.
+        """Yield a problem for each line of the header that gives a key twice, or that looks like a
+        key and would be read as a comment: `-- Role:`, `-- role :`.
         """
         given: set[str] = set()
         for number, line in enumerate(self.text[: _header_end(self.text)].splitlines(), start=1):
             found = _LIKE_A_KEY.match(line)
-            key = _AS_WORDS.get(re.sub(r"[\s_-]+", "_", found[1].lower())) if found else None
+            if not found:
+                continue
+            key = _AS_WORDS.get(re.sub(r"[\s_-]+", "_", found[1].lower()))
             if key is None:
                 continue
             where = f"{self.name}:{number}"
@@ -288,8 +293,9 @@ def statements(sql: str, file: str = "") -> tuple[Statement, ...]:
     end, line, counted = 0, 1, 0
     for raw in pglast.parse_sql(sql):
         start = raw.stmt_location
-        # 0: it has no semicolon, so that it is the last one
-        stop = start + raw.stmt_len if raw.stmt_len else len(sql)
+        stop = start + raw.stmt_len
+        if not raw.stmt_len:  # the last one has no semicolon
+            stop = len(sql)
         body = sql[start:stop]
         offset = start + len(body) - len(body.lstrip())
         check = check_lines.last(sql, end, offset)
@@ -316,11 +322,12 @@ def syntax_problem(exc: ParseError, sql: str, name: str) -> Problem:
 
 def _header_end(text: str) -> int:
     match = re.match(r"(?:--[^\n]*(?:\n|$))*", text)
-    return match.end() if match else 0
+    assert match  # it can match nothing
+    return match.end()
 
 
 # A third space goes on with the value before.
-_LIKE_A_KEY = re.compile(r"--[ \t]{0,2}([A-Za-z]+(?:[ _-]+[A-Za-z]+)?)[ \t]*:")
+_LIKE_A_KEY = re.compile(r"--[ \t]{0,2}([A-Za-z]+(?:[ _-]+[A-Za-z]+)*)[ \t]*:")
 
 
 def _header(text: str) -> Iterator[tuple[str, str]]:
@@ -328,8 +335,11 @@ def _header(text: str) -> Iterator[tuple[str, str]]:
     with the value before.
     """
     folded = re.sub(r"\n--   +", " ", text[: _header_end(text)])
-    for match in re.finditer(r"^-- ([a-z_]+|give way): *(.*)$", folded, re.MULTILINE):
-        yield match[1], match[2].strip()
+    for match in re.finditer(r"^-- ([a-z_]+(?: [a-z_]+)*): *(.*)$", folded, re.MULTILINE):
+        key = match[1]
+        # Of one word it is a key, known or not. Of several it may be a sentence with a colon.
+        if " " not in key or key in HEADER_KEYS:
+            yield key, match[2].strip()
 
 
 # What of a tree in JSON says where something stands. A name is followed by a colon nowhere else:

@@ -13,12 +13,10 @@ from pgrunbook.runbooks.blocks import Admits, Block, entry_of
 from pgrunbook.runbooks.facts import Facts
 from pgrunbook.runbooks.header_rules import listed_needs
 from pgrunbook.runbooks.scripts import Script, Statement
+from pgrunbook.runbooks.sql_files import KINDS, block_paths, stray_files, variant_paths
 from pgrunbook.secrets import literals
 from pgrunbook.sqltext import search_paths
 from pgrunbook.sqltext.needs import Need, needs
-
-# The folders of a runbook's SQL.
-KINDS = ("deploy", "verify", "revert")
 
 # Variants of one block, side by side: the name of the file without its ending, and the file.
 Variants = Mapping[str, Script]
@@ -59,7 +57,7 @@ class Source:
         if not block_paths(folder / "deploy"):
             problem = Problem("holds no block", where="deploy/", expected="NNN_name.sql")
             unusable["deploy/"] = [problem]
-        unusable |= {name: [problem] for name, problem in _strays(folder)}
+        unusable |= {name: [problem] for name, problem in stray_files(folder)}
         return cls(**kinds, unusable=unusable)
 
     def scripts(self, *kinds: str) -> Iterator[Script]:
@@ -246,7 +244,9 @@ def _block(
 
 
 def _batching(script: Script, variables: Mapping[str, str]) -> Batching | None:
-    return Batching.of(script, variables) if "batch" in script.header else None
+    if "batch" not in script.header:
+        return None
+    return Batching.of(script, variables)
 
 
 def _first_of(headers: Iterable[Mapping[str, str]], key: str) -> str:
@@ -264,64 +264,12 @@ def _why(script: Script) -> str:
     return script.header.get("why", "")
 
 
-def block_paths(folder: Path) -> dict[str, Path]:
-    """Return the SQL files and the folders in a folder, in order, by the names of their blocks.
-
-    Hidden ones are left alone: editors and JupyterLab leave copies there, and a shell's
-    `deploy/*.sql` has none of them.
-    """
-    found = sorted(path for path in folder.glob("[!.]*") if path.is_dir() or path.suffix == ".sql")
-    return {path.name.removesuffix(".sql"): path for path in found}
-
-
-def script_paths(folder: Path) -> Iterator[Path]:
-    """Yield the SQL files that a runbook's folder has, of every kind, in order."""
-    for kind in KINDS:
-        for path in block_paths(folder / kind).values():
-            yield from variant_paths(path) if path.is_dir() else [path]
-
-
-def variant_paths(folder: Path) -> list[Path]:
-    """Return the SQL files of a block's variants, in order."""
-    return sorted(folder.glob("[!.]*.sql"))
-
-
-# How other programs, and other operating systems, write the ending of a SQL file.
-_LIKE_SQL = (".sql", ".psql", ".pgsql")
-
-
-def _strays(folder: Path) -> Iterator[tuple[str, Problem]]:
-    """Yield the SQL files that nothing would run: with another ending, or in a folder of another
-    case, too deep, or beside a folder of the same name; and what is no file.
-    """
-    taken = set(script_paths(folder))
-    kinds = [path for path in folder.glob("[!.]*") if path.name.casefold() in KINDS]
-    for path in sorted(each for kind in kinds for each in kind.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        is_hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if is_hidden or path.suffix.casefold() not in _LIKE_SQL or path.is_dir():
-            continue
-        if not path.exists():
-            yield name, Problem("is a link that leads nowhere", name, found=str(path.readlink()))
-        elif path not in taken:
-            yield (
-                name,
-                Problem(
-                    "is none of the runbook's files: nothing would run it",
-                    where=name,
-                    expected="deploy/NAME.sql, verify/NAME.sql or revert/NAME.sql; of a block with "
-                    "variants deploy/NAME/VARIANT.sql, and then no deploy/NAME.sql",
-                    remedy="rename it, or move it elsewhere",
-                ),
-            )
-
-
 def _entries(
     folder: Path, root: Path, unusable: dict[str, Sequence[Problem]]
 ) -> Iterable[tuple[str, Script | Variants]]:
     for name, path in block_paths(folder).items():
         if not path.exists():
-            continue  # a link that leads nowhere, see `_strays`
+            continue  # a link that leads nowhere, see `stray_files`
         if path.is_dir():
             variants = {}
             for file in variant_paths(path):
@@ -339,7 +287,7 @@ def _script(path: Path, root: Path, unusable: dict[str, Sequence[Problem]]) -> S
     except Refused as exc:
         unusable[name] = exc.problems
         return None
-    problems = [] if name.startswith("verify/") else list(header_rules.problems(script))
-    if problems:
+    # a verify script is not applied: of the keys that these rules are about it has none
+    if not name.startswith("verify/") and (problems := list(header_rules.problems(script))):
         unusable[name] = problems
     return script

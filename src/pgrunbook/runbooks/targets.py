@@ -57,7 +57,9 @@ def _embedded(project: Project) -> str:
 
     settings = project.settings.embedded
     server = embedded.start(project.scratch() / f"postgres-{settings.version}", settings.version)
-    sample = project.root / settings.sample if settings.sample else None
+    sample = None
+    if settings.sample:
+        sample = project.root / settings.sample
     return embedded.database(server, settings.database, sample)
 
 
@@ -69,8 +71,11 @@ def _conninfo(source: str, project: Project) -> str:
         return make_conninfo(service=name)
     if kind == "env" and name:
         return _from_environment(name)
+    what = "unknown target"
+    if "://" in source:
+        what = "a URL is not the name of a target"
     raise Refused.of(
-        "unknown target" if "://" not in source else "a URL is not the name of a target",
+        what,
         where="target",
         expected=", ".join(["embedded", "env:NAME", "service:NAME", *project.settings.targets]),
         found=redact(source),

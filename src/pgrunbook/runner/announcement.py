@@ -19,8 +19,8 @@ _MOST = 200  # lines
 def hazards(content: Mapping[str, Any]) -> None:
     """Say what a message of the kernel shows of hazards, if the run is going to write.
 
-    A plan says it at its end. The data are whoever's they claim to be: what cannot be read is
-    nothing to say, and nobody need listen.
+    A plan says it at its end. Any cell can send such data: what cannot be read is not said, and is
+    no error; neither is a closed terminal.
     """
     with suppress(*bundles.UNREADABLE, OSError):
         for frame in bundles.parts(content["data"], Frame):

@@ -18,7 +18,7 @@ from papermill.clientwrap import PapermillNotebookClient
 from traitlets import Integer
 
 from pgrunbook import signals
-from pgrunbook.runner import announcement, flood
+from pgrunbook.runner import announcement, output_limits
 from pgrunbook.runner.progress_bar import ProgressBar
 
 # As signals.STOPPING_S, after a second signal.
@@ -33,7 +33,8 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
     stop the runner.
     """
 
-    iopub_timeout = Integer(7 * 24 * 3600)  # see _async_poll_output_msg
+    # As good as none: `_async_poll_output_msg` has a limit of its own.
+    iopub_timeout = Integer(7 * 24 * 3600)
 
     def __init__(self, nb_man: Any, **options: Any) -> None:
         super().__init__(nb_man, **options)
@@ -52,7 +53,7 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
                     continue
                 self.nb_man.cell_start(cell, index)
                 try:
-                    with self.progress.of_a_cell():
+                    with self.progress.for_cell():
                         self.execute_cell(cell, index)
                 except CellExecutionError as exc:
                     self.nb_man.cell_exception(cell, cell_index=index, exception=exc)
@@ -70,11 +71,12 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
         # with a display id it may change what an earlier cell has shown
         transient = msg["content"].get("transient") or {}
         if transient.get("display_id"):
-            self.nb_man.changed()
-        flood.cut(msg["content"])
+            self.nb_man.note_changed()
+        output_limits.cut(msg["content"])
         self._tell(msg["content"])
         made = cast("NotebookNode | None", super().process_message(msg, cell, cell_index))
-        left_out = self.nb_man.flood.shorten(cell.outputs, flood.size(msg["content"]))
+        size = output_limits.size(msg["content"])
+        left_out = self.nb_man.limiter.shorten(cell.outputs, size)
         if left_out:
             self._move_displays(cell_index, left_out)
         return made
@@ -102,8 +104,8 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
         """Take what a cell shows until it is all there. Raises Empty if the kernel is silent though
         the cell has ended.
         """
-        # nbclient gives the outputs four seconds once the cell has ended. A flood takes longer:
-        # here they are for silence.
+        # nbclient gives the outputs of a cell four seconds in all once it has ended. Many outputs
+        # take longer: here the seconds are those in which nothing comes.
         while True:
             try:
                 msg = await ensure_async(self.kc.iopub_channel.get_msg(timeout=SILENCE_S))
@@ -128,7 +130,7 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
         killers: list[threading.Timer] = []
 
         def stop(*_: object) -> None:
-            if len(killers) > signals.hurried():  # each signal after the second is one too many
+            if len(killers) > signals.hurried():  # a third signal changes nothing
                 return
             _send(kernel, signal.SIGINT)
             patience_s = HURRYING_S if killers else signals.STOPPING_S

@@ -25,7 +25,7 @@ from papermill.engines import NBClientEngine
 from pgrunbook import signals
 from pgrunbook.controls import one_line
 from pgrunbook.errors import Failed, Problem, Refused, RunbookError, Verdict
-from pgrunbook.records import leaks, place
+from pgrunbook.records import leaks, sealable
 from pgrunbook.records.how_it_ended import Ending, judge, judge_cut_off
 from pgrunbook.runbooks import credentials, kernel_spec, parameters, started_with
 from pgrunbook.runbooks.parameters import RUN_ID
@@ -225,7 +225,7 @@ def _archive(output: Output | None) -> Project | None:
         return None
     if not output.file.is_relative_to(project.outputs):
         return None
-    place.check(project, output.file)
+    sealable.require(project, output.file)
     return project
 
 

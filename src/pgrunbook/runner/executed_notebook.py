@@ -1,5 +1,5 @@
-"""Keeps the executed notebook true while it comes into being: the state of each cell, no secret,
-and its end on top.
+"""Saves the executed notebook after each step, so that the file never says more than was done: the
+state of each cell, no secret, and on top how the run ended.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pgrunbook.records.card import banner, warning
 from pgrunbook.records.format import bundles
 from pgrunbook.records.format.parts import Noted
 from pgrunbook.records.how_it_ended import Ending
-from pgrunbook.runner.flood import Flood
+from pgrunbook.runner.output_limits import OutputLimiter
 from pgrunbook.secrets.search import Leak
 
 # The tag of the cell that says how a run ended.
@@ -28,7 +28,7 @@ BANNER = "pgrunbook-banner"
 
 
 class ExecutionManager(NotebookExecutionManager):  # type: ignore[misc]
-    """papermill's manager, with a notebook that is true at any moment, and saved after each cell.
+    """papermill's manager, which saves the notebook after each cell, true at any moment.
 
     Cells have one of these states: `pending` (never run), `running`, `completed`, `failed`,
     `interrupted`.
@@ -46,20 +46,20 @@ class ExecutionManager(NotebookExecutionManager):  # type: ignore[misc]
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.leaks: list[Leak] = []
-        self._ended = 0  # cells that have come to their end
-        self._kept: list[str] = []
-        self.flood = Flood()  # of the current cell
+        self._ended = 0  # how many cells have come to their end
+        self._ended_texts: list[str] = []  # of these, as they were written last
+        self.limiter = OutputLimiter()  # of the current cell
 
     def cell_start(self, cell: NotebookNode, cell_index: int | None = None, **options: Any) -> None:
         """Note which cell runs."""
         self.current = cell_index
         self._ended = cell_index or 0
-        self.flood = Flood()
+        self.limiter = OutputLimiter()
         super().cell_start(cell, cell_index, **options)
 
     def cell_passed(self, cell: NotebookNode, cell_index: int) -> None:
         """Note that a cell has run. If another one follows, it is written with that one's start."""
-        self._keep_secrets()
+        self._mask_secrets()
         follows = any(later.cell_type == "code" for later in self.nb.cells[cell_index + 1 :])
         with self.unsaved() if follows else nullcontext():
             self.cell_complete(cell, cell_index)
@@ -74,25 +74,26 @@ class ExecutionManager(NotebookExecutionManager):  # type: ignore[misc]
         """Write the notebook as it is now, all in one line."""
         if not self._saves:
             return
-        self._keep_secrets()
+        self._mask_secrets()
         self.last_save_time = self.now()
         if self.output_path:
             papermill_io.write(self._text(), self.output_path)
 
     def _text(self) -> str:
         """Return the notebook as JSON."""
-        # The text of cells that have come to their end is kept: it is most of the whole.
-        self._kept += map(_json, self.nb.cells[len(self._kept) : self._ended])
-        cells = [*self._kept, *map(_json, self.nb.cells[len(self._kept) :])]
+        # Only the current cell changes. To write all of them anew after each would take a time that
+        # grows with the square of their number.
+        self._ended_texts += map(_json, self.nb.cells[len(self._ended_texts) : self._ended])
+        cells = [*self._ended_texts, *map(_json, self.nb.cells[len(self._ended_texts) :])]
         rest = {key: value for key, value in self.nb.items() if key != "cells"}
         return f'{{"cells": [{", ".join(cells)}], {_json(rest)[1:]}\n'
 
-    def changed(self) -> None:
+    def note_changed(self) -> None:
         """Note that cells which have come to their end may have been changed."""
         self._changed = True
-        self._kept.clear()
+        self._ended_texts.clear()
 
-    def _keep_secrets(self) -> None:
+    def _mask_secrets(self) -> None:
         """Mask secrets in the outputs of the current cell, and of those before it if they may have
         been changed.
         """
@@ -100,9 +101,9 @@ class ExecutionManager(NotebookExecutionManager):  # type: ignore[misc]
             return
         part = nbformat.v4.new_notebook()
         first = 0 if self._changed else self.current
-        part.cells = [
-            cell for cell in self.nb.cells[first : self.current + 1] if cell.get("outputs")
-        ]
+        for cell in self.nb.cells[first : self.current + 1]:
+            if cell.get("outputs"):
+                part.cells.append(cell)
         self._changed = False
         found = leaks.search(part, self.secrets)
         if found:
@@ -152,7 +153,7 @@ class ExecutionManager(NotebookExecutionManager):  # type: ignore[misc]
         """
         states = [cell.metadata.papermill["status"] for cell in self.nb.cells]
         self._ended = 0
-        self.changed()
+        self.note_changed()
         # papermill would mark what is pending as completed, and write that
         with self.unsaved():
             self.notebook_complete()

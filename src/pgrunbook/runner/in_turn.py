@@ -26,8 +26,8 @@ from pgrunbook.runbooks.project import Project
 from pgrunbook.runner import kernels
 
 
-class _Place(NamedTuple):
-    """Where runbooks are to be planned, or rehearsed."""
+class _CopyKey(NamedTuple):
+    """What runbooks that share a copy have in common."""
 
     target: str
     mode: str
@@ -39,9 +39,9 @@ class InTurn:
     def __init__(self, project: Project, asked: Mapping[Path, Arguments]) -> None:
         self._project = project
         self._asked = asked
-        self._places = {path: _place(each) for path, each in asked.items()}
-        self._copies: dict[_Place, SharedCopy] = {}
-        self._before: dict[_Place, Inventory] = {}  # what each copy had when it was made
+        self._keys = {path: _key(each) for path, each in asked.items()}
+        self._copies: dict[_CopyKey, SharedCopy] = {}
+        self._before: dict[_CopyKey, Inventory] = {}  # what each copy had when it was made
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -55,23 +55,23 @@ class InTurn:
         """Let the notebook that is run in the `with` block find the copy, if it shares one. Yields
         the runbooks before it, of which the copy has the blocks.
         """
-        place = self._places[notebook]
-        sharing = [path for path, each in self._places.items() if each == place]
-        if place.mode not in ("plan", "rehearse") or len(sharing) == 1:
+        key = self._keys[notebook]
+        sharing = [path for path, each in self._keys.items() if each == key]
+        if key.mode not in ("plan", "rehearse") or len(sharing) == 1:
             yield ()
             return
         try:
-            shared = self._copies.get(place) or self._make_copy(place)
+            shared = self._copies.get(key) or self._make_copy(key)
         except Refused as exc:
             raise self._with_way_out(exc, notebook) from exc
-        changed = [each.object for each in differences(self._before[place], _read(shared))]
+        changed = [each.object for each in differences(self._before[key], _read(shared))]
         shared = replace(shared, changed=changed, last=notebook == sharing[-1])
         with (
             tempfile.TemporaryDirectory(prefix="pgrunbook-") as folder,
-            kernels.environment(shared.give(Path(folder, "copy.json"))),
+            kernels.environment(shared.write(Path(folder, "copy.json"))),
         ):
             yield shared.after
-        self._copies[place] = replace(shared, after=[*shared.after, notebook.stem])
+        self._copies[key] = replace(shared, after=[*shared.after, notebook.stem])
 
     def _with_way_out(self, exc: Refused, notebook: Path) -> Refused:
         """Return the error with the command that plans or rehearses the runbook by itself."""
@@ -86,15 +86,15 @@ class InTurn:
         what = "Runbooks cannot be looked at one after the other: nothing was changed."
         return Refused(what, problems=problems)
 
-    def _make_copy(self, place: _Place) -> SharedCopy:
+    def _make_copy(self, key: _CopyKey) -> SharedCopy:
         from pgrunbook.postgres import schema_copy, twin_server  # few commands need them
 
         name = uuid.uuid4().hex[:8]
-        target = targets.resolve(place.target, self._project)
+        target = targets.resolve(key.target, self._project)
         label = f"{name} pending"
         with closing(connect(target, schema="pg_catalog", label=label, read_only=True)) as look:
             right_target.check_identity(target, identify(look))
-            if place.mode == "rehearse":
+            if key.mode == "rehearse":
                 folder = self._project.scratch()
                 copying = schema_copy.copy_schema(target, look, folder, name)
                 shared = SharedCopy.of(self._stack.enter_context(copying))
@@ -102,12 +102,12 @@ class InTurn:
                 server = targets.for_twins(self._project, look.info.server_version // 10_000)
                 making = twin_server.make_twin(target, look, server, name)
                 shared = SharedCopy.of(self._stack.enter_context(making))
-        self._before[place] = _read(shared)
+        self._before[key] = _read(shared)
         return shared
 
 
-def _place(asked: Arguments) -> _Place:
-    return _Place(asked.chosen.target, asked.chosen.mode)
+def _key(asked: Arguments) -> _CopyKey:
+    return _CopyKey(asked.chosen.target, asked.chosen.mode)
 
 
 def _read(shared: SharedCopy) -> Inventory:

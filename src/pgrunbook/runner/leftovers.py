@@ -50,6 +50,7 @@ def put_back() -> Iterator[None]:
 
 @contextmanager
 def _names(known: MutableMapping[str, Any]) -> Iterator[None]:
+    """The entries of a mapping: environment variables, built-in names, types."""
     before = dict(known)
     try:
         yield
@@ -62,7 +63,9 @@ def _names(known: MutableMapping[str, Any]) -> Iterator[None]:
 
 @contextmanager
 def _adapters() -> Iterator[None]:
-    """How psycopg reads and writes types. Its map is copied as soon as it or the copy changes."""
+    """How psycopg reads and writes types. Every module has its map, which so cannot be replaced:
+    what it had before is put back into it.
+    """
     before = AdaptersMap(psycopg.adapters)
     try:
         with _names(vars(psycopg.adapters.types)):
@@ -83,8 +86,16 @@ def _values() -> Iterator[None]:
 
 
 def _umask() -> int:
+    """Return the umask, which can only be read by setting it."""
     os.umask(now := os.umask(0o077))
     return now
+
+
+def _enable_gc(enabled: bool) -> None:
+    if enabled:
+        gc.enable()
+    else:
+        gc.disable()
 
 
 # What there is one of in a process: how to ask for it, and how to set it.
@@ -93,13 +104,14 @@ _VALUES: tuple[tuple[Callable[[], Any], Callable[[Any], object]], ...] = (
     (partial(locale.setlocale, locale.LC_ALL), partial(locale.setlocale, locale.LC_ALL)),
     (lambda: decimal.getcontext().copy(), decimal.setcontext),
     (socket.getdefaulttimeout, socket.setdefaulttimeout),
-    (gc.isenabled, lambda enabled: gc.enable() if enabled else gc.disable()),
+    (gc.isenabled, _enable_gc),
     (sys.getrecursionlimit, sys.setrecursionlimit),
 )
 
 
 @contextmanager
 def _interpreter() -> Iterator[None]:
+    """The lists and hooks of `sys`. A list is put back in place: others may hold it."""
     lists = [(each, [*each]) for each in (sys.path, sys.argv, sys.meta_path, sys.path_hooks)]
     hooks = {name: getattr(sys, name) for name in ("displayhook", "excepthook", "unraisablehook")}
     try:
@@ -113,6 +125,7 @@ def _interpreter() -> Iterator[None]:
 
 @contextmanager
 def _logging() -> Iterator[None]:
+    """Every logger. One that is new cannot be removed: it becomes as one that nobody has set."""
     before = {log: _settings(log) for log in _loggers()}
     disabled = logging.root.manager.disable
     try:

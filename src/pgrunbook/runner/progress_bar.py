@@ -23,8 +23,8 @@ _EVERY_S = 60.0
 class ProgressBar:
     """What the cell that runs says of its progress. `cells` is papermill's bar, if it shows one.
 
-    What a kernel says is whoever's it claims to be: what cannot be read is nothing to show, and
-    nobody need look.
+    Any cell can send such data. What cannot be read is not shown, and is no error; neither is a
+    closed terminal.
     """
 
     def __init__(self, cells: Any = None, now: Callable[[], float] = time.monotonic) -> None:
@@ -36,8 +36,8 @@ class ProgressBar:
         self._paused: Sequence[str] = ()
 
     @contextmanager
-    def of_a_cell(self) -> Iterator[None]:
-        """The cell runs in the `with` block; then the bar is taken away."""
+    def for_cell(self) -> Iterator[None]:
+        """Run a cell in the `with` block; then take the bar away."""
         try:
             yield
         finally:
@@ -58,8 +58,9 @@ class ProgressBar:
     def _draw(self, far: Progress) -> None:
         told = one_line(progress.line(far))
         if self._bar is None:
-            self._cells.clear()  # ours is drawn in its place; it comes back with the next cell
-            self._bar = _made(self._console)
+            # ours is drawn in its place; tqdm draws it again with the next cell
+            self._cells.clear()
+            self._bar = _make_bar(self._console)
             self._bar.start()
             self._task = self._bar.add_task(one_line(far.block), told=told)
         self._bar.update(self._task, completed=far.done, total=far.total, told=told, refresh=True)
@@ -72,8 +73,10 @@ class ProgressBar:
             click.echo(f"progress: {one_line(f'{far.block}: {progress.line(far)}')}", err=True)
 
 
-def _made(console: Console) -> Bar:
-    """A bar on stderr, which is drawn when something is said, by no thread of its own."""
+def _make_bar(console: Console) -> Bar:
+    """Return a bar on stderr. It has no thread that draws it: something is said often enough, and a
+    thread would write between lines of the log.
+    """
     return Bar(
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=20),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pgrunbook import signals
 from pgrunbook.errors import Refused, Verdict
-from pgrunbook.records import place
+from pgrunbook.records import sealable
 from pgrunbook.runbooks import kernel_spec, notebooks, started_with, targets
 from pgrunbook.runbooks.parameters import Parameters
 from pgrunbook.runbooks.project import Project
@@ -69,7 +69,7 @@ def record_path(project: Project, folder: str, runbook: str, run_id: str) -> Pat
     name = f"{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}-{run_id[:8]}.ipynb"
     output = Path("outputs", folder, runbook, name)
     _make_folder(output.parent)
-    place.check(project, output)
+    sealable.require(project, output)
     return output
 
 

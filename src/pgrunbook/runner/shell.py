@@ -37,11 +37,9 @@ class Messages(Session):
     ) -> None:
         """Hand a message over. What it holds is JSON, in which a tuple is a list."""
         assert stream is None
-        message: Message = (
-            msg_or_type
-            if isinstance(msg_or_type, dict)
-            else self.msg(msg_or_type, content=content, parent=parent)
-        )
+        message: Message = msg_or_type
+        if not isinstance(msg_or_type, dict):
+            message = self.msg(msg_or_type, content=content, parent=parent)
         self._take(message | {"content": self.unpack(self.pack(message["content"]))})
 
 
@@ -109,10 +107,11 @@ def open_shell(take: Callable[[Message], object]) -> Iterator[Shell]:
         yield shell
     finally:
         sys.stdin, sys.stdout, sys.stderr, sys.modules["__main__"] = before
-        # which would keep it, and all that the cells had, as long as the process
+        # IPython registers this for the process's end: the shell would stay, with all that its
+        # cells have made
         atexit.unregister(shell.atexit_operations)
         Shell.clear_instance()
 
 
-# of what the cells were, neither a file nor a thread that writes it
+# IPython would write what cells were into a file, by a thread.
 _CONFIG = Config({"HistoryManager": {"enabled": False}})

@@ -71,13 +71,13 @@ class WarmClient(client.Client):
         count = {"code": cell.source, "execution_count": self._shell.execution_count}
         messages.send(None, "execute_input", count)
         try:
-            with _within(allowed_s) as time:
+            with _time_limit(allowed_s) as limit:
                 done = self._shell.run_cell(cell.source, store_history=True)  # type: ignore[no-untyped-call]
         finally:
             self._shell.flush()
             cell.metadata["execution"]["shell.execute_reply"] = timestamp()
             messages.send(None, "status", {"execution_state": "idle"})
-            if time.over:
+            if limit.over:
                 raise CellTimeoutError.error_from_timeout_and_cell("", allowed_s, cell)
         return cast(BaseException | None, done.error_before_exec or done.error_in_exec)
 
@@ -110,35 +110,36 @@ class WarmClient(client.Client):
 
 
 @dataclass(slots=True)
-class _Time:
-    """What a cell may take, and whether that is over."""
+class _TimeLimit:
+    """Whether the time that a cell may take is over."""
 
     over: bool = False
 
-    def ends(self, *_: object) -> NoReturn:
+    def expire(self, *_: object) -> NoReturn:
         self.over = True
         raise KeyboardInterrupt
 
 
 @contextmanager
-def _within(seconds: float | None) -> Iterator[_Time]:
+def _time_limit(seconds: float | None) -> Iterator[_TimeLimit]:
     """Interrupt the `with` block once its time is over. What does not heed that ends the process:
     nothing else ends it here. Other threads than the main one cannot be interrupted.
     """
-    time, enders = _Time(), list[threading.Timer]()
+    limit, enders = _TimeLimit(), list[threading.Timer]()
     if seconds is None:
-        yield time
+        yield limit
         return
     _end_process(seconds + signals.STOPPING_S, enders)
     try:
-        with _alarm(seconds, time.ends):
-            yield time
+        with _alarm(seconds, limit.expire):
+            yield limit
     finally:  # also if the alarm has come in the middle of its end
         enders[0].cancel()
 
 
 @contextmanager
 def _alarm(seconds: float, handler: Callable[..., object]) -> Iterator[None]:
+    """Call the handler after so many seconds, in the middle of whatever the cell does then."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -152,6 +153,9 @@ def _alarm(seconds: float, handler: Callable[..., object]) -> Iterator[None]:
 
 
 def _end_process(after_s: float, enders: list[threading.Timer]) -> None:
+    """End this process after so many seconds, unless the timer, which is added to `enders`, is
+    cancelled before.
+    """
     ender = threading.Timer(after_s, os._exit, [Verdict.INTERRUPTED.exit_code])
     ender.daemon = True
     enders.append(ender)

@@ -1,7 +1,7 @@
 """SQL as text: the names that it creates, mentions and needs, and what is dangerous about it. Opens
 no connection.
 
-Uses no other room but the root. Start at `created_objects`. Others use:
+Uses no other package, only the modules at the root. Start at `created_objects`. Others use:
 
 - `created_objects` (`CreatedObject`, `created_objects`), `things` (`dropped_objects`), `mentions`
   (`relations`), `needs` (`Need`, `needs`): which names a statement has, and what for

@@ -19,7 +19,7 @@ from pgrunbook.sqltext import alter_table
 from pgrunbook.sqltext.alter_table import Found
 from pgrunbook.sqltext.explained import executed
 from pgrunbook.sqltext.hazards import BESIDE, Danger, Doubt, Hazard, Thing
-from pgrunbook.sqltext.held_locks import Held, dropped_with_others, locked_out
+from pgrunbook.sqltext.held_locks import HeldLocks, dropped_with_others, locked_out
 from pgrunbook.sqltext.mentions import relations
 from pgrunbook.sqltext.names import EVENTS, Names
 from pgrunbook.sqltext.options import is_on
@@ -39,7 +39,7 @@ def dangers(
     blocks behind.
     """
     found: list[Danger] = []
-    held = Held()
+    held = HeldLocks()
     names = names or Names()
     for node, line in statements:
         if not transaction and not isinstance(node, ast.CommentStmt):
@@ -55,7 +55,7 @@ def dangers(
                 locked += names.before(Danger(hazard, thing, line))
             for thing in dropped_with_others(done):
                 locked += names.before(Danger(Hazard.LOCKS_OUT_READS, thing, line, (BESIDE,)))
-            held.take(done, line, new, locked)
+            held.add_statement(done, line, new, locked)
         names.take(done)
     return list(dict.fromkeys([*found, *held.dangers()]))
 

@@ -6,25 +6,63 @@ import enum
 from typing import NamedTuple
 
 
-class Hazard(enum.StrEnum):
-    """What a statement may cost; the names are those of a policy and of the header `accepts`."""
+class Trait(enum.Flag):
+    """What the code does about every hazard of a kind."""
 
-    DROPS_TABLE = "drops_table"
-    DROPS_COLUMN = "drops_column"
-    DROPS_OTHER = "drops_other"  # a view, a function, a type, an index, a constraint …
-    TRUNCATES = "truncates"
-    DELETES_ROWS = "deletes_rows"
-    UPDATES_ROWS = "updates_rows"
-    REWRITES_TABLE = "rewrites_table"  # a new file, for all rows and all indexes
-    SCANS_UNDER_LOCK = "scans_under_lock"  # every row is read, with a lock held that others feel
+    SIZED = enum.auto()  # a plan shows how large the thing is
+    DEPENDENTS = enum.auto()  # a plan shows what depends on it
+    TIMED = enum.auto()  # a plan estimates how long it takes, by the size
+    # As long as there are rows, or nobody knows how long. Locks taken before are held meanwhile.
+    LONG = enum.auto()
+    # `lint` asks for the header `accepts`, without a database: it loses rows, keeps the application
+    # from them, or breaks clients. The others are ordinary; a plan shows them.
+    LINTED = enum.auto()
+    FELT = enum.auto()  # in a verify script, others wait until it is rolled back
+    PASSED_ON = enum.auto()  # if a view is named, it concerns the table that the view reads
+    PARENT_ONLY = enum.auto()  # it does not concern a table's children, nor its partitions
+
+
+_MEASURED = Trait.SIZED | Trait.DEPENDENTS
+_WRITES_ROWS = _MEASURED | Trait.LONG | Trait.FELT | Trait.PASSED_ON
+
+
+class Hazard(enum.StrEnum):
+    """What a statement may cost; the names are those of a policy and of the header `accepts`.
+
+    Each is given its traits here, so that a new one cannot be forgotten where they are used.
+    """
+
+    traits: Trait
+
+    def __new__(cls, name: str, traits: Trait) -> Hazard:
+        """Make a member; its value is the name alone, as policies and headers write it."""
+        hazard = str.__new__(cls, name)
+        hazard._value_ = name
+        hazard.traits = traits
+        return hazard
+
+    DROPS_TABLE = "drops_table", _MEASURED | Trait.LINTED
+    DROPS_COLUMN = "drops_column", _MEASURED | Trait.LINTED
+    # a view, a function, a type, an index, a constraint …
+    DROPS_OTHER = "drops_other", _MEASURED
+    TRUNCATES = "truncates", _MEASURED | Trait.LINTED | Trait.FELT
+    DELETES_ROWS = "deletes_rows", _WRITES_ROWS | Trait.LINTED
+    UPDATES_ROWS = "updates_rows", _WRITES_ROWS
+    # a new file, for all rows and all indexes
+    REWRITES_TABLE = "rewrites_table", _MEASURED | Trait.TIMED | Trait.LONG | Trait.LINTED
+    # every row is read, with a lock held that others feel
+    SCANS_UNDER_LOCK = "scans_under_lock", _MEASURED | Trait.TIMED | Trait.LONG | Trait.LINTED
     # For as long as a scan or a rewrite takes. What is locked for a moment only is bounded by
     # lock_timeout, and is no hazard.
-    LOCKS_OUT_READS = "locks_out_reads"
-    LOCKS_OUT_WRITES = "locks_out_writes"
-    NOT_TRANSACTIONAL = "not_transactional"  # what is broken off half way stays half done
-    RENAMES = "renames"  # clients know it by the former name
-    CHANGES_PRIVILEGES = "changes_privileges"
-    RUNS_CODE = "runs_code"  # what it does cannot be told from the statement
+    LOCKS_OUT_READS = "locks_out_reads", Trait.SIZED | Trait.LINTED | Trait.FELT
+    LOCKS_OUT_WRITES = "locks_out_writes", Trait.SIZED | Trait.LINTED | Trait.FELT
+    # what is broken off half way stays half done
+    NOT_TRANSACTIONAL = "not_transactional", Trait(0)
+    # Clients know it by the former name. Its size says nothing, nor in the next two.
+    RENAMES = "renames", Trait.DEPENDENTS | Trait.LINTED | Trait.PARENT_ONLY
+    CHANGES_PRIVILEGES = "changes_privileges", Trait.PARENT_ONLY
+    # what it does cannot be told from the statement
+    RUNS_CODE = "runs_code", Trait.LONG | Trait.PASSED_ON
 
 
 class Thing(NamedTuple):

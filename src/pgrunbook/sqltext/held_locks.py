@@ -1,4 +1,5 @@
-"""Which relations a statement locks until the transaction ends, so that others wait for them.
+"""Finds the relations that statements lock until their transaction ends, and which of these locks
+are held while a later statement works for long: the application waits meanwhile.
 
 https://www.postgresql.org/docs/current/explicit-locking.html, and AlterTableGetLockLevel of
 src/backend/commands/tablecmds.c.
@@ -13,15 +14,16 @@ from pglast import ast
 from pglast.enums import AlterTableType, ConstrType, ObjectType
 
 from pgrunbook.sqltext.alter_table import called_functions
-from pgrunbook.sqltext.hazards import Danger, Doubt, Hazard, Thing
+from pgrunbook.sqltext.hazards import Danger, Doubt, Hazard, Thing, Trait
 from pgrunbook.sqltext.parse_tree import nodes
 from pgrunbook.sqltext.things import OWNED, kind_of, owned_by, relation, thing_named
 
-_Locked = Iterator[tuple[Hazard, Thing]]
+_LockedOut = Iterator[tuple[Hazard, Thing]]  # LOCKS_OUT_READS or …_WRITES, and of what
 
 _READS, _WRITES = Hazard.LOCKS_OUT_READS, Hazard.LOCKS_OUT_WRITES
 
-# ALTER TABLE takes ACCESS EXCLUSIVE, but for these forms, which lock nobody out of a table …
+# ALTER TABLE takes ACCESS EXCLUSIVE, but for these forms, which take SHARE UPDATE EXCLUSIVE or less
+# on the table: ATTACH PARTITION locks others out of the partition alone, see `_of_alter_table`.
 _HARMLESS = {
     *(AlterTableType.AT_ValidateConstraint, AlterTableType.AT_SetStatistics),
     *(AlterTableType.AT_SetOptions, AlterTableType.AT_ResetOptions),
@@ -29,8 +31,8 @@ _HARMLESS = {
     *(AlterTableType.AT_ClusterOn, AlterTableType.AT_DropCluster),
     AlterTableType.AT_AttachPartition,
 }
-# … and these, which lock out writes.
-_OF_TRIGGERS = {
+# … and these, which take SHARE ROW EXCLUSIVE: writes wait, reads pass.
+_TRIGGER_COMMANDS = {
     *(AlterTableType.AT_EnableTrig, AlterTableType.AT_EnableAlwaysTrig),
     *(AlterTableType.AT_EnableReplicaTrig, AlterTableType.AT_EnableTrigAll),
     *(AlterTableType.AT_EnableTrigUser, AlterTableType.AT_DisableTrig),
@@ -42,13 +44,15 @@ _RELATIONS = (
     *(ObjectType.OBJECT_VIEW, ObjectType.OBJECT_MATVIEW, ObjectType.OBJECT_SEQUENCE),
     ObjectType.OBJECT_INDEX,
 )
-_OF_TABLES = (ObjectType.OBJECT_TRIGGER, ObjectType.OBJECT_POLICY, ObjectType.OBJECT_RULE)
+_TABLE_PARTS = (ObjectType.OBJECT_TRIGGER, ObjectType.OBJECT_POLICY, ObjectType.OBJECT_RULE)
 
 
-def locked_out(node: ast.Node) -> _Locked:
-    """Yield what a statement keeps others from, until the transaction ends, and of which relation.
+def locked_out(node: ast.Node) -> _LockedOut:
+    """Yield, for each relation that a statement locks until the transaction ends, whether it keeps
+    reads or only writes from it.
 
-    What it is a hazard of by itself is not among it: see `dangers`.
+    A lock for a moment is no hazard by itself: it is one if a later statement takes long, see
+    `HeldLocks`. What the statement itself does under its lock, `dangers` tells.
     """
     match node:
         case ast.AlterTableStmt(objtype=kind) if kind in _RELATIONS[:-1]:
@@ -59,7 +63,7 @@ def locked_out(node: ast.Node) -> _Locked:
         case ast.AlterObjectSchemaStmt(relation=ast.RangeVar() as moved, objectType=kind):
             yield _READS, relation(kind_of(kind), moved)
         case ast.DropStmt(removeType=kind, objects=objects, concurrent=False):
-            for each in objects if kind in (*_RELATIONS, *_OF_TABLES) else ():
+            for each in objects if kind in (*_RELATIONS, *_TABLE_PARTS) else ():
                 dropped = thing_named(kind, each)
                 yield _READS, dropped._replace(kind="table", part="") if dropped.part else dropped
         case ast.TruncateStmt(relations=relations):
@@ -85,12 +89,12 @@ def locked_out(node: ast.Node) -> _Locked:
 
 
 def dropped_with_others(node: ast.Node) -> Iterator[Thing]:
-    """Yield what a statement drops, as far as something of tables that stay may go along, which are
-    locked for it: a key that refers to them, a trigger, a policy, a default.
+    """Yield what a statement drops, if something of tables that stay may be dropped with it: a key
+    that refers to them, a trigger, a policy, a default. These tables are locked, too.
     """
     match node:
         case ast.DropStmt(removeType=kind, objects=objects, concurrent=False):
-            if kind not in _OF_TABLES:  # they have no more than their own table
+            if kind not in _TABLE_PARTS:  # they have no more than their own table
                 for each in objects:
                     yield thing_named(kind, each)
         case ast.AlterTableStmt(relation=table, cmds=commands):
@@ -106,7 +110,7 @@ _DROPPING = {
 }
 
 
-def _of_alter_table(node: ast.AlterTableStmt) -> _Locked:
+def _of_alter_table(node: ast.AlterTableStmt) -> _LockedOut:
     commands = [*node.cmds]
     if node.objtype != ObjectType.OBJECT_VIEW:
         commands = [each for each in commands if each.subtype not in _HARMLESS]
@@ -124,10 +128,10 @@ def _locks_out_writes(command: ast.AlterTableCmd) -> bool:
     match command.def_:
         case ast.Constraint(contype=ConstrType.CONSTR_FOREIGN):
             return True
-    return command.subtype in _OF_TRIGGERS
+    return command.subtype in _TRIGGER_COMMANDS
 
 
-def _referred(made: Iterable[ast.Node | None]) -> _Locked:
+def _referred(made: Iterable[ast.Node | None]) -> _LockedOut:
     """Yield what the foreign keys of these columns and constraints refer to."""
     for node in made:
         constraints = node.constraints or () if isinstance(node, ast.ColumnDef) else (node,)
@@ -149,8 +153,8 @@ _READING = (
 
 
 def _works_long(node: ast.Node) -> bool:
-    """Tell whether a statement reads, or writes, what may be many rows, though that is no hazard by
-    itself.
+    """Whether a statement may read or write many rows, as far as its text tells. That is no hazard
+    by itself, but locks taken before are held meanwhile.
     """
     match node:
         case ast.CreateTableAsStmt(into=ast.IntoClause(skipData=True)):
@@ -175,9 +179,9 @@ def _reads_rows(query: ast.Node) -> bool:
             return bool(tables)
 
 
-def _makes_rows(node: ast.Node, line: int) -> Iterator[Danger]:
-    """Yield what takes long where a function that a statement calls returns a set: it needs no
-    table for as many rows as it likes.
+def _set_returning_calls(node: ast.Node, line: int) -> Iterator[Danger]:
+    """Yield a danger if a statement calls functions, in case one of them returns a set: such a
+    statement may work for long without reading a table, as with generate_series().
     """
     functions = called_functions(node) if isinstance(node, _READING) else ()
     if functions:
@@ -185,36 +189,31 @@ def _makes_rows(node: ast.Node, line: int) -> Iterator[Danger]:
         yield Danger(Hazard.RUNS_CODE, Thing("query", "", ""), line, doubts)
 
 
-# What takes as long as there are rows, or nobody knows how long.
-_LONG = {
-    *(Hazard.DELETES_ROWS, Hazard.UPDATES_ROWS, Hazard.REWRITES_TABLE, Hazard.SCANS_UNDER_LOCK),
-    Hazard.RUNS_CODE,
-}
-
-
 @dataclass(slots=True)
 class _Lock:
     since: int  # the line of the statement that takes it
-    until: int = 0  # the line of the first one behind it that takes long without a doubt
-    certain: bool = False  # one of these takes long without being a hazard itself
-    during: list[Danger] = field(default_factory=list)
+    until: int = 0  # the line of the first later statement that certainly takes long; 0: none
+    certain: bool = False  # a later one takes long without being a hazard itself
+    during: list[Danger] = field(default_factory=list)  # hazards of later ones that take long
 
 
 @dataclass(slots=True)
-class Held:
+class HeldLocks:
     """The locks that the statements of a block hold while later ones work."""
 
     # by the hazard, the relation, the path that finds it, and what only the catalog can tell
     _locks: dict[tuple[Hazard, Thing, str, tuple[Doubt, ...]], _Lock] = field(default_factory=dict)
 
-    def take(
+    def add_statement(
         self, node: ast.Node, line: int, hazards: Sequence[Danger], locked: Iterable[Danger]
     ) -> None:
-        """Take account of the next statement, of its hazards, and of what it keeps locked."""
-        causes = [each for each in hazards if each.hazard in _LONG]
+        """Add the next statement of the block: its hazards, and what it keeps locked, as hazards
+        LOCKS_OUT_READS or LOCKS_OUT_WRITES.
+        """
+        causes = [each for each in hazards if Trait.LONG in each.hazard.traits]
         certain = _works_long(node)
         if not certain:
-            causes += _makes_rows(node, line)
+            causes += _set_returning_calls(node, line)
         undoubted = certain or any(not each.doubts for each in causes)
         for lock in self._locks.values():
             if undoubted:
@@ -222,9 +221,10 @@ class Held:
             lock.certain = lock.certain or certain
             lock.during += causes
         for each in locked:
-            which = each.thing, each.path, each.doubts
-            if (_READS, *which) not in self._locks:
-                self._locks.setdefault((each.hazard, *which), _Lock(line))
+            key = each.thing, each.path, each.doubts
+            # who keeps reads from a table keeps writes from it, too
+            if (_READS, *key) not in self._locks:
+                self._locks.setdefault((each.hazard, *key), _Lock(line))
 
     def dangers(self) -> Iterator[Danger]:
         """Yield a hazard for each lock that is held while a later statement may work for long."""

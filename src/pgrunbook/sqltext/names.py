@@ -19,19 +19,12 @@ from pgrunbook.sqltext.created_objects import (
     created_objects,
     created_relations,
 )
-from pgrunbook.sqltext.hazards import Danger, Hazard, Thing
+from pgrunbook.sqltext.hazards import Danger, Hazard, Thing, Trait
 from pgrunbook.sqltext.mentions import Relation, relations
 from pgrunbook.sqltext.things import FIRED, IN_RELATIONS, relation, thing_named
 
 # Where a thing was before the first statement: under which name, which path finds it.
 _Was = tuple[Thing, str]
-
-# What a view passes on to the table that it reads.
-_PASSED_ON = (Hazard.DELETES_ROWS, Hazard.UPDATES_ROWS, Hazard.RUNS_CODE)
-
-
-# What of a parent does not concern its children, nor its partitions.
-_NOT_INHERITED = (Hazard.RENAMES, Hazard.CHANGES_PRIVILEGES)
 
 _SCHEMA_WITH_ALL = ObjectType.OBJECT_SCHEMA, DropBehavior.DROP_CASCADE
 
@@ -80,7 +73,7 @@ class Names:
         if any((thing, *each.values) in self._fired for each in danger.doubts):
             yield danger._replace(doubts=(), path=self.path)
             return
-        if danger.hazard in _PASSED_ON:
+        if Trait.PASSED_ON in danger.hazard.traits:
             thing = self._read_by(thing)
         if self._place_of(thing)[0] == TEMPORARY:
             return
@@ -102,7 +95,7 @@ class Names:
         if found_by is None or not (thing.schema or _finds(self.path, found_by)):
             return self._meant(thing)
         found = []
-        if hazard not in _NOT_INHERITED:
+        if Trait.PARENT_ONLY not in hazard.traits:
             for child, path in self._children.get((thing.schema, thing.name), ()):
                 found.append((child._replace(kind=thing.kind, part=thing.part), path))
         return found

@@ -33,7 +33,7 @@ class Part(BaseModel):
         return self.model_dump(mode="json", exclude_unset=True)
 
 
-class Target(Part):
+class IdentityCard(Part):
     """The identity card: which server and database answered, and which run it was.
 
     `host`: address and port, or `local socket`. `recovery`: `primary` or `standby`. `server`: how
@@ -88,7 +88,7 @@ class Frame(Part):
     code: Mapping[str, str] = {}
     cells: Sequence[Sequence[str]] = ()
     mode: str = ""
-    target: Target | None = None
+    target: IdentityCard | None = None
 
 
 class Kind(enum.StrEnum):

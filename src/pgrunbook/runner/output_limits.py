@@ -1,4 +1,4 @@
-"""Bounds what one cell may show: of more, its beginning and its end stay, and a line in between
+"""Limits of what one cell may show. Of more, its beginning and its end stay, and a line in between
 says how much was left out.
 
 What pgrunbook itself shows, and the error that ended a cell, stay. They are recognised by their
@@ -15,33 +15,43 @@ from nbformat.v4 import new_output
 
 from pgrunbook.records.format.mime_types import OURS, any_ours
 
-# Of what a cell shows, in characters and in outputs. A text gets half of that at most.
-LIMIT = 1_000_000
-MOST = 1_000
+# Of what one cell shows. A single text gets half of the characters at most.
+MAX_CHARACTERS = 1_000_000
+MAX_OUTPUTS = 1_000
 
-# The same, of what claims to be ours, and of errors.
-OURS_LIMIT = 50 * LIMIT
-OURS_MOST = 10 * MOST
+# Of what claims to be ours, and of errors.
+MAX_OWN_CHARACTERS = 50 * MAX_CHARACTERS
+MAX_OWN_OUTPUTS = 10 * MAX_OUTPUTS
 # what we show has data, and these forms of it for people
 _FORMS = OURS | {"text/html", "text/markdown", "text/plain"}
 
-_NOTED = "pgrunbook_left_out"
-# how far to look for a place to cut at: a word that is cut in two may be half a secret
+# In the metadata of the note that stands for outputs: how many it stands for.
+_NOTE_KEY = "pgrunbook_left_out"
+
+# What stays of the limits when the middle is left out. The end gets less than its half: else the
+# next output would be too much again, and each would have all of them counted.
+_BEGINNING, _END = 0.5, 0.25
+
+# Characters: how far to look for a place to cut at: a word that is cut in two may be half a secret
 _WORD = 1_000
 
 
 def cut(content: MutableMapping[str, Any]) -> None:
-    """Leave out the middle of each text in a message of the kernel that is too long; what is no
-    text is left out as a whole.
+    """Shorten a message of the kernel, in place: of a text that is too long the middle is left out,
+    of anything else all. https://jupyter-client.readthedocs.io/en/stable/messaging.html
     """
     data = content.get("data")
     if isinstance(content.get("text"), str):
         content["text"] = shorten(content["text"])
     elif "traceback" in content:
         lines = content["traceback"]
-        if len(lines) > MOST:
-            lines = [*lines[: MOST // 2], _note(len(lines) - MOST, "lines"), *lines[-MOST // 2 :]]
-        most = LIMIT // 2
+        if len(lines) > MAX_OUTPUTS:
+            lines = [
+                *lines[: MAX_OUTPUTS // 2],
+                _note(len(lines) - MAX_OUTPUTS, "lines"),
+                *lines[-MAX_OUTPUTS // 2 :],
+            ]
+        most = MAX_CHARACTERS // 2
         if sum(map(len, lines)) > most:
             most //= len(lines)
         content["traceback"] = [shorten(line, most) for line in lines]
@@ -51,14 +61,15 @@ def cut(content: MutableMapping[str, Any]) -> None:
 
 
 def _cut_data(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a bundle without the MIME types that are too long; its `text/plain` says so."""
     ours = _FORMS & data.keys() if any_ours(data) else frozenset()
-    if sum(size(data[kind]) for kind in ours) > OURS_LIMIT:
+    if sum(size(data[kind]) for kind in ours) > MAX_OWN_CHARACTERS:
         ours = frozenset()
     kept = {}
     notes: list[str] = []
     for kind, value in data.items():
         characters = size(value)
-        if kind in ours or characters <= LIMIT // 2:
+        if kind in ours or characters <= MAX_CHARACTERS // 2:
             kept[kind] = value
         elif kind == "text/plain":
             notes.insert(0, shorten(value) if isinstance(value, str) else "")
@@ -72,7 +83,7 @@ def _cut_data(data: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def shorten(text: str, most: int = LIMIT // 2) -> str:
+def shorten(text: str, most: int = MAX_CHARACTERS // 2) -> str:
     """Return the text, or its beginning and its end with a line in between, cut between words if
     they are not too long.
     """
@@ -89,36 +100,37 @@ def shorten(text: str, most: int = LIMIT // 2) -> str:
     return f"{first}\n{_note(len(text) - len(first) - len(last), 'characters')}\n{last}"
 
 
-class Flood:
+class OutputLimiter:
     """Keeps the outputs of one cell within bounds, while they come."""
 
     def __init__(self) -> None:
-        # characters, at most: what was updated or cleared since is counted, too
+        # in characters; too high where an output was updated or cleared since it was counted
         self._size = 0
-        self._exempt = 0  # outputs that the limits are not for
+        self._exempt = 0  # how many outputs the limits are not for
 
     def shorten(self, outputs: list[NotebookNode], more: int) -> Sequence[int]:
-        """Leave out the middle, if it is time to, after so many characters more. Returns which
-        places were left out, the first of which has the note now; in ascending order.
+        """Leave out the middle of a cell's outputs, if they are over the limits with the latest
+        one, of `more` characters. Returns the places of those that are gone, in ascending order; at
+        the first of them is the note now.
         """
         self._size += more
-        if self._size <= LIMIT and len(outputs) - self._exempt <= MOST:
+        if self._size <= MAX_CHARACTERS and len(outputs) - self._exempt <= MAX_OUTPUTS:
             return ()
         exempt = _exempt(outputs)
         self._exempt = len(exempt)
         bounded = [place for place in range(len(outputs)) if place not in exempt]
         sizes = {place: size(outputs[place]) for place in bounded}
         self._size = sum(sizes.values())
-        if self._size <= LIMIT and len(bounded) <= MOST:
+        if self._size <= MAX_CHARACTERS and len(bounded) <= MAX_OUTPUTS:
             return ()
-        notes = [place for place in bounded if _NOTED in outputs[place].get("metadata", {})]
+        notes = [place for place in bounded if _NOTE_KEY in outputs[place].get("metadata", {})]
         if notes:
             # The middle was left out before: what is there of the beginning stays.
             first = {place for place in bounded if place < notes[0]}
         else:
-            first = _first_within(bounded, sizes, 2)
+            first = _first_within(bounded, sizes, _BEGINNING)
         rest = [place for place in bounded if place not in first and place not in notes[:1]]
-        last = _first_within(rest[::-1], sizes, 4)
+        last = _first_within(rest[::-1], sizes, _END)
         out = [place for place in bounded if place not in first and place not in last]
         if out:
             self._size = sum(sizes[place] for place in (*first, *last))
@@ -128,11 +140,11 @@ class Flood:
         return out
 
 
-def _first_within(places: Sequence[int], sizes: Mapping[int, int], part: int) -> set[int]:
-    """Return the first of these places, as many as a part of the limits allows."""
+def _first_within(places: Sequence[int], sizes: Mapping[int, int], share: float) -> set[int]:
+    """Return the first of these places, as many as a share of the limits allows."""
     found: set[int] = set()
-    left = LIMIT // part
-    for place in places[: MOST // part]:
+    left = int(MAX_CHARACTERS * share)
+    for place in places[: int(MAX_OUTPUTS * share)]:
         left -= sizes[place]
         if left < 0:
             break
@@ -144,7 +156,7 @@ def _note_in_place_of(outputs: Sequence[NotebookNode]) -> NotebookNode:
     """Return the output that stands for those that are left out."""
     count = characters = 0
     for output in outputs:
-        noted = output.get("metadata", {}).get(_NOTED)
+        noted = output.get("metadata", {}).get(_NOTE_KEY)
         if noted:  # a note of before: it stands for others
             count += noted["outputs"]
             characters += noted["characters"]
@@ -152,7 +164,7 @@ def _note_in_place_of(outputs: Sequence[NotebookNode]) -> NotebookNode:
             count += 1
             characters += size(output)
     text = f"{_note(count, 'outputs')[:-1]}, {characters:,} characters …"
-    metadata = {_NOTED: {"outputs": count, "characters": characters}}
+    metadata = {_NOTE_KEY: {"outputs": count, "characters": characters}}
     made: NotebookNode = new_output("display_data", {"text/plain": text}, metadata=metadata)
     return made
 
@@ -167,7 +179,10 @@ def _exempt(outputs: Sequence[NotebookNode]) -> set[int]:
     for place, output in enumerate(outputs):
         if output.output_type == "error" or any_ours(output.get("data", ())):
             found.add(place)
-    if len(found) <= OURS_MOST and sum(size(outputs[place]) for place in found) <= OURS_LIMIT:
+    if (
+        len(found) <= MAX_OWN_OUTPUTS
+        and sum(size(outputs[place]) for place in found) <= MAX_OWN_CHARACTERS
+    ):
         return found
     return {max(found)}
 

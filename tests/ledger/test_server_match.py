@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from pgrunbook.ledger.origin import Origin, Standing
+from pgrunbook.ledger.server_match import ServerIdentity, ServerMatch
 
-NOTED = Origin(
+NOTED = ServerIdentity(
     "7412", 16384, 1, "10.0.0.1:5432", "/var/lib/postgresql", None, datetime(2026, 1, 1, tzinfo=UTC)
 )
 RESTARTED = {"server_started_at": NOTED.server_started_at + timedelta(days=1)}
@@ -37,9 +37,9 @@ MOVED = {"address": "10.0.0.2:5432"}
 def test_one_server_or_two(changed: dict[str, Any], same: bool, copy: bool) -> None:
     here = replace(NOTED, **changed)
     assert (here.is_same(NOTED), here.is_copy(NOTED)) == (same, copy)
-    standing = Standing(here, "first", [NOTED])
-    assert (standing.elsewhere, standing.is_original) == (not same, same)
-    assert standing.server == (NOTED if same else here).text  # of the plan
+    server_match = ServerMatch(here, "first", [NOTED])
+    assert (server_match.is_other_server, server_match.is_original) == (not same, same)
+    assert server_match.server == (NOTED if same else here).text  # of the plan
 
 
 def test_a_branch_stands_in_place_of_the_address() -> None:
@@ -52,15 +52,19 @@ def test_a_branch_stands_in_place_of_the_address() -> None:
 
 
 def test_a_standby_has_the_ledger_of_its_primary() -> None:
-    standing = Standing(
+    server_match = ServerMatch(
         replace(NOTED, timeline=None, **RESTARTED, **MOVED), "first", [NOTED], standby=True
     )
-    assert (standing.elsewhere, standing.is_original, standing.server) == (False, False, NOTED.text)
+    assert (server_match.is_other_server, server_match.is_original, server_match.server) == (
+        False,
+        False,
+        NOTED.text,
+    )
 
 
 def test_what_differs_and_what_is_not_shown_is_named() -> None:
     here = replace(NOTED, data_directory=None, **MOVED, **RESTARTED)
-    assert Standing(here, "first", [NOTED]).differing.splitlines() == [
+    assert ServerMatch(here, "first", [NOTED]).differing.splitlines() == [
         "address: 10.0.0.1:5432, and here 10.0.0.2:5432",
         "server started at: 2026-01-01 00:00:00+00:00, and here 2026-01-02 00:00:00+00:00",
         "data directory: not shown to this role",
@@ -68,9 +72,9 @@ def test_what_differs_and_what_is_not_shown_is_named() -> None:
 
 
 def test_a_standby_says_what_is_known_of_its_ledger() -> None:
-    assert str(Standing(NOTED, "first", [NOTED], standby=True)) == (
+    assert str(ServerMatch(NOTED, "first", [NOTED], standby=True)) == (
         "a standby at 10.0.0.1:5432; the ledger was written on its primary"
     )
-    assert str(Standing(NOTED, standby=True)) == (
+    assert str(ServerMatch(NOTED, standby=True)) == (
         "a standby at 10.0.0.1:5432; the ledger names no server yet, if there is one"
     )

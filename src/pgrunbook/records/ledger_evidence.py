@@ -1,4 +1,4 @@
-"""The ledger of a target as a witness: what it says of the runs that a record names.
+"""The ledger of a target as a evidence: what it says of the runs that a record names.
 
 Anybody can write a notebook. The ledger's rows were written by the runs themselves, and committed
 with their blocks. Reads only.
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from pgrunbook.ledger import heads, ledger
+from pgrunbook.ledger import heads, ledger, versions
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.identity import Identity, identify
 from pgrunbook.records.record import Record
@@ -20,9 +20,12 @@ from pgrunbook.secrets import search
 Row = Mapping[str, Any]
 
 
-class Testimony(NamedTuple):
-    """Whether a record was compared with the ledger (None if there was nothing to compare), what
-    the ledger says, or why it was not asked, and a remark about the cells.
+class LedgerNote(NamedTuple):
+    """What a seal notes about the ledger.
+
+    - `compared`: whether the record was compared with it; None if there was nothing to compare.
+    - `says`: what the ledger says, or why it was not asked.
+    - `remark`: what is to be told of the record's cells, though the ledger says the same.
     """
 
     compared: bool | None
@@ -31,34 +34,35 @@ class Testimony(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Witness:
-    """The ledger of the database that answers.
+class LedgerEvidence:
+    """The rows of a ledger about one record.
 
-    - `runs` has the rows of each run of the record that it knows, by table.
-    - `done` is what it says of the runbook's blocks: block, event, minute, the first digits of the
-      run.
-    - `seals` are the seals that it has noted of the record's runs.
+    - `version` is that of the ledger, `identity` that of the database which has it.
+    - `runs`: the rows of each run that the record names and the ledger knows, by table.
+    - `block_events`: every row about a block of the runbook, as block, event, minute, and the first
+      digits of the run's id.
+    - `seals`: the seals of the record's runs that the ledger has noted.
     """
 
     version: int
     identity: Identity
     runs: Mapping[str, Mapping[str, Sequence[Row]]] = field(default_factory=dict)
-    done: frozenset[tuple[str, str, str, str]] = frozenset()
+    block_events: frozenset[tuple[str, str, str, str]] = frozenset()
     seals: Sequence[Row] = ()
 
     @classmethod
     def of(
         cls, conn: Connection, record: Record, schema: str, secrets: Sequence[str] = ()
-    ) -> Witness:
-        """Ask the ledger about the runs that a record names, and about its blocks. What its rows
-        say of a run is masked as it is in a record.
+    ) -> LedgerEvidence:
+        """Ask the ledger about the runs that a record names, and about its blocks. Secrets in the
+        rows are masked as they are in the record.
         """
-        version, identity = ledger.installed(conn), identify(conn)
-        if version < ledger.WITH_DETAILS:
+        version, identity = versions.installed(conn), identify(conn)
+        if version < versions.WITH_DETAILS:
             return cls(version, identity)
         runs: dict[str, Mapping[str, Sequence[Row]]] = {}
         seals: list[Row] = []
-        for run in filter(is_id, record.runs):
+        for run in filter(is_run_id, record.runs):
             tables = ledger.rows_of_run(conn, run)
             if not tables:
                 continue
@@ -66,7 +70,7 @@ class Witness:
             for table, rows in tables.items():
                 cleaned[table] = search.clean(rows or [], secrets, sql=True)
             runs[run] = cleaned
-            if version >= heads.WITH_HEADS:
+            if version >= versions.WITH_HEADS:
                 seals += heads.seals(conn, run)
         done = set()
         for row in ledger.block_events(conn, record.runbook, schema):
@@ -75,14 +79,14 @@ class Witness:
         return cls(version, identity, runs, frozenset(done), seals)
 
     def rows(self, table: str) -> list[Row]:
-        """Return the rows of a table, of all runs of the record."""
+        """Return the rows of one table, of all runs together."""
         found: list[Row] = []
         for tables in self.runs.values():
             found += tables[table]
         return found
 
 
-def is_id(text: str) -> bool:
+def is_run_id(text: str) -> bool:
     """Whether a text can be the id of a run: a UUID as PostgreSQL prints it."""
     try:
         return str(uuid.UUID(text)) == text

@@ -1,5 +1,5 @@
-"""Time limits that a role or a database brings along, where one ends our session before it has its
-own.
+"""Timeouts that a role or a database has set, where one ends a session of ours before that can set
+its own.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _ELSEWHERE = (
     "else see pg_db_role_setting, postgresql.conf, and the options of PGOPTIONS and the service"
 )
 
-# What is set for this one transaction is gone with it, whoever has the session next.
+# SET LOCAL ends with the transaction: this may be a pooler's connection, which others have next.
 _QUERY = """
 BEGIN; SET LOCAL statement_timeout TO 0;
 SELECT r.rolname, d.datname, c.setting
@@ -49,8 +49,8 @@ def name_setting(
     """Return the problem, with the setting that ended the session, where it was set, and the SQL
     that mends it.
 
-    `again` connects once more, to ask where it was set; which may fail for the same reason. Reads
-    only.
+    `again` opens another session, to ask where it was set. That may fail for the same reason: then
+    the remedy names the places where it may be. Reads only.
     """
     setting = _NAMES.get(exc.sqlstate or "")
     if setting is None:
@@ -73,8 +73,8 @@ def name_setting(
 def _settings_there(
     conn: psycopg.Connection[Any], setting: str
 ) -> list[tuple[str | None, str | None, str]]:
-    """Return the role, the database and the value, for each place where it is set for
-    this session.
+    """Return (role, database, value) for each place where it is set for this session, the one that
+    counts first. None: for any.
     """
     conn.autocommit = True
     cursor = conn.execute(_QUERY.format(sql.quote(f"{setting}=")).encode())
@@ -84,7 +84,7 @@ def _settings_there(
 
 
 def who(role: str | None, database: str | None) -> list[str]:
-    """Return for whom a setting is, in words."""
+    """Return for whom a setting is: `the role ada`, `the database crm`, or both."""
     words = []
     if role:
         words.append(f"the role {role}")

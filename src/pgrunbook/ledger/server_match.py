@@ -1,9 +1,8 @@
-"""Origin: what tells a server from its copies, and whether it is the one that the ledger was
-written on.
+"""Whether the server that answers is the one that the ledger was written on, or a copy of it.
 
 A physical copy (a base backup, a snapshot, a branch, a promoted standby) shares system identifier,
-databases, and every row of the ledger. It does not share all of: the timeline, the address, the
-data directory, and when it was started.
+databases, and every row of the ledger. It has another timeline, address, data directory, or moment
+of its start: not all four are the same.
 """
 
 from __future__ import annotations
@@ -21,19 +20,19 @@ from typing import Any, Self
 import psycopg
 
 from pgrunbook.errors import Problem, Refused
-from pgrunbook.ledger import ledger
+from pgrunbook.ledger import versions
 from pgrunbook.postgres import catalog, lockers
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.target import Target
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
-    """A server and database, by what no copy has all of. A fact is None where it is not shown, or
-    there is none.
+class ServerIdentity:
+    """What tells a server, and a database on it, from a copy: no copy has all of these facts. None:
+    it is not shown to this role, or there is none.
 
-    `branch` is what a hosted server calls its branch, which keeps its name whichever machine serves
-    it.
+    `branch` is what a hosted server calls its branch: the name stays, whichever machine serves it.
+    Which database answers, as people are shown it, is `postgres.identity.Identity`.
     """
 
     system_identifier: str
@@ -48,13 +47,13 @@ class Origin:
     def of(cls, conn: Connection) -> Self:
         """Return who answers. Reads only."""
         found = catalog.rows(conn, "server")[0]
-        # the server tells none over a Unix-domain socket
+        # over a Unix-domain socket the server has no address
         found["address"] = found["address"] or _route(conn)
         return cls(**found, timeline=_timeline(conn))
 
     @property
     def text(self) -> str:
-        """What of it a restart leaves as it is, in a line."""
+        """Those facts that a restart does not change, in a line."""
         place = f"branch {self.branch}" if self.branch else self.address
         return f"{place}, timeline {self.timeline or 'not shown'}, database {self.database_oid}"
 
@@ -62,20 +61,20 @@ class Origin:
         """Return the facts by their names, which are those of the columns in the ledger."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
-    def differences(self, other: Origin) -> Mapping[str, tuple[Any, Any]]:
-        """Return the facts that both have and that differ, by their names: this one's, and the
-        other's.
+    def differences(self, other: ServerIdentity) -> Mapping[str, tuple[Any, Any]]:
+        """Return the facts that differ, by their names: (this one's, the other's). Those that one
+        of the two does not have are left out.
         """
         found = {}
-        for name, value in self.facts().items():
-            there = getattr(other, name)
-            if value is not None and there is not None and value != there:
-                found[name] = (value, there)
+        for name, own in self.facts().items():
+            others = getattr(other, name)
+            if own is not None and others is not None and own != others:
+                found[name] = (own, others)
         return found
 
-    def is_same(self, noted: Origin) -> bool:
-        """Return whether it is one and the same server: it runs since the same moment, however it
-        is reached, or was started anew where it was.
+    def is_same(self, noted: ServerIdentity) -> bool:
+        """Return whether both are one server: it was started at the same moment, by whatever
+        address it is reached, or it was started anew in the same place.
         """
         differing = self.differences(noted).keys()
         # none of these changes with a restart; a promotion begins another timeline
@@ -88,9 +87,9 @@ class Origin:
             return True
         return not differing & {"address", "data_directory", "branch"}
 
-    def is_copy(self, noted: Origin) -> bool:
-        """Return whether it is a copy for certain: without a promotion, which makes the true one
-        out of a standby, it has another data directory.
+    def is_copy(self, noted: ServerIdentity) -> bool:
+        """Return whether it is a copy for certain: it has another data directory, and the same
+        timeline. A standby that was promoted has another timeline, and may be the right one now.
         """
         on_same_timeline = self.timeline is not None and self.timeline == noted.timeline
         return on_same_timeline and "data_directory" in self.differences(noted)
@@ -98,12 +97,9 @@ class Origin:
 
 @lockers.named
 def _noted_servers(conn: Connection) -> list[dict[str, Any]]:
-    if ledger.installed(conn) < _WITH_SERVERS:
+    if versions.installed(conn) < versions.WITH_SERVERS:
         return []
     return catalog.rows(conn, "ledger_servers")
-
-
-_WITH_SERVERS = 5  # the first version of the ledger that names them
 
 
 def _timeline(conn: Connection) -> int | None:
@@ -113,7 +109,7 @@ def _timeline(conn: Connection) -> int | None:
     return None
 
 
-# Aurora has no WAL of its own to tell about, and says the one or the other by its settings.
+# Aurora has no WAL of its own, and so no timeline: which error it raises depends on its settings.
 _NOT_SHOWN = (
     psycopg.errors.FeatureNotSupported,
     psycopg.errors.ObjectNotInPrerequisiteState,
@@ -133,71 +129,78 @@ def _route(conn: Connection) -> str:
 
 # without slots: a cached property needs a `__dict__`
 @dataclass(frozen=True)
-class Standing:
-    """Who answers (`here`), beside the server that the ledger was written on: `noted`, as runs have
-    found it; the first of these rows says by its `event` how it came to be the one. Empty if the
-    ledger names none.
+class ServerMatch:
+    """The server that answers, beside the one that the ledger was written on.
+
+    - `here`: the server that answers.
+    - `known`: the ledger's server, as runs have found it, the first one first; empty if the ledger
+      names none.
+    - `event`: how the first of these came to be the ledger's server: `first`, `confirmed`,
+      `copied`.
+    - `standby`: whether the server that answers is a standby.
     """
 
-    here: Origin
+    here: ServerIdentity
     event: str = ""
-    noted: Sequence[Origin] = ()
+    known: Sequence[ServerIdentity] = ()
     standby: bool = False
 
     @classmethod
     def of(cls, conn: Connection) -> Self:
-        """Return who answers now, and what the ledger has of its server. The ledger must be one
-        that can be read; before version 5 it names no server. Reads only.
+        """Ask the server and its ledger. The role must be able to read the ledger, if there is one;
+        before version 5 it names no server. Reads only.
         """
         rows = _noted_servers(conn)
         events = [row.pop("event") for row in rows]
         event = events[0] if events else ""
-        noted = [Origin(**row) for row in rows]
+        noted = [ServerIdentity(**row) for row in rows]
         standby = catalog.rows(conn, "place")[0]["standby"]
-        return cls(Origin.of(conn), event, noted, standby)
+        return cls(ServerIdentity.of(conn), event, noted, standby)
 
     @cached_property
-    def elsewhere(self) -> bool:
-        """Whether the ledger was written on another server. Not on a standby, whose ledger is that
-        of its primary.
+    def is_other_server(self) -> bool:
+        """Whether the ledger was written on another server. False on a standby: its ledger is its
+        primary's.
         """
-        if not self.noted or self.standby:
+        if not self.known or self.standby:
             return False
-        return not any(self.here.is_same(noted) for noted in self.noted)
+        return not any(self.here.is_same(noted) for noted in self.known)
 
     @property
     def is_copy(self) -> bool:
         """Whether it is a copy for certain, and not the server itself after a failover."""
-        if self.elsewhere:
-            return any(self.here.is_copy(noted) for noted in self.noted)
-        return self.says_copy
+        if self.is_other_server:
+            return any(self.here.is_copy(noted) for noted in self.known)
+        return self.marked_as_copy
 
     @property
-    def says_copy(self) -> bool:
-        """Whether the ledger itself takes it for one: nobody has confirmed it, but a run has
-        written on it.
+    def marked_as_copy(self) -> bool:
+        """Whether the ledger itself calls this server a copy: a run has written on it, and nobody
+        has confirmed it.
         """
-        return self.event == "copied" and not self.elsewhere
+        return self.event == "copied" and not self.is_other_server
 
     @property
     def is_original(self) -> bool:
-        """Whether it is the server that the ledger was written on, and that one no copy."""
-        return bool(self.noted) and not (self.standby or self.elsewhere or self.says_copy)
+        """Whether it is the server that the ledger was written on, and not marked as a copy."""
+        return bool(self.known) and not (
+            self.standby or self.is_other_server or self.marked_as_copy
+        )
 
     @property
     def server(self) -> str:
-        """The server by what a plan knows it by: as the ledger first has it, if it is that one."""
-        if self.elsewhere or not self.noted:
+        """The server in a line, for plans: as the ledger first has it, if it is that server."""
+        if self.is_other_server or not self.known:
             return self.here.text
-        return self.noted[0].text
+        return self.known[0].text
 
     @property
     def differing(self) -> str:
-        """In what it differs from what the ledger last has of its server, one fact a line; and what
-        is not shown.
+        """The facts in which it differs from what the ledger last has of its server, a line each;
+        and those that are not shown.
         """
         lines = []
-        for name, (now, then) in self.here.differences(self.noted[-1]).items():
+        for name, (now, then) in self.here.differences(self.known[-1]).items():
             lines.append(f"{name.replace('_', ' ')}: {then}, and here {now}")
         if self.here.timeline is None:
             lines.append("timeline: not shown to this role")
@@ -208,36 +211,36 @@ class Standing:
     def __str__(self) -> str:
         if self.standby:
             ledger = "names no server yet, if there is one"
-            if self.noted:
+            if self.known:
                 ledger = "was written on its primary"
             return f"a standby at {self.here.address}; the ledger {ledger}"
-        if not self.noted:
+        if not self.known:
             return f"{self.here.text}; the ledger names none yet"
-        if self.elsewhere:
+        if self.is_other_server:
             return (
                 f"{self.here.text}: NOT the one that the ledger was written on, but a copy, or "
                 f"the same after a failover\n{self.differing}"
             )
-        if self.says_copy:
+        if self.marked_as_copy:
             return (
                 f"{self.server}: as in the ledger, by a run that found another server than before"
             )
         return f"{self.server}: as in the ledger"
 
     def refusal(self, target: Target) -> Problem | None:
-        """Return why the server is not taken for the target: it is protected, or asks for a
-        rehearsal, and the ledger was written on another server. Elsewhere any copy will do, as
-        databases are copied every night.
+        """Return why the server is not taken for the target; None if it is. Only a target that is
+        protected, or needs a rehearsal, has to be the server that the ledger was written on: others
+        are copied every night.
         """
         given = target.expected
-        # a copy is what it is to be; and what nobody protects may be one
+        # of a target with `copy_of` a copy is expected
         if given.copy_of or not (given.protected or given.rehearsal):
             return None
-        if not (self.elsewhere or self.says_copy):
+        if not (self.is_other_server or self.marked_as_copy):
             return None
         expected, found = "a server that somebody has confirmed", str(self)
-        if self.elsewhere:
-            expected, found = self.noted[-1].text, self.differing
+        if self.is_other_server:
+            expected, found = self.known[-1].text, self.differing
         return Problem(
             "is not the one that the ledger was written on: a copy of it, or it after a failover",
             where="server",
@@ -248,10 +251,10 @@ class Standing:
         )
 
     def require_here(self, conn: Connection, target: str) -> None:
-        """Raise Refused if this session has reached another server: a name may lead to several.
-        Reads only.
+        """Raise Refused if this session is on another server than the one that answered before: a
+        name may lead to several. Reads only.
         """
-        here = Origin.of(conn)
+        here = ServerIdentity.of(conn)
         if not here.is_same(self.here):
             raise Refused.of(
                 "the name of the target leads to different servers",
@@ -264,9 +267,9 @@ class Standing:
     def note(
         self, conn: Connection, *, target: str, operator: str, reason: str, confirmed: bool = False
     ) -> None:
-        """Write who answers into the ledger, unless it is there."""
+        """Write the server that answers into the ledger, unless it is there as it is now."""
         event = "confirmed" if confirmed else self._event
-        if event == "seen" and any(_says_all(noted, self.here) for noted in self.noted):
+        if event == "seen" and any(_covers(noted, self.here) for noted in self.known):
             return
         row = {
             "event": event,
@@ -281,9 +284,11 @@ class Standing:
     @property
     def _event(self) -> str:
         """How the server came to be the ledger's, where nobody has confirmed it."""
-        if self.elsewhere:
+        if self.is_other_server:
             return "copied"
-        return "seen" if self.noted else "first"
+        if self.known:
+            return "seen"
+        return "first"
 
 
 _NOTE = """\
@@ -296,9 +301,9 @@ INSERT INTO pgrunbook.servers (
 )"""
 
 
-def _says_all(noted: Origin, here: Origin) -> bool:
-    """Return whether the row has every fact. It may have one more: the data directory is not shown
-    to every role.
+def _covers(noted: ServerIdentity, here: ServerIdentity) -> bool:
+    """Return whether a row of the ledger has every fact of the server. It may have one more: the
+    data directory is not shown to every role.
     """
     if here.data_directory and noted.data_directory is None:
         return False

@@ -1,4 +1,4 @@
-"""Checks the place of a record in the archive before its run begins: later it would be too late."""
+"""Checks before a run begins that its record can be sealed: once it has ended it is too late."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pgrunbook.records.archive import Archive
 from pgrunbook.runbooks.project import Project
 
 
-def check(project: Project, notebook: Path) -> None:
-    """Raise Refused if the record of this notebook could not be sealed."""
+def require(project: Project, notebook: Path) -> None:
+    """Raise Refused unless the record of this notebook can be sealed."""
     key = project.signing_key
     if key:
         from pgrunbook.records import attestation  # what signs takes a while to import, and 8 MB

@@ -1,10 +1,10 @@
-"""What the server says when it is asked about the values of a column: remembered, and asked again
-in one message.
+"""Caches what a session answers about a column, and lets another one ask all of it again in one
+message.
 
-To look again at a column while its table is locked, no question may wait for the answer to another.
-So all that was asked before the lock is asked once more, together with the statements that take it;
-and what an expression says of a value is known beforehand, as that does not depend on what the
-table holds.
+A column is looked at again while its table is locked, and the application waits: there is no time
+for a round trip a question. So all that was asked before the lock is sent once more, together with
+the statements that take it. What an expression says of a value is not asked again, as it does not
+depend on what the table holds.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from pglast.parser import ParseError
 from psycopg import sql
 
 from pgrunbook.admit import expressions
+from pgrunbook.admit.check_evaluator import CannotJudge, CheckEvaluator
 from pgrunbook.admit.gist import gist
-from pgrunbook.admit.try_check import CannotJudge, Trial
 from pgrunbook.postgres import catalog
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.session import Session
@@ -32,45 +32,48 @@ _Question = tuple[str, tuple[tuple[str, Any], ...]]
 
 
 @dataclass(slots=True)
-class Witness:
-    """One session, and its answers by now. What it was `told` before, it does not ask again.
+class AnswerCache:
+    """A session, and what it has answered.
 
-    `judged` has what is known of expressions: their widening, or whether they may accept the value.
+    - `known` are answers that it was given: these questions it does not send.
+    - `evaluated` has what is known of expressions: their widening, or whether they may accept the
+      value.
+    - `answers` has all that was asked, in that order, whether it was sent or known.
     """
 
     conn: Connection
-    told: Mapping[_Question, Rows] = field(default_factory=dict)
-    judged: dict[Hashable, str | bool | None] = field(default_factory=dict)
+    known: Mapping[_Question, Rows] = field(default_factory=dict)
+    evaluated: dict[Hashable, str | bool | None] = field(default_factory=dict)
     answers: dict[_Question, Rows] = field(default_factory=dict)
 
     def rows(self, name: str, **parameters: Any) -> Rows:
         """Return the rows of a named query of the catalog."""
-        return self.together({name: parameters})[name]
+        return self.rows_of_several({name: parameters})[name]
 
-    def together(self, questions: Mapping[str, Mapping[str, Any]]) -> dict[str, Rows]:
-        """Return the rows of several, in one round trip."""
-        known: dict[str, Rows] = {}
+    def rows_of_several(self, questions: Mapping[str, Mapping[str, Any]]) -> dict[str, Rows]:
+        """Return the rows of several such queries, by their names, in one round trip."""
+        rows: dict[str, Rows] = {}
         new: dict[str, Mapping[str, Any]] = {}
         for name, parameters in questions.items():
             question = _question(name, parameters)
-            if question in self.told:
-                known[name] = self.told[question]
+            if question in self.known:
+                rows[name] = self.known[question]
             else:
                 new[name] = parameters
         if new:
-            known |= catalog.rows_of_several(self.conn, new)
+            rows |= catalog.rows_of_several(self.conn, new)
         # in the order of the questions: `statements` repeats them so
         for name, parameters in questions.items():
-            self.answers[_question(name, parameters)] = known[name]
-        return known
+            self.answers[_question(name, parameters)] = rows[name]
+        return rows
 
     def answer(self, query: sql.Composed) -> object:
         """Return what a query of one value answers; None if it has no row. Raises psycopg.Error,
         which the transaction outlasts.
         """
         question = (query.as_string(self.conn), ())
-        if question in self.told:
-            rows = self.told[question]
+        if question in self.known:
+            rows = self.known[question]
         else:
             # in a savepoint: a value that the type does not take is an answer, too
             with (
@@ -79,32 +82,30 @@ class Witness:
             ):
                 rows = cursor.execute(query).fetchall()
         self.answers[question] = rows
-        for row in rows:
-            return next(iter(row.values()))
-        return None
+        return next(iter(rows[0].values())) if rows else None
 
-    def widening(self, trial: Trial, expression: str) -> str | None:
-        """See `Trial.widening`. What that gives is tried, too: it is what the expression will
-        be.
+    def widening(self, evaluator: CheckEvaluator, expression: str) -> str | None:
+        """See `CheckEvaluator.widening`. What that gives is evaluated, too: it is what the
+        expression will be.
         """
-        key = _key(trial, expression)
-        if key in self.judged:
-            return self.judged[key]  # type: ignore[return-value]
-        found = self.judged[key] = trial.widening(expression)
+        key = _key(evaluator, expression)
+        if key in self.evaluated:
+            return self.evaluated[key]  # type: ignore[return-value]
+        found = self.evaluated[key] = evaluator.widening(expression)
         if found:
             with suppress(CannotJudge):
-                self.judged[_key(trial, found)] = trial.widening(found)
+                self.evaluated[_key(evaluator, found)] = evaluator.widening(found)
         return found
 
-    def possible(self, trial: Trial, expression: str | None) -> bool:
-        """See `Trial.possible`."""
-        key = ("possible", _key(trial, expression or "true"))
-        if key not in self.judged:
-            self.judged[key] = trial.possible(expression)
-        return bool(self.judged[key])
+    def possible(self, evaluator: CheckEvaluator, expression: str | None) -> bool:
+        """See `CheckEvaluator.possible`."""
+        key = ("possible", _key(evaluator, expression or "true"))
+        if key not in self.evaluated:
+            self.evaluated[key] = evaluator.possible(expression)
+        return bool(self.evaluated[key])
 
     def statements(self, conn: Session) -> list[str]:
-        """Return all that was asked, as statements for another session: see `repeat`."""
+        """Return all that was asked, as statements for another session: see `with_answers`."""
         statements = []
         planned = False
         for name, parameters in self.answers:
@@ -119,11 +120,13 @@ class Witness:
                 planned = True
         return statements
 
-    def repeat(self, conn: Connection, answers: Iterable[Rows]) -> Witness:
-        """Return a witness that knows these answers, one for each of `statements`, of the session
-        that has sent them.
+    def with_answers(self, conn: Connection, answers: Iterable[Rows]) -> AnswerCache:
+        """Return a cache that knows these answers, one for each of `statements`; `conn` is the
+        session that has sent them.
         """
-        return Witness(conn, dict(zip(self.answers, answers, strict=True)), dict(self.judged))
+        return AnswerCache(
+            conn, dict(zip(self.answers, answers, strict=True)), dict(self.evaluated)
+        )
 
 
 def _question(name: str, parameters: Mapping[str, Any]) -> _Question:
@@ -131,23 +134,24 @@ def _question(name: str, parameters: Mapping[str, Any]) -> _Question:
     frozen: list[tuple[str, Any]] = []
     for key, value in parameters.items():
         is_list = isinstance(value, Sequence) and not isinstance(value, str)
-        frozen.append((key, _List(value) if is_list else value))
+        frozen.append((key, _HashableList(value) if is_list else value))
     return name, tuple(frozen)
 
 
-class _List(list[Any]):
+class _HashableList(list[Any]):
     """A list that does not change, so that it can be a part of a key."""
 
     def __hash__(self) -> int:  # type: ignore[override]
         return hash(tuple(self))
 
 
-def _key(trial: Trial, expression: str) -> Hashable:
+def _key(evaluator: CheckEvaluator, expression: str) -> Hashable:
     """Return a key that two expressions have in common if they say the same of the same value, in a
     row of the same columns.
     """
     try:
-        text = gist(expressions.parse(expression), trial.subject)
-    except ParseError:  # it is said where it is judged
+        text = gist(expressions.parse(expression), evaluator.subject)
+    except ParseError:  # it is said where it is evaluated
         text = expression
-    return trial.subject, trial.value, trial.owner, trial.alias, tuple(trial.cells.items()), text
+    about = evaluator.subject, evaluator.value, evaluator.owner, evaluator.alias
+    return *about, tuple(evaluator.cells.items()), text

@@ -8,34 +8,41 @@ import pytest
 from nbformat.v4 import new_output
 
 from pgrunbook.records.format.mime_types import FRAME_MIME
-from pgrunbook.runner.flood import LIMIT, MOST, Flood, cut, shorten, size
+from pgrunbook.runner.output_limits import (
+    MAX_CHARACTERS,
+    MAX_OUTPUTS,
+    OutputLimiter,
+    cut,
+    shorten,
+    size,
+)
 
 
-def shown(flood: Flood, count: int, each: str, **data: Any) -> list[Any]:
+def shown(limiter: OutputLimiter, count: int, each: str, **data: Any) -> list[Any]:
     outputs: list[Any] = []
     for number in range(count):
         outputs.append(new_output("display_data", {"text/plain": f"{number} {each}", **data}))
-        flood.shorten(outputs, size(outputs[-1]))
+        limiter.shorten(outputs, size(outputs[-1]))
     return outputs
 
 
 def test_a_text_is_cut_between_words() -> None:
-    text = " ".join(f"word{n}" for n in range(LIMIT // 4))
+    text = " ".join(f"word{n}" for n in range(MAX_CHARACTERS // 4))
     first, note, last = shorten(text).split("\n")
     assert text.startswith(first)
     assert text.endswith(last)
     assert first.endswith(" ")
     assert last.startswith(" ")
     assert note == f"… left out: {len(text) - len(first) - len(last):,} characters …"
-    assert shorten("x" * (LIMIT // 2)) == "x" * (LIMIT // 2)
-    assert len(shorten("x" * LIMIT)) < LIMIT // 2 + 100
+    assert shorten("x" * (MAX_CHARACTERS // 2)) == "x" * (MAX_CHARACTERS // 2)
+    assert len(shorten("x" * MAX_CHARACTERS)) < MAX_CHARACTERS // 2 + 100
 
 
 @pytest.mark.long
 def test_many_outputs_lose_their_middle() -> None:
-    outputs = shown(Flood(), 50_000, "x")
+    outputs = shown(OutputLimiter(), 50_000, "x")
     texts = [output.data["text/plain"] for output in outputs]
-    assert len(outputs) <= MOST
+    assert len(outputs) <= MAX_OUTPUTS
     assert (texts[0], texts[-1]) == ("0 x", "49999 x")
     (place,) = [n for n, text in enumerate(texts) if text.startswith("… left out: ")]
     out = outputs[place].metadata["pgrunbook_left_out"]
@@ -44,54 +51,58 @@ def test_many_outputs_lose_their_middle() -> None:
 
 
 def test_large_outputs_do_too() -> None:
-    outputs = shown(Flood(), 500, "x" * 100_000)
-    assert size(outputs) < LIMIT + 110_000
+    outputs = shown(OutputLimiter(), 500, "x" * 100_000)
+    assert size(outputs) < MAX_CHARACTERS + 110_000
     assert outputs[-1].data["text/plain"].startswith("499 ")
 
 
 def test_ours_and_errors_stay_in_their_order() -> None:
-    flood = Flood()
+    limiter = OutputLimiter()
     outputs: list[Any] = []
     for number in range(5_000):
         kind = FRAME_MIME if number % 100 == 0 else "text/plain"
         outputs.append(new_output("display_data", {kind: str(number)}))
-        flood.shorten(outputs, size(outputs[-1]))
+        limiter.shorten(outputs, size(outputs[-1]))
     outputs.append(new_output("error", ename="E", evalue="x", traceback=[]))
-    flood.shorten(outputs, 1)
+    limiter.shorten(outputs, 1)
     ours = [output.data[FRAME_MIME] for output in outputs if FRAME_MIME in output.get("data", {})]
     assert ours == [str(number) for number in range(0, 5_000, 100)]
     assert outputs[-1].output_type == "error"
 
 
 def test_the_places_that_are_left_out_are_told() -> None:
-    flood, outputs = (
-        Flood(),
-        [new_output("display_data", {"text/plain": str(n)}) for n in range(MOST + 1)],
+    limiter, outputs = (
+        OutputLimiter(),
+        [new_output("display_data", {"text/plain": str(n)}) for n in range(MAX_OUTPUTS + 1)],
     )
     before = list(outputs)
-    out = flood.shorten(outputs, 0)
+    out = limiter.shorten(outputs, 0)
     kept = [output for place, output in enumerate(before) if place not in out]
     assert kept == [output for output in outputs if "pgrunbook_left_out" not in output.metadata]
     assert "pgrunbook_left_out" in outputs[out[0]].metadata
 
 
 def test_what_a_cell_has_cleared_no_longer_counts() -> None:
-    flood = Flood()
+    limiter = OutputLimiter()
     outputs: list[Any] = []
     for number in range(3_000):
         outputs[:] = [new_output("stream", name="stdout", text=f"{number}" * 1_000)]
-        assert flood.shorten(outputs, size(outputs[-1])) == ()
+        assert limiter.shorten(outputs, size(outputs[-1])) == ()
 
 
 def test_what_cannot_be_cut_is_left_out() -> None:
-    message: dict[str, Any] = {"data": {"text/html": "<b>" * LIMIT, "text/plain": "a table"}}
+    message: dict[str, Any] = {
+        "data": {"text/html": "<b>" * MAX_CHARACTERS, "text/plain": "a table"}
+    }
     cut(message)
     assert message["data"] == {
-        "text/plain": f"a table\n… left out: {3 * LIMIT:,} characters of text/html …"
+        "text/plain": f"a table\n… left out: {3 * MAX_CHARACTERS:,} characters of text/html …"
     }
-    error = {"ename": "E", "evalue": "v" * LIMIT, "traceback": ["t" * LIMIT] * 3}
+    error = {"ename": "E", "evalue": "v" * MAX_CHARACTERS, "traceback": ["t" * MAX_CHARACTERS] * 3}
     cut(error)
-    assert size(error) < 1.1 * LIMIT
-    ours: dict[str, Any] = {"data": {FRAME_MIME: "x" * LIMIT, "text/html": "y" * LIMIT}}
+    assert size(error) < 1.1 * MAX_CHARACTERS
+    ours: dict[str, Any] = {
+        "data": {FRAME_MIME: "x" * MAX_CHARACTERS, "text/html": "y" * MAX_CHARACTERS}
+    }
     cut(ours)
-    assert size(ours) >= 2 * LIMIT
+    assert size(ours) >= 2 * MAX_CHARACTERS

@@ -1,4 +1,4 @@
-"""Evaluating the expression of a CHECK on the server, read-only, for a row that holds one given
+"""Evaluates the expression of a CHECK on the server, read-only, for a row that holds one given
 value.
 """
 
@@ -34,13 +34,14 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
-    """One value of one column, tried against expressions.
+class CheckEvaluator:
+    """Evaluates expressions for one value of one column, over a row that is made up: first nothing
+    is assumed of the other columns, then they are as an INSERT of this one column makes them.
 
-    `path` is the schema for which the expressions were printed. `owner` and `alias` are the table,
-    qualified and not; both are empty for a domain, whose column is VALUE. `cells` are the columns
-    of its row. Expressions are evaluated over a row that is made up: for the other columns first
-    nothing is assumed, then the row is the one that an INSERT of this one column makes.
+    - `path` is the schema for which the expressions were printed.
+    - `owner` and `alias` are the table, with its schema and without; both are empty for a domain,
+      whose column is VALUE.
+    - `cells` are the columns of the table, by name.
     """
 
     conn: Connection

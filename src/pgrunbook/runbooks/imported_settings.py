@@ -1,4 +1,6 @@
-"""SET in a file that was written for another tool, whose session is its own: as a block says it."""
+"""SET in a file that was written for another tool: how a block says the same. The tool's session
+was its own, and a block's is not: what it sets has to end with it.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +15,11 @@ from pglast.enums import VariableSetKind
 from pgrunbook.durations import milliseconds
 from pgrunbook.sqltext import search_paths
 
-# What the engine sets for each block.
+# What the engine sets for each block, by the run's parameters.
 _OURS = ("lock_timeout", "idle_in_transaction_session_timeout", "transaction_timeout")
 
-# What cannot be said for a block.
-_ELSE = ("session_authorization",)
+# What a block cannot set at all.
+_FORBIDDEN = ("session_authorization",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ def read(node: Any, sql: str) -> Setting | None:
             kind=VariableSetKind.VAR_SET_MULTI | VariableSetKind.VAR_RESET_ALL
         ):
             return None
-        case ast.VariableSetStmt(name=name) if name in _ELSE:
+        case ast.VariableSetStmt(name=name) if name in _FORBIDDEN:
             return None
         case ast.VariableSetStmt(name=name, args=args, is_local=local):
             path = next(iter(search_paths.paths_set(node)), [])

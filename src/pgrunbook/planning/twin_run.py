@@ -45,15 +45,20 @@ def first_failure(twin: Twin, path: str, decisions: Sequence[Decision]) -> Trial
         if each.pending:
             statements = tuple(each.block.statements[n] for n in each.statements)
             blocks.append(replace(each.block, statements=statements))
-    with closing(Attempt(twin, path, apart=False)) as attempt:
-        for trial in attempt.run(blocks):
+    with closing(TwinRun(twin, path, apart=False)) as twin_run:
+        for trial in twin_run.run(blocks):
             if trial.failure:
                 return trial
     return None
 
 
-class Attempt:
-    """Runs blocks on a twin. `steps` has what each statement, or each block, has changed so far."""
+class TwinRun:
+    """Runs blocks on a twin.
+
+    - `steps` has what each statement, or each block, has changed so far.
+    - `stood_in` has, by block, the function that it called and that only stands in for one of an
+      extension: see `TwinLimits`.
+    """
 
     def __init__(self, twin: Twin, path: str, *, apart: bool = True) -> None:
         """`path` is the search path of blocks that have none of their own; `apart`: read the
@@ -61,14 +66,14 @@ class Attempt:
         """
         self._apart = apart
         self.steps: list[Step] = []
-        self.stood_in: dict[str, str] = {}  # see `Limits`
+        self.stood_in: dict[str, str] = {}  # see `TwinLimits`
         self._path = path
         self._missing = twin.missing
         self._role = twin.role
         # If the second session cannot be opened, the first is closed again.
         with ExitStack() as stack:
             self._conn = stack.enter_context(twin.session())
-            self._beside = stack.enter_context(twin.arranging())
+            self._beside = stack.enter_context(twin.owner_session())
             self._stack = stack.pop_all()
         for conn in (self._conn, self._beside):
             conn.execute(f"SET statement_timeout = '{_STATEMENT_TIMEOUT}'".encode())
@@ -242,7 +247,7 @@ def _make_anew_without_duplicates(
         return
     duplicates = state.duplicates(state.transaction_changes([]))
     if duplicates:
-        conn.execute("ROLLBACK TO pgrunbook_attempt")
+        conn.execute("ROLLBACK TO pgrunbook_statement")
         _drop_leftovers(conn, duplicates, state)
         _execute(conn, statement, state)
 
@@ -270,7 +275,7 @@ def _execute(conn: psycopg.Connection[Any], statement: Statement, state: TwinSta
         except psycopg.Error as exc:
             if conn.closed:
                 raise _Failed(statement, exc, len(_SAVEPOINT)) from exc
-            conn.execute("ROLLBACK TO pgrunbook_attempt")
+            conn.execute("ROLLBACK TO pgrunbook_statement")
             obstacle = state.overload(exc)
             # DO and CALL may make objects that the text does not name: the error names them.
             if work_of_node(statement.node) is Work.ROWS:
@@ -288,7 +293,7 @@ def _execute(conn: psycopg.Connection[Any], statement: Statement, state: TwinSta
             raise _Failed(statement, exc) from exc
 
 
-_SAVEPOINT = "SAVEPOINT pgrunbook_attempt;\n"
+_SAVEPOINT = "SAVEPOINT pgrunbook_statement;\n"
 _MOST_OBSTACLES = 100  # objects that one DO or CALL makes
 
 
@@ -299,7 +304,7 @@ def _drop_leftovers(
     for each in objects:
         conn.execute(drop_statement(each).encode())
         state.forget(each)
-    conn.execute("RELEASE pgrunbook_attempt; SAVEPOINT pgrunbook_attempt")
+    conn.execute("RELEASE pgrunbook_statement; SAVEPOINT pgrunbook_statement")
 
 
 def _alone(

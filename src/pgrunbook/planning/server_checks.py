@@ -1,5 +1,5 @@
-"""Checks what a run relies on and others may have made: what names mean, whose the ledger is, what
-else DDL runs.
+"""Checks the server, the database and the ledger for what every run relies on: settings that change
+what SQL does, encodings, objects of others that our statements would call.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from pglast import ast
 from pgrunbook.errors import Problem
 from pgrunbook.inventory.description import describe
 from pgrunbook.inventory.objects import Definition, Object
-from pgrunbook.ledger import install, ledger
+from pgrunbook.ledger import install, versions
 from pgrunbook.planning.checks import CheckResult, result
 from pgrunbook.planning.roles import role_set
-from pgrunbook.postgres import catalog, limits, trust
+from pgrunbook.postgres import catalog, role_timeouts, trust
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.secrets.encodings import is_distinctive
 from pgrunbook.sqltext import search_paths
 
 
-def check_names(conn: Connection, schema: str) -> list[CheckResult]:
-    """Check that a name in a block, a verify script or `%sql` means what pg_catalog means by it.
-    Reads only.
+def check_shadows(conn: Connection, schema: str) -> list[CheckResult]:
+    """Check that no object in the schema, of a role that is not trusted, shadows one of pg_catalog:
+    a block, a verify script or `%sql` would call that instead. Reads only.
     """
     return _results(
         f"schema {schema}", "holds nothing that shadows pg_catalog", trust.shadows(conn, schema)
@@ -34,9 +34,12 @@ def check_names(conn: Connection, schema: str) -> list[CheckResult]:
 def named_schemas(
     conn: Connection, path: str, nodes: Collection[ast.Node], role: str = ""
 ) -> set[str]:
-    """Return the schemas of a header's path, and of those that its file's statements set, as the
-    text tells: to be checked before. `role` is who runs them, if it is not the session's, until
-    they set another one.
+    """Return the schemas in which statements look names up, as far as their text tells, so that
+    `check_shadows` can check them before anything runs.
+
+    - `path` is the search path of the block's header.
+    - `nodes` are its statements: they may set other paths.
+    - `role` is who runs them at first, if it is not the session's: "$user" stands for its name.
     """
     found = {*(search_paths.schemas(path) or ())}.union(*map(search_paths.named, nodes))
     if any(map(search_paths.resets, nodes)):
@@ -50,26 +53,28 @@ def named_schemas(
 def check_ledger(conn: Connection, *, there: bool, readable: bool) -> list[CheckResult]:
     """Check that the schema pgrunbook, if it exists, is a ledger that we trust, and whose version
     we know. Reads only; the ledger itself only if it is one.
+
+    `there`: the schema exists; `readable`: this role may read its tables.
     """
-    exists, strangers = trust.strangers(conn)
-    if strangers or not there or not readable:
-        return _results("ledger", "is nobody else's", strangers)
-    problems = trust.missing_columns(conn, 1) if exists else [_NO_LEDGER]
+    exists, untrusted = trust.untrusted_objects(conn)
+    if untrusted or not there or not readable:
+        return _results("ledger", "is nobody else's", untrusted)
+    problems = install.missing_columns(conn, 1) if exists else [_NO_LEDGER]
     if problems:
         return _results("ledger", "is one", problems)
-    version = ledger.installed(conn)
+    version = versions.installed(conn)
     known = result(
         "ledger",
         "is of a version that we know",
-        version <= install.SCHEMA_VERSION,
+        version <= versions.SCHEMA_VERSION,
         "is of a newer version",
-        expected=f"version {install.SCHEMA_VERSION} at most",
+        expected=f"version {versions.SCHEMA_VERSION} at most",
         found=f"version {version}",
         remedy="upgrade pgrunbook",
     )
     if known.problem:
         return [known]
-    return [known, *_results("ledger", "is complete", trust.missing_columns(conn, version))]
+    return [known, *_results("ledger", "is complete", install.missing_columns(conn, version))]
 
 
 _NO_LEDGER = Problem(
@@ -87,7 +92,7 @@ def check_triggers(conn: Connection) -> list[CheckResult]:
     """
     # Without triggers nothing checks the rows that a block changes, and what a verify script
     # expects to be refused passes. Without event triggers, whoever watches the schema does not see
-    # our changes.
+    # our changes. https://www.postgresql.org/docs/current/runtime-config-client.html
     rows = "session_replication_role", "origin", "replica", _NO_TRIGGERS
     events = "event_triggers", "on", "off", _NO_EVENT_TRIGGERS
     return [
@@ -97,15 +102,15 @@ def check_triggers(conn: Connection) -> list[CheckResult]:
 
 
 def check_counting(conn: Connection) -> CheckResult:
-    """Check that the server counts the rows that are written: what a block has written is told by
-    that, and so are the dead rows that a backfill gives way to. Reads only.
+    """Check that the server counts the rows that are written: the ledger records these counts, and
+    a backfill pauses by the count of dead rows. Reads only.
     """
-    return _check_setting(conn, "counts written rows", "track_counts", "on", "off", _UNCOUNTED)
+    return _check_setting(conn, "counts written rows", "track_counts", "on", "off", _COUNTS_NO_ROWS)
 
 
-def check_strings(conn: Connection, blocks: Iterable[Block]) -> Iterator[CheckResult]:
-    """Check that a backslash in a string is one for psql, too: the files are read so. Reads
-    only.
+def check_backslashes(conn: Connection, blocks: Iterable[Block]) -> Iterator[CheckResult]:
+    """Check that the server takes a backslash in a string as it is, if a block has one: psql, and
+    whoever reads the file, do so. Reads only.
     """
     if any("\\" in statement.sql for block in blocks for statement in block.statements):
         yield _check_setting(
@@ -119,13 +124,13 @@ def check_strings(conn: Connection, blocks: Iterable[Block]) -> Iterator[CheckRe
 
 
 def report_isolation(conn: Connection) -> Iterator[CheckResult]:
-    """Tell of an isolation that psql's transactions would have, and a block's have not. No result
-    is a problem.
+    """Report a default_transaction_isolation above READ COMMITTED, which a block's transaction does
+    not have: psql would run the file otherwise. No result is a problem.
     """
     (row,) = catalog.rows(conn, "set_for", setting="default_transaction_isolation")
     if row["value"].startswith("read "):
         return
-    set_for = " in ".join(limits.who(row["role"], row["database"])) or "the server"
+    set_for = " in ".join(role_timeouts.who(row["role"], row["database"])) or "the server"
     what = f"default_transaction_isolation is {row['value']}, for {set_for}: each statement of a "
     yield CheckResult("server", f"{what}block sees what is committed when it begins, all the same")
 
@@ -137,15 +142,17 @@ _NO_EVENT_TRIGGERS = (
 )
 
 
-_UNCOUNTED = "counts no rows in our sessions: nothing would tell which ones a block has written"
+_COUNTS_NO_ROWS = (
+    "counts no rows in our sessions: nothing would tell which ones a block has written"
+)
 
 
 def _check_setting(
-    conn: Connection, check: str, setting: str, expected: str, never: str, problem: str
+    conn: Connection, check: str, setting: str, expected: str, bad_value: str, problem: str
 ) -> CheckResult:
     row = catalog.rows(conn, "set_for", setting=setting)[0]
-    set_for = " in ".join(limits.who(row["role"], row["database"]))
-    reset = limits.alter(row["role"], row["database"], setting)
+    set_for = " in ".join(role_timeouts.who(row["role"], row["database"]))
+    reset = role_timeouts.alter(row["role"], row["database"], setting)
     found, remedy = f"{row['value']}, set for {set_for}", reset
     if not set_for:
         found = row["value"]
@@ -156,7 +163,7 @@ def _check_setting(
     return result(
         "server",
         check,
-        row["value"] != never,
+        row["value"] != bad_value,
         problem,
         expected=f"{setting} = {expected}",
         found=found,
@@ -169,9 +176,9 @@ def _results(where: str, check: str, problems: list[Problem]) -> list[CheckResul
     return results or [CheckResult(where, check)]
 
 
-def check_texts(conn: Connection, schema: str) -> list[CheckResult]:
-    """Check that all texts of the schema can be read: a database in SQL_ASCII keeps whatever bytes
-    it is given.
+def check_catalog_is_utf8(conn: Connection, schema: str) -> list[CheckResult]:
+    """Check that names, definitions and comments of the schema are UTF-8: a database in SQL_ASCII
+    keeps whatever bytes it is given. Reads only.
     """
     if conn.info.parameter_status("server_encoding") != "SQL_ASCII":
         return []
@@ -193,8 +200,8 @@ def check_texts(conn: Connection, schema: str) -> list[CheckResult]:
 
 
 def check_passwords(conn: Connection, passwords: Iterable[str]) -> list[CheckResult]:
-    """Check that no password of this run is a part of a name in the database: every record shows
-    names, and would be one with a secret, found only after the commit. Reads only.
+    """Check that no password of this run is part of a name in the database. Records show names: the
+    search for secrets would find it there only after the commit. Reads only.
     """
     searched = [each for each in passwords if is_distinctive(each)]
     if not searched:
@@ -215,23 +222,22 @@ def check_passwords(conn: Connection, passwords: Iterable[str]) -> list[CheckRes
     return _results("password", "is no name in the database", problems)
 
 
-def check_characters(
-    conn: Connection, written: Callable[[], Mapping[str, str]]
-) -> list[CheckResult]:
-    """Check that the database's encoding has every character of what is to be written, by where it
-    stands. Most encodings have all: then `written` is not asked. Reads only.
+def check_encoding(conn: Connection, written: Callable[[], Mapping[str, str]]) -> list[CheckResult]:
+    """Check that the database's encoding has every character that is to be written. Reads only.
+
+    `written` returns the texts by where they stand; it is called only if the encoding may lack one.
     """
     encoding = conn.info.parameter_status("server_encoding") or ""
     if encoding in ("UTF8", "SQL_ASCII"):
         return []
     texts = written()
-    lacking = set()
+    missing = set()
     for each in sorted(set("".join(texts.values()))):
         if not each.isascii() and not _has(conn, each):
-            lacking.add(each)
+            missing.add(each)
     problems = []
     for where, text in texts.items():
-        found = sorted(lacking & set(text))
+        found = sorted(missing & set(text))
         if found:
             problems.append(
                 Problem(
@@ -259,22 +265,21 @@ def _has(conn: Connection, character: str) -> bool:
 def report_readings(
     unread: Mapping[Object, tuple[Definition | None, Definition]],
 ) -> Iterator[CheckResult]:
-    """Tell of the objects that are read anew: after an upgrade of the server, which may print them
-    differently, and of a ledger that has only names. No result is a problem.
+    """Report the objects that are read anew: after an upgrade of the server, which may print them
+    differently, or as an old ledger has their names alone. No result is a problem.
     """
     if not unread:
         return
-    differing = [
-        f"{each}: {describe(before, now)} → {describe(now, before)}"
-        for each, (before, now) in sorted(unread.items())
-        if before is not None and before != now
-    ]
+    differing = []
+    for each, (before, now) in sorted(unread.items()):
+        if before is not None and before != now:
+            differing.append(f"{each}: {describe(before, now)} → {describe(now, before)}")
     told_of = f"{len(unread)} objects are read anew by the next run that writes"
     yield CheckResult("ledger", "\n".join([told_of, *differing]))
 
 
 def report_event_triggers(conn: Connection) -> Iterator[CheckResult]:
-    """Tell of the event triggers that each change of the schema runs. No result is a problem, as
+    """Report the event triggers that each change of the schema runs. No result is a problem, as
     they may well be wanted.
     """
     for row in catalog.rows(conn, "event_triggers"):

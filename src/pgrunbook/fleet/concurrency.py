@@ -13,7 +13,7 @@ from pgrunbook.runbooks.project import Project
 
 
 @dataclass
-class Places:
+class Concurrency:
     """The places of a fleet: `workers` in all, `per_server` on each database server."""
 
     project: Project
@@ -21,7 +21,7 @@ class Places:
     per_server: int
     _servers: dict[tuple[str, str], str] = field(default_factory=dict)
 
-    def first(
+    def next_ready(
         self,
         queue: Sequence[FleetTarget],
         at_work: Collection[FleetTarget],

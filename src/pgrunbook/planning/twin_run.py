@@ -56,21 +56,19 @@ def first_failure(twin: Twin, path: str, decisions: Sequence[Decision]) -> Trial
 class TwinRun:
     """Runs blocks on a twin.
 
-    - `steps` has what each statement, or each block, has changed so far.
-    - `stood_in` has, by block, the function that it called and that only stands in for one of an
-      extension: see `TwinLimits`.
+    `steps` has what each statement, or each block, has changed so far; `stood_in`, by block, the
+    function that it called and that only stands in for one of an extension: see `TwinLimits`.
     """
 
     def __init__(self, twin: Twin, path: str, *, apart: bool = True) -> None:
         """Open the sessions on the twin.
 
-        - `path` is the search path of blocks that have none of their own.
-        - `apart`: read the changes after each statement, and not only after each block. That is
-          slower, and needed only if a block is there in part.
+        `path` is the search path of blocks that have none of their own. `apart`: read the changes
+        after each statement, which is slower, and needed only if a block is there in part.
         """
         self._apart = apart
         self.steps: list[Step] = []
-        self.stood_in: dict[str, str] = {}  # see `TwinLimits`
+        self.stood_in: dict[str, str] = {}
         self._path = path
         self._missing = twin.missing
         self._role = twin.role

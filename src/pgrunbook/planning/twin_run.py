@@ -73,11 +73,10 @@ class TwinRun:
         self._missing = twin.missing
         self._role = twin.role
         self._plans = Plans()
-        # If the second session cannot be opened, the first is closed again.
         with ExitStack() as stack:
             self._conn = stack.enter_context(twin.session())
             self._beside = stack.enter_context(twin.owner_session())
-            self._stack = stack.pop_all()
+            self._stack = stack.pop_all()  # or the first is closed if the second cannot be opened
         for conn in (self._conn, self._beside):
             conn.execute(f"SET statement_timeout = '{_STATEMENT_TIMEOUT}'".encode())
 

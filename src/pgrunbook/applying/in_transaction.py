@@ -63,7 +63,7 @@ def apply(
     block, timeouts = decision.block, timeouts.of(decision.block)
     attempts = _Attempts(sessions, decision, run_id, report)
     near = _locks_what_it_changes(sessions.work, decision)
-    secrets = credentials.of_target(sessions.target)
+    secrets = credentials.passwords_of(sessions.target)
     transaction = _Transaction(sessions, decision, run_id, timeouts, ground, ask, near, secrets)
     wait_ms = milliseconds(timeouts.wait)
 

@@ -59,7 +59,8 @@ class _Part(NamedTuple):
     - `take` is called with the rows of its result.
     - `statement` is the block's statement that an error of this part is about: itself, the one that
       it takes locks for, or the one behind which it checks the path.
-    - `locks`: it is a LOCK TABLE.
+    - `locks`: it is a LOCK TABLE, or what sets the next timeout behind one. It runs in the time
+      that is left for locks.
     """
 
     sql: str
@@ -238,7 +239,7 @@ class Message:
             yield _Part(self._remaining(None), take)
             yield _Part(lock, None, statement, locks=True)
             take = None
-        yield _Part(self._remaining(statement_timeout), take)
+        yield _Part(self._remaining(statement_timeout), take, locks=bool(locks))
 
     def _remaining(self, statement_timeout: str | None) -> str:
         left = {"wait_ms": self._wait_ms, "least_ms": min(_LEAST_MS, self._wait_ms)}
@@ -306,8 +307,8 @@ class Message:
                 at = index - starts[place]
             self.failed = part.statement, at
         # If statement_timeout cancels a LOCK TABLE, that has waited for its locks in vain. It may
-        # also cancel the part behind it: the server rounds what is left to a millisecond, and that
-        # may end just when the locks are got.
+        # also cancel what comes behind: the server rounds what is left to a millisecond, and that
+        # may end just when the locks are got, or when the next timeout is set.
         waited_ms = (self._received_at - self._sent_at) * 1000
         timed_out = isinstance(error, psycopg.errors.QueryCanceled)
         waits = part.locks or (place > 0 and self._parts[place - 1].locks)

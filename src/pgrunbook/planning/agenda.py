@@ -167,13 +167,14 @@ class Agenda:
         self.state.include(blocks)
         entries = self.entries([block.name for block in blocks])
         if self.reverting:
-            drifted = self.state.drift()
+            drifted = self.state.drift(())
             return [self._undo(block, found, entries.get(block.name), drifted) for block in blocks]
         done = {name for name, entry in entries.items() if entry.done}
-        drifted = self.state.drift() if done or any(block.keeps for block in blocks) else []
+        broken_off = {name for name, entry in entries.items() if entry.broken_off}
+        keeping = broken_off or any(block.keeps for block in blocks)
+        drifted = self.state.drift(self.blocks()) if done or keeping else []
         kept = self.state.kept(self.blocks(), drifted) if drifted else {}
         undone = [block for block in blocks if block.name not in done]
-        broken_off = {name for name, entry in entries.items() if entry.broken_off}
         backfills = {block.name for block in undone if block.batching} & broken_off
         begun = dict(self._find_begun([b for b in undone if not b.transaction], entries))
         judged = self._ask_twin([b for b in undone if b.name not in backfills], begun)

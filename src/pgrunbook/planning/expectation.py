@@ -6,18 +6,23 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
+from pglast import ast
 from pglast.stream import maybe_double_quote_name
 
 from pgrunbook.errors import Problem
+from pgrunbook.inventory.names import names
 from pgrunbook.inventory.objects import Definition, Inventory, Object
 from pgrunbook.inventory.read import read
 from pgrunbook.ledger import ledger
 from pgrunbook.ledger.drift import Drift, find_drift
 from pgrunbook.ledger.fold import Fold, note_reading, read_fold
 from pgrunbook.planning.ground import Ground
+from pgrunbook.planning.remains import is_copy, taken_relations
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.runbooks.blocks import Block, relations_of
+from pgrunbook.runbooks.scripts import Statement
+from pgrunbook.sqltext import mentions
 from pgrunbook.sqltext.mentions import Relation
 
 
@@ -101,30 +106,70 @@ class Expectation:
                 found.append(each)
         return found
 
-    def drift(self) -> list[Drift]:
-        """Return the objects that are not as the ledger expects them."""
+    def drift(self, blocks: Sequence[Block]) -> list[Drift]:
+        """Return the objects that are not as the ledger expects them; `blocks` are all of the
+        runbook.
+        """
         found = find_drift(self.fold, self.ground.seen, self._version)
         parts = self.fold.parts
         covered = [e for e in found if self.ground.covers(e.object, parts.get(e.object))]
-        return self._without_half_done(covered) if covered else []
+        return self._without_half_done(covered, blocks) if covered else []
 
-    def _without_half_done(self, found: Sequence[Drift]) -> list[Drift]:
+    def _without_half_done(self, found: Sequence[Drift], blocks: Sequence[Block]) -> list[Drift]:
         # A block of this runbook may be half done, or half undone: its objects are in between, and
         # no drift. What to do about them is decided with the block.
         own = sorted({each.setter.block for each in found if each.setter.is_of(self.runbook)})
         entries = ledger.entries(self.look, self.runbook, self.schema, own)
+        begun = self._begun(blocks)
         left = []
         for each in found:
             entry = entries.get(each.setter.block)
-            if not (each.setter.is_of(self.runbook) and entry and entry.broken_off):
+            if each.setter.is_of(self.runbook) and entry and entry.broken_off:
+                continue
+            added = each.object.type == "index" and each.expected is None
+            if not (added and any(self._builds(each.object, begun[name]) for name in begun)):
                 left.append(each)
         return left
 
+    def _begun(self, blocks: Sequence[Block]) -> dict[str, list[Statement]]:
+        """Return the statements that were begun of blocks outside a transaction that were broken
+        off.
+        """
+        about = self.look, self.runbook, self.schema
+        outside = {block.name: block for block in blocks if not block.transaction}
+        begun = {}
+        for name, entry in ledger.entries(*about, [*outside]).items():
+            if entry.event == "started":
+                sent = ledger.begun_statements(*about, name)
+                begun[name] = [each for each in outside[name].statements if each.sql in sent]
+        return begun
+
+    def _builds(self, index: Object, begun: Sequence[Statement]) -> bool:
+        """Whether these statements may have made the index, or were rebuilding another by it."""
+        built = [each.node for each in begun if isinstance(each.node, ast.IndexStmt)]
+        rebuilt = any(isinstance(each.node, ast.ReindexStmt) for each in begun)
+        made = set[Relation]().union(*map(mentions.relations, built))
+        return self._is_among(index, made) or (rebuilt and is_copy(names(index.identity)[-1]))
+
+    def _takes(self, known: Object, begun: Sequence[Statement]) -> bool:
+        """Whether these statements drop or detach the object, or what it is a part of."""
+        taken = set[Relation]().union(*(taken_relations(each.node) for each in begun))
+        return self._is_among(known, taken) or known in self.ground.concerning(taken)
+
+    def _is_among(self, known: Object, relations: Collection[Relation]) -> bool:
+        return names(known.identity) in {
+            (schema or self.schema, name) for schema, name in relations
+        }
+
     def kept(self, blocks: Sequence[Block], drifted: Sequence[Drift]) -> dict[str, list[Drift]]:
         """Return, by block, the drift that is to stay: pending blocks name it in their header
-        `keeps`. If an object is gone, its parts are gone with it.
+        `keeps`, or have caused it before they were broken off. If an object is gone, its parts are
+        gone with it.
         """
-        keeping = {block.name: block.keeps for block in blocks if block.keeps}
+        begun = self._begun(blocks)
+        keeping = {
+            block.name: block.keeps for block in blocks if block.keeps or block.name in begun
+        }
         entries = ledger.entries(self.look, self.runbook, self.schema, [*keeping])
         kept: dict[str, list[Drift]] = {}
         for name, named in keeping.items():
@@ -132,7 +177,8 @@ class Expectation:
                 continue
             kept[name] = []
             for each in drifted:
-                if not named.isdisjoint(self.names_in_headers(each.object)):
+                is_named = not named.isdisjoint(self.names_in_headers(each.object))
+                if is_named or self._takes(each.object, begun.get(name, ())):
                     kept[name].append(each)
                     kept[name] += self._parts(each) if each.found is None else []
         return kept

@@ -21,11 +21,12 @@ from pgrunbook.ledger.ledger import Start
 from pgrunbook.postgres import catalog, search_path
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.blocks import Block
+from pgrunbook.sqltext import mentions
+from pgrunbook.sqltext.mentions import Relation
 
 # An index, valid or not, or a partition, attached or about to be detached: see `left.sql`.
 Row = Mapping[str, Any]
 
-# What REINDEX CONCURRENTLY calls the copies that it makes.
 _COPY = re.compile(r"_cc(new|old)\d*$")
 
 
@@ -137,7 +138,12 @@ def _is_broken(row: Row, own: Collection[str], *, copies: bool) -> bool:
     """
     if row["whole"]:
         return False
-    return row["name"] in own or (copies and bool(_COPY.search(row["name"])))
+    return row["name"] in own or (copies and is_copy(row["name"]))
+
+
+def is_copy(index: str) -> bool:
+    """Whether it is called as REINDEX CONCURRENTLY calls the copies that it makes."""
+    return bool(_COPY.search(index))
 
 
 def find_unnamed(block: Block) -> list[str]:
@@ -199,6 +205,16 @@ def detached_partition(node: Any) -> str:
         ):
             return str(command.def_.name.relname)
     return ""
+
+
+def taken_relations(node: Any) -> set[Relation]:
+    """Return the relations that a statement outside a transaction drops or detaches."""
+    match node:
+        case ast.DropStmt():
+            return mentions.relations(node)
+        case ast.AlterTableStmt(cmds=(command,)):
+            return mentions.relations(command)
+    return set()
 
 
 def _describe(row: Row) -> str:

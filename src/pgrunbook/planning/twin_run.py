@@ -24,6 +24,7 @@ from pgrunbook.planning.twin_state import TwinState, drop_statement, is_one_of
 from pgrunbook.planning.twin_statements import as_role, substitute, work_of, work_of_node
 from pgrunbook.planning.votes import Trial
 from pgrunbook.postgres import search_path
+from pgrunbook.postgres.plans import Plans
 from pgrunbook.postgres.twin_server import Twin
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.runbooks.scripts import Statement
@@ -55,29 +56,27 @@ def first_failure(twin: Twin, path: str, decisions: Sequence[Decision]) -> Trial
 class TwinRun:
     """Runs blocks on a twin.
 
-    - `steps` has what each statement, or each block, has changed so far.
-    - `stood_in` has, by block, the function that it called and that only stands in for one of an
-      extension: see `TwinLimits`.
+    `steps` has what each statement, or each block, has changed so far; `stood_in`, by block, the
+    function that it called and that only stands in for one of an extension: see `TwinLimits`.
     """
 
     def __init__(self, twin: Twin, path: str, *, apart: bool = True) -> None:
         """Open the sessions on the twin.
 
-        - `path` is the search path of blocks that have none of their own.
-        - `apart`: read the changes after each statement, and not only after each block. That is
-          slower, and needed only if a block is there in part.
+        `path` is the search path of blocks that have none of their own. `apart`: read the changes
+        after each statement, which is slower, and needed only if a block is there in part.
         """
         self._apart = apart
         self.steps: list[Step] = []
-        self.stood_in: dict[str, str] = {}  # see `TwinLimits`
+        self.stood_in: dict[str, str] = {}
         self._path = path
         self._missing = twin.missing
         self._role = twin.role
-        # If the second session cannot be opened, the first is closed again.
+        self._plans = Plans()
         with ExitStack() as stack:
             self._conn = stack.enter_context(twin.session())
             self._beside = stack.enter_context(twin.owner_session())
-            self._stack = stack.pop_all()
+            self._stack = stack.pop_all()  # or the first is closed if the second cannot be opened
         for conn in (self._conn, self._beside):
             conn.execute(f"SET statement_timeout = '{_STATEMENT_TIMEOUT}'".encode())
 
@@ -158,6 +157,7 @@ class TwinRun:
             failure, sqlstate, steps = exc.problem, exc.sqlstate, []
         first = len(self.steps) + 1
         self.steps += steps
+        self._plans.take(sum(len(step.changes) for step in steps), self._conn, self._beside)
         numbers = range(first, len(self.steps) + 1)
         size = len(block.statements)
         return Trial(block.name, size, numbers, failure=failure, sqlstate=sqlstate)

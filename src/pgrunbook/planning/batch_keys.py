@@ -91,15 +91,18 @@ def check(keys: Keys, decisions: Sequence[Decision]) -> list[CheckResult]:
     earlier: list[Block] = []
     for decision in decisions:
         block = decision.block
-        if decision.pending and block.batching:
+        if not decision.pending:
+            continue
+        if block.batching:
             wrong = list(problems(block, keys[block.name]))
-            if wrong and any(_may_change(each, block.batching.table) for each in earlier):
+            if not wrong:
+                results.append(CheckResult(block.name, _CHECK))
+            elif any(_may_change(each, block.batching.table) for each in earlier):
                 why = f"{wrong[0].what}: a block before it may change that"
                 results.append(CheckResult(block.name, _CHECK, not_run=why))
             else:
                 results += [CheckResult(block.name, problem.what, problem) for problem in wrong]
-                results += [] if wrong else [CheckResult(block.name, _CHECK)]
-        earlier += [block] if decision.pending else []
+        earlier.append(block)
     return results
 
 

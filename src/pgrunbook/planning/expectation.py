@@ -180,7 +180,8 @@ class Expectation:
                 is_named = not named.isdisjoint(self.names_in_headers(each.object))
                 if is_named or self._takes(each.object, begun.get(name, ())):
                     kept[name].append(each)
-                    kept[name] += self._parts(each) if each.found is None else []
+                    if each.found is None:
+                        kept[name] += self._parts(each)
         return kept
 
     def _parts(self, gone: Drift) -> Iterator[Drift]:

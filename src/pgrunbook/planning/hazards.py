@@ -252,8 +252,7 @@ def _places_of_others(case: Case) -> list[tuple[str, str, str]]:
     thing = case.danger.thing
     if thing.kind not in _IN_OTHERS:
         return []
-    schemas = (thing.schema,) if thing.schema else case.path
-    return [(thing.kind, schema, thing.name) for schema in schemas]
+    return [(thing.kind, schema, thing.name) for schema in thing.schemas(case.path)]
 
 
 def _dependents_of_others(

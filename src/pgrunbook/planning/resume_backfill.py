@@ -18,8 +18,7 @@ def decide(block: Block, entry: Entry, backfill: Backfill | None, table: Table |
     """Decide about a block whose last row in the ledger says that it has begun, or that its revert
     has. `table` is what the header names now; None if there is none.
     """
-    # The decision is to apply, as it was at first: so a plan is the same, and its approval, which
-    # was one of all batches, still holds.
+    # The decision is to apply, as it was at first: who has approved that has approved all batches.
     reason = f"{entry.event} by run {entry.run_id[:8]} and not finished"
     if entry.event == "started" and backfill:
         if problems := tuple(_problems(block, entry, backfill, table)):

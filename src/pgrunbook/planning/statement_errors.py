@@ -63,8 +63,7 @@ def check(conn: Session, decisions: Sequence[Decision]) -> list[CheckResult]:
 
 
 def _places(thing: Thing, path: Path) -> list[tuple[str, str]]:
-    schemas = (thing.schema,) if thing.schema else path
-    return [(schema, thing.name) for schema in schemas]
+    return [(schema, thing.name) for schema in thing.schemas(path)]
 
 
 def _rows_by_place(

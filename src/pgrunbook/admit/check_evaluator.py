@@ -59,6 +59,7 @@ class CheckEvaluator:
         the value. Raises CannotJudge.
         """
         try:
+            # Each part by itself: a CHECK like `kind IN (…) AND amount > 0` keeps its second part.
             parts = expressions.conjuncts(expressions.parse(expression))
             new: list[ast.Node] = []
             rejected = False
@@ -145,6 +146,7 @@ class CheckEvaluator:
             self._row(expressions.columns(part), value, filled=filled),
             sql.Identifier(self.alias or "domain"),
         )
+        # The server has printed names without the schema `path`: they need it to be found.
         row = search_path.first_row(self.conn, self.path, query)
         assert row is not None
         answer: bool | None = row[0]

@@ -101,6 +101,7 @@ class Expectation:
         fold, seen = self.fold, self.ground.seen
         found = []
         for each, definition in fold.definitions.items():
+            # a setter with a schema is a block of a run in another schema
             ours = each not in fold.adopted and not fold.setter(each).schema
             if definition and ours and seen.get(each) == definition:
                 found.append(each)

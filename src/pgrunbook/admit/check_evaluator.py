@@ -175,7 +175,7 @@ class CheckEvaluator:
 
 
 def _entry(name: str, value: sql.Composable, column: RowColumn) -> sql.Composed:
-    """Return a column of the row, cast to its type: of an unknown type, a literal or NULL would have
+    """Return a column of the row, cast to its type: a literal or NULL of unknown type would have
     other operators.
     """
     collation = as_it_is(column.collation or "")

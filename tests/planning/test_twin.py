@@ -22,7 +22,7 @@ from pgrunbook.inventory.read import read
 from pgrunbook.ledger.ledger import Entry
 from pgrunbook.planning.decisions import Action
 from pgrunbook.planning.judgement import Judgement, judge
-from pgrunbook.planning.timeline import Step, Timeline, Work
+from pgrunbook.planning.timeline import Timeline, TwinStep, Work
 from pgrunbook.planning.twin import Twins
 from pgrunbook.planning.twin_statements import work_of_node
 from pgrunbook.planning.votes import Trial
@@ -371,7 +371,7 @@ def test_what_goes_in_the_end_is_done_as_the_block_before(before: str, action: s
     """A run decides about each block anew in its turn, when those before it are in the ledger."""
     column = Object("table column", "public.base.w")
     made = Definition({PLACE: 1, "type": "text"})
-    steps = [Step("1", 0, {column: (None, made)}), Step("2", 0, {column: (made, None)})]
+    steps = [TwinStep("1", 0, {column: (None, made)}), TwinStep("2", 0, {column: (made, None)})]
     trials = [Trial("1", 1, [1]), Trial("2", 1, [2])]
     judged = judge(trials, Timeline(steps, {}), Inventory({}), {}, before, "")
     assert {str(each.action) for each in judged.values()} == {action}

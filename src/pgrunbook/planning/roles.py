@@ -27,7 +27,7 @@ class _NamedRole(NamedTuple):
     becomes: bool
 
 
-class _Place(NamedTuple):
+class _Mention(NamedTuple):
     """Where a role is named first. `behind` is what comes before that and may make any role, as a
     block that runs code; empty if nothing does.
     """
@@ -40,34 +40,34 @@ class _Place(NamedTuple):
 class Roles:
     """The roles that blocks name and do not make themselves.
 
-    - `places` says where each is named first.
+    - `mentions` says where each is named first.
     - `rows` has what the server says of each, by its name.
     - `of_headers` are those of headers that exist already.
     """
 
-    places: Mapping[_NamedRole, _Place]
+    mentions: Mapping[_NamedRole, _Mention]
     rows: Mapping[str, Mapping[str, Any]]
     of_headers: Sequence[str]
 
     def check(self, role: str) -> Iterator[CheckResult]:
         """Check each of them. `role` is the run's."""
-        for named, place in self.places.items():
+        for named, place in self.mentions.items():
             yield _result(named, place, self.rows[named.role], role)
 
 
 def look(conn: Connection, blocks: Sequence[Block], behind: str = "") -> Roles:
-    """Look for the roles of these blocks. `behind` is what runs before them, see `_Place`."""
-    places = _places(blocks, behind)
+    """Look for the roles of these blocks. `behind` is what runs before them, see `_Mention`."""
+    first = _mentions(blocks, behind)
     of_headers = {block.role for block in blocks} - {""}
-    names = of_headers.union(named.role for named in places)
+    names = of_headers.union(named.role for named in first)
     rows: dict[str, Mapping[str, Any]] = {}
     if names:
         for row in catalog.rows(conn, "may_become", names=sorted(names)):
             rows[row["name"]] = row
-    return Roles(places, rows, [name for name in sorted(of_headers) if rows[name]["there"]])
+    return Roles(first, rows, [name for name in sorted(of_headers) if rows[name]["there"]])
 
 
-def _result(named: _NamedRole, place: _Place, row: Mapping[str, Any], role: str) -> CheckResult:
+def _result(named: _NamedRole, place: _Mention, row: Mapping[str, Any], role: str) -> CheckResult:
     check, expected = "names a role that is there", "a role"
     what, remedy = "is no role of this server", "correct the name, or make it in a block before"
     if named.becomes:
@@ -85,22 +85,22 @@ def _result(named: _NamedRole, place: _Place, row: Mapping[str, Any], role: str)
     return result(place.where, check, passed, what, **about)
 
 
-def _places(blocks: Sequence[Block], behind: str) -> dict[_NamedRole, _Place]:
-    places: dict[_NamedRole, _Place] = {}
+def _mentions(blocks: Sequence[Block], behind: str) -> dict[_NamedRole, _Mention]:
+    first: dict[_NamedRole, _Mention] = {}
     made: set[str] = set()
     for block in blocks:
         if block.role and block.role not in made:
-            place = _Place(f"{block.name}, header role", behind)
-            places.setdefault(_NamedRole(block.role, True), place)
+            place = _Mention(f"{block.name}, header role", behind)
+            first.setdefault(_NamedRole(block.role, True), place)
         for statement in block.statements:
             for named in _roles(statement.node):
                 if named.role not in made:
-                    places.setdefault(named, _Place(statement.place(), behind))
+                    first.setdefault(named, _Mention(statement.place(), behind))
             made.update(_made(statement.node))
             # From here on any role may have been made: the text does not show what code does.
             if mentions.runs_code(statement.node):
                 behind = behind or f"block {block.name}"
-    return places
+    return first
 
 
 def _roles(node: ast.Node) -> Iterator[_NamedRole]:

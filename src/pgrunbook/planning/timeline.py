@@ -45,7 +45,7 @@ class Vote(enum.Flag):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class TwinStep:
     """One statement as it went on the twin; or a whole block, if changes are read once a block.
 
     - `index` is that of the statement in its block.
@@ -91,7 +91,7 @@ class Timeline:
     Statements are counted from 1; 0 is before the first.
     """
 
-    def __init__(self, steps: Sequence[Step], found: Mapping[Object, Definition]) -> None:
+    def __init__(self, steps: Sequence[TwinStep], found: Mapping[Object, Definition]) -> None:
         """`found` are the target's objects."""
         self.steps = steps
         self.found = found

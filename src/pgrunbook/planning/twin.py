@@ -18,7 +18,7 @@ from pgrunbook.planning import existing_columns, judgement
 from pgrunbook.planning.by_hand import judge_named, names_in
 from pgrunbook.planning.decisions import Action
 from pgrunbook.planning.judgement import IDLE, NONE, Judgement
-from pgrunbook.planning.timeline import Step, Timeline
+from pgrunbook.planning.timeline import Timeline, TwinStep
 from pgrunbook.planning.twin_limits import TwinLimits, compare
 from pgrunbook.planning.twin_run import TwinRun
 from pgrunbook.planning.twin_state import is_one_of
@@ -278,7 +278,7 @@ class _TwinResult:
 
     blocks: Sequence[Block]
     trials: Mapping[tuple[str, str], Trial]
-    steps: Sequence[Step]
+    steps: Sequence[TwinStep]
     limits: TwinLimits
     apart: bool
 

@@ -19,7 +19,7 @@ from pgrunbook.errors import Problem
 from pgrunbook.inventory.objects import Inventory, Object
 from pgrunbook.inventory.read import read
 from pgrunbook.planning.decisions import Decision
-from pgrunbook.planning.timeline import Change, Step, Work
+from pgrunbook.planning.timeline import Change, TwinStep, Work
 from pgrunbook.planning.twin_state import TwinState, drop_statement, is_one_of
 from pgrunbook.planning.twin_statements import as_role, substitute, work_of, work_of_node
 from pgrunbook.planning.votes import Trial
@@ -67,7 +67,7 @@ class TwinRun:
         after each statement, which is slower, and needed only if a block is there in part.
         """
         self._apart = apart
-        self.steps: list[Step] = []
+        self.steps: list[TwinStep] = []
         self.stood_in: dict[str, str] = {}
         self._path = path
         self._missing = twin.missing
@@ -145,7 +145,7 @@ class TwinRun:
         self._conn.execute(sql.SQL("SET ROLE {}").format(role))
         block = replace(block, statements=tuple(as_role(s, self._role) for s in block.statements))
         run = _in_transaction if block.transaction else _alone
-        steps: list[Step] = []
+        steps: list[TwinStep] = []
         failure, sqlstate = None, ""
         self._conn.execute(f"SET {_STOOD_IN} = ''".encode())
         try:
@@ -225,7 +225,7 @@ class _Failed(Exception):
 
 def _in_transaction(
     conn: psycopg.Connection[Any], block: Block, state: TwinState, *, apart: bool
-) -> Iterator[Step]:
+) -> Iterator[TwinStep]:
     conn.execute("BEGIN")
     try:
         for index, part in _parts(block, apart=apart):
@@ -316,7 +316,7 @@ def _drop_leftovers(
 
 def _alone(
     conn: psycopg.Connection[Any], block: Block, state: TwinState, *, apart: bool
-) -> Iterator[Step]:
+) -> Iterator[TwinStep]:
     """Run each statement by itself, as PostgreSQL refuses them in a transaction."""
     for index, part in _parts(block, apart=apart):
         for statement in part:
@@ -331,11 +331,11 @@ def _alone(
 
 def _step(
     block: str, index: int, part: Sequence[Statement], changes: Mapping[Object, Change]
-) -> Step:
+) -> TwinStep:
     objects = created_objects(*(statement.node for statement in part))
     lenient = [each for each in objects if each.lenient and each.kind == "table column"]
     replaced = [each for each in objects if each.replaces]
-    return Step(
+    return TwinStep(
         block,
         index,
         changes,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from pgrunbook.errors import Problem
 from pgrunbook.inventory.objects import Object
-from pgrunbook.planning.timeline import Deviation, Step, Timeline, Vote
+from pgrunbook.planning.timeline import Deviation, Timeline, TwinStep, Vote
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Count:
     trial: Trial
     named: Sequence[str]
     votes: dict[int, Vote | None] = field(default_factory=dict)
-    steps: dict[int, Step] = field(default_factory=dict)
+    steps: dict[int, TwinStep] = field(default_factory=dict)
     deviations: list[Deviation] = field(default_factory=list)
     there: list[Object] = field(default_factory=list)
 
@@ -85,7 +85,7 @@ def count_votes(trial: Trial, timeline: Timeline, named: Sequence[str]) -> Count
     return count
 
 
-def _vote_of_step(step: Step, votes: Mapping[Object, Vote]) -> Vote | None:
+def _vote_of_step(step: TwinStep, votes: Mapping[Object, Vote]) -> Vote | None:
     """Return the vote of a statement, by the votes of the objects that it sets; None if it sets
     none.
     """

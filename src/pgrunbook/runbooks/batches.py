@@ -96,7 +96,7 @@ class Batching:
     def statement(self, given: Mapping[Use, Mapping[str, str]]) -> Statement:
         """Return the statement with its bounds filled in: `given` by what each is there for."""
         template = self.template
-        uses = [place.use for place in bounds.places(template.node, self.table, self.key)]
+        uses = [place.use for place in bounds.find_bounds(template.node, self.table, self.key)]
         sql = bounds.fill(template.sql, uses, given)
         return Statement(sql, template.line, template.node, "", template.file)
 
@@ -210,7 +210,7 @@ def _statement_problems(batching: Batching) -> Iterator[Problem]:
         expected = "UPDATE, INSERT … SELECT, DELETE, MERGE, or a call of a function"
         yield Problem("cannot run in batches", where, expected, statement.sql.splitlines()[0])
         return
-    found = bounds.places(statement.node, batching.table, batching.key)
+    found = bounds.find_bounds(statement.node, batching.table, batching.key)
     # a function that is called is given its bounds; to compare them is up to it
     enough = {Use.COMPARED, Use.OTHER}
     if batching.calls:

@@ -8,5 +8,5 @@ Uses no other package, only the modules at the root. Start at `created_objects`.
 - `hazards` (`Hazard`, `Trait`, `Thing`, `Danger`): the words for what is dangerous; `dangers`: the
   hazards of statements; `names` (`Names`): what a name means behind other statements
 - `session_statements` (`find_misplaced`), `long_names` (`collisions`): what a file may not hold
-- `placeholders` (`substitute`): psql's `:name`; `bounds` (`places`): those of a batch
+- `placeholders` (`substitute`): psql's `:name`; `bounds` (`find_bounds`): those of a batch
 """

@@ -36,7 +36,7 @@ class Use(enum.Enum):
     OTHER = "other"  # anything else: it does not limit the statement
 
 
-class Place(NamedTuple):
+class Bound(NamedTuple):
     """One of the bounds in a statement: its name, where it stands, and what it is used for."""
 
     location: int
@@ -44,7 +44,7 @@ class Place(NamedTuple):
     use: Use
 
 
-def places(node: ast.Node, table: str, key: Sequence[str]) -> list[Place]:
+def find_bounds(node: ast.Node, table: str, key: Sequence[str]) -> list[Bound]:
     """Return the bounds of a statement in the order of its text. `key` are the columns of the table
     by which the block is cut into batches.
     """
@@ -82,7 +82,7 @@ class _Bounds:
         self._queries = [*named.queries]
         self._key = [*key]
 
-    def of_statement(self, node: ast.Node) -> Iterator[Place]:
+    def of_statement(self, node: ast.Node) -> Iterator[Bound]:
         """Yield the bounds of a whole statement. Those of a query in WITH limit it if it takes its
         rows from there.
         """
@@ -90,7 +90,7 @@ class _Bounds:
         while self._queries:
             yield from self._of(self._queries.pop()[1], _Part.ELSE)
 
-    def _of(self, node: object, part: _Part) -> Iterator[Place]:
+    def _of(self, node: object, part: _Part) -> Iterator[Bound]:
         """Yield the bounds below a node, or below each node of a tuple."""
         match node:
             case tuple():
@@ -123,12 +123,12 @@ class _Bounds:
         self._queries.remove(found[0])
         return found[0][1]
 
-    def _below(self, node: ast.Node, part: _Part, without: Sequence[str] = ()) -> Iterator[Place]:
+    def _below(self, node: ast.Node, part: _Part, without: Sequence[str] = ()) -> Iterator[Bound]:
         for name in node:
             if name not in without:
                 yield from self._of(getattr(node, name), _below(node, name, part))
 
-    def _union(self, node: ast.SelectStmt, part: _Part) -> Iterator[Place]:
+    def _union(self, node: ast.SelectStmt, part: _Part) -> Iterator[Bound]:
         """Yield the bounds of a UNION: it is limited where each of its arms is."""
         left = list(self._of(node.larg, part))
         right = list(self._of(node.rarg, part))
@@ -140,7 +140,7 @@ class _Bounds:
                 yield place
         yield from self._below(node, _Part.ELSE, without=("larg", "rarg"))
 
-    def _argument(self, node: object) -> Iterator[Place]:
+    def _argument(self, node: object) -> Iterator[Bound]:
         inner = node
         while isinstance(inner, ast.NamedArgExpr | ast.TypeCast):
             inner = inner.arg
@@ -197,15 +197,15 @@ class _TableNames(Visitor):  # type: ignore[misc]
             self.found.add(node.alias.aliasname if node.alias else node.relname)
 
 
-def _limits(places: Sequence[Place]) -> bool:
+def _limits(places: Sequence[Bound]) -> bool:
     """Return whether the key is compared with both bounds."""
     return {place.name for place in places if place.use is Use.COMPARED} == {*MARKS}
 
 
-def _find_marks(node: object, use: Use) -> Iterator[Place]:
+def _find_marks(node: object, use: Use) -> Iterator[Bound]:
     match node:
         case ast.ColumnRef(fields=(ast.String(sval=name),)) if name in MARKS.values():
-            yield Place(node.location, name.removeprefix("pgrunbook "), use)
+            yield Bound(node.location, name.removeprefix("pgrunbook "), use)
 
 
 def _below(node: ast.Node, name: str, part: _Part) -> _Part:

@@ -38,7 +38,7 @@ def problems(
     missed. Raises Refused if the file is no notebook.
     """
     calls, broken = _calls(notebook)
-    if broken:
+    if broken:  # what the others apply would not be the whole
         yield from broken
         return
     named = {_block_name(call): cell for cell, call in calls if _method(call) == "apply"}
@@ -84,6 +84,7 @@ def set_again(notebook: Path, declaration: Collection[str]) -> Iterator[Problem]
         if cell.declares:
             continue
         with suppress(SyntaxError):
+            # not by `ast`: names are also set by `for`, `import`, `with`, `def` …
             set_here = symtable.symtable(source, notebook.name, "exec").get_symbols()
             for symbol in set_here:
                 if symbol.is_assigned() and symbol.get_name() in declaration:
@@ -135,7 +136,7 @@ def _calls(notebook: Path) -> tuple[list[tuple[str, ast.Call]], list[Problem]]:
 
 def _code_cells(notebook: Path) -> Iterator[tuple[NotebookCell, str]]:
     """Yield each code cell, and its text with IPython's magics turned into Python."""
-    python = TransformerManager()
+    python = TransformerManager()  # it turns `%sql` and the like into calls, which `ast` can parse
     for cell in notebooks.cells(notebook):
         if cell.kind == "code":
             yield cell, python.transform_cell(cell.source)

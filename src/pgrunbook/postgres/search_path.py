@@ -43,7 +43,8 @@ def schemas(conn: psycopg.Connection[Any], path: str) -> list[str]:
     return list(found)
 
 
-# The one way to raise an error without a function: what is no number, and says what it is about.
+# Plain SQL raises an error, without a function of ours on the server, only where it casts a text
+# that is not a number: the error's message repeats the text.
 _STRAYED = "pgrunbook: the path is "
 _REQUIRE = """\
 SELECT CASE WHEN {} THEN pg_catalog.concat({}, path)::pg_catalog.int4 END

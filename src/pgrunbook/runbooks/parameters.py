@@ -108,8 +108,8 @@ class Parameters(BaseModel):
     tagged `parameters` declares them, and `validate` adds them to the model.
     """
 
-    # strict: nothing is converted, as a ticket 007 is no number; and the model is built when it is
-    # first used, which takes its time
+    # strict: nothing is converted, as a ticket 007 is not a number; and the model is built when it
+    # is first used, which takes its time
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
     target: Annotated[str, AfterValidator(_named)] = "embedded"
@@ -169,8 +169,8 @@ def non_defaults(chosen: Parameters) -> dict[str, tuple[Any, Any]]:
 def read_declaration(notebook: Path) -> dict[str, Any]:
     """Name and default of each parameter in the notebook's cell tagged `parameters`.
 
-    Raises Refused if the file is no notebook, if there is not exactly one such cell, or if it holds
-    more than plain assignments.
+    Raises Refused if the file is not a notebook, if there is not exactly one such cell, or if it
+    holds more than plain assignments.
     """
     found = [cell.source for cell in notebooks.cells(notebook) if cell.declares]
     if len(found) != 1:

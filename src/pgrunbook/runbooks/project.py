@@ -143,7 +143,7 @@ class Project:
 
     def runbooks(self) -> list[Path]:
         """Return every `runbooks/NNN_name.ipynb`, in order. Raises Refused if `runbooks` or `sql`
-        is no folder.
+        is not a folder.
         """
         for name in ("runbooks", "sql"):
             if (self.root / name).exists() and not (self.root / name).is_dir():

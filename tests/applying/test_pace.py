@@ -84,16 +84,16 @@ def test_batches_are_short_until_nobody_has_waited_for_some_seconds() -> None:
 
 def test_what_gave_way_is_tried_again_at_half_the_size_or_less() -> None:
     unknown = paced(Clock(), rows=10_000)
-    unknown.gave_way(10_000)
+    unknown.note_gave_way(10_000)
     assert unknown.rows == 5_000
     known = quiet(Clock(), rows=10_000)
     work(known, row_ms=0.1)
-    known.gave_way(10_000)
+    known.note_gave_way(10_000)
     assert known.rows == 300
-    known.gave_way(4)  # there was no more of the table
+    known.note_gave_way(4)  # there was no more of the table
     assert known.rows == 2
     for _ in range(20):
-        known.gave_way(known.rows)
+        known.note_gave_way(known.rows)
     assert known.rows == 1
 
 

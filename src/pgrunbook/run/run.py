@@ -144,7 +144,7 @@ class Run(Views):
         with self._cell():
             mine = [d.block for d in self._decisions if d.block.entry == name]
             if not mine:
-                raise Refused(problems=[self._agenda.undecided(name)])
+                raise Refused(problems=[self._agenda.undecided_problem(name)])
             if self.parameters.mode == "revert":
                 return
             names = [d.block.name for d in self._decisions]

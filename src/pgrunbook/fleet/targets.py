@@ -121,7 +121,7 @@ def _query_rows(query: Mapping[str, str], project: Project) -> list[dict[str, An
     ):
         if problems := trust.shadows(conn, _SCHEMA):
             raise Refused("The fleet's targets were not asked for.", problems=problems)
-        with session_settings.seeing(conn), conn.cursor(row_factory=dict_row) as cursor:
+        with session_settings.as_block(conn), conn.cursor(row_factory=dict_row) as cursor:
             cursor.execute(query["sql"].encode())
             return cursor.fetchall() if cursor.description else []
 

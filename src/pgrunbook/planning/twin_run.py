@@ -105,7 +105,7 @@ class TwinRun:
                 stays = name in dropped_first and not _is_another(each, dropped_first[name])
                 if not each.name or _may_exist(each) or was_there(each) or stays:
                     continue
-                where = search_path.theirs(search_paths.of_role(path, block.role or self._role))
+                where = search_path.set_local(search_paths.of_role(path, block.role or self._role))
                 undo = f"{where}; {_undo_statement(each)}"
                 if name in renamed_first:
                     with_rename[name].append(undo)

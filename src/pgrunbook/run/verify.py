@@ -217,7 +217,7 @@ class _Script:
             cancel_for_waiters(conn, self.look, limit_ms) as waiters,
         ):
             # a script reads names and values as a block does
-            settings = session_settings.theirs(search_path.of(conn))
+            settings = session_settings.block_settings(search_path.of(conn))
             for name, value in self.timeouts.settings.items():
                 settings.append(f"SET LOCAL {name} = {sql.quote(value)}")
             conn.execute("; ".join([*settings, _SAVEPOINT]).encode())

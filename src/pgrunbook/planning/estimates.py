@@ -106,9 +106,9 @@ def _share(conn: Session, decision: Decision, keyset: Keyset, upper: batches.Key
     (plan,) = row[0]
     # The plan's top node changes rows and returns none: those count that the node below gives it.
     node = plan["Plan"]
-    below = node.get("Plans")
-    changed = float((below[0] if below else node)["Plan Rows"])
-    return min(1.0, changed / batch.keys)
+    if node.get("Plans"):
+        node = node["Plans"][0]
+    return min(1.0, float(node["Plan Rows"]) / batch.keys)
 
 
 def _can_be_planned(conn: Session, block: Block) -> bool:

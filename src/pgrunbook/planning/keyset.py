@@ -153,7 +153,8 @@ class Keyset:
         asked = f"{become}SET LOCAL row_security = off; {path};\n{question.as_string(conn)}"
         with conn.cursor(row_factory=tuple_row) as cursor:
             try:
-                cursor.execute(asked.encode())  # one message, and so one transaction
+                # One message is one transaction: SET LOCAL ends with it.
+                cursor.execute(asked.encode())
             except errors.CharacterNotInRepertoire as exc:
                 key = ", ".join(self.columns)
                 raise NotUtf8(f"a key of {self.name} ({key}) is not UTF-8: {exc}") from exc

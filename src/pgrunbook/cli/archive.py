@@ -90,7 +90,7 @@ def verify(
 
     report = verification.of_project(Project.find(), keys, names, only=notebook)
     verdict = Verdict.FAILED if report.problems else Verdict.PASSED
-    text = controls.visible(report.text())
+    text = controls.visible(report.text())  # a file name may hold escape sequences of terminals
     if as_json:
         commands.print_document(
             {"verdict": verdict, "message": text.rpartition("\n")[2], **report.data()}

@@ -33,7 +33,8 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 TARGETS = "embedded, env:NAME, service:NAME, or a name from pgrunbook.toml."
 
-# Keys in click's context: whether a document is to be printed, and whether it was.
+# Keys in `meta` of click's context, which nested contexts share: whether a document is to be
+# printed, and whether it was.
 _ASKED, _PRINTED = "pgrunbook.json", "pgrunbook.printed"
 
 
@@ -63,7 +64,8 @@ class Commands(click.Group):
         of ours.
         """
         try:
-            signals.handle(signal.default_int_handler)  # SIGTERM too
+            # For SIGTERM, too: one way to end, which rolls back and says so.
+            signals.handle(signal.default_int_handler)
             return super().invoke(ctx)
         except (click.exceptions.Exit, click.Abort):
             raise
@@ -80,6 +82,7 @@ class Commands(click.Group):
                 click.echo(controls.document(document))
             if not isinstance(exc, RunbookError | KeyboardInterrupt | OSError):
                 raise  # click shows its own errors; a bug of ours ends with its traceback
+            # stdout is for the document, or for what a script reads
             click.secho(f"{error.verdict.upper()}: ", fg="red", bold=True, nl=False, err=True)
             click.echo(str(error), err=True)
             sys.exit(error.verdict.exit_code)

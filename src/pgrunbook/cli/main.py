@@ -103,6 +103,7 @@ def server(target: str, schema: str, confirm: str | None, operator: str, as_json
         parameters.require_said(operator=operator, confirm=confirm)
     project = Project.find()
     found = now = confirmation.look(project, target, schema)
+    # before anything is written: it is what the operator confirms
     click.echo(f"found:     {found}", err=as_json)
     if confirm is not None:
         now = confirmation.confirm(project, target, schema, operator=operator, reason=confirm)

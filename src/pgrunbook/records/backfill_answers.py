@@ -70,6 +70,7 @@ class ShownBackfill:
 
     def _reasons(self) -> Iterator[str]:
         """Yield why it paused. Reasons that differ by numbers alone are one: the first is taken."""
+        # The column has a `Cause` in each line: `3 pauses, 12.0 s: the reason`.
         told = set()
         for line in "\n".join(each["paused"] for each in self.slices).splitlines():
             how_often, _, reason = line.partition(": ")

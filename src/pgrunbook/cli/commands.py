@@ -97,9 +97,8 @@ def error_of(exc: BaseException) -> RunbookError:
             return Interrupted("Stopped by a signal.")
         case click.ClickException():
             ctx = getattr(exc, "ctx", None)
-            problem = Problem(
-                exc.format_message(), remedy=f"{ctx.command_path} --help" if ctx else ""
-            )
+            remedy = f"{ctx.command_path} --help" if ctx else ""
+            problem = Problem(exc.format_message(), remedy=remedy)
             return Refused(
                 "The command line is not valid: nothing was started.", problems=[problem]
             )
@@ -107,7 +106,9 @@ def error_of(exc: BaseException) -> RunbookError:
             problem = Problem(str(exc.strerror or exc), str(exc.filename or "what there is to say"))
             return Failed("A file could not be read or written.", problems=[problem])
     name = type(exc).__name__
-    return Failed(f"{name}: {first_line(exc)}" if isinstance(exc, Exception) else name)
+    if isinstance(exc, Exception):
+        return Failed(f"{name}: {first_line(exc)}")
+    return Failed(name)
 
 
 def print_document(value: Any) -> None:
@@ -124,6 +125,14 @@ def print_end(
     """
     keys = {"verdict": str(verdict), "message": message, "problems": problems(found)}
     print_document(keys | facts)
+
+
+def print_report(report: Any, text: Callable[[Any], str], *, as_json: bool) -> None:
+    """Print what a command has found: as its JSON document, or for people as `text` has it."""
+    if as_json:
+        print_document(report)
+    else:
+        click.echo(text(report))
 
 
 def error_document(error: RunbookError) -> dict[str, Any]:

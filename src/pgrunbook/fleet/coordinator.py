@@ -302,8 +302,10 @@ class Coordinator:
 
     def _why_ended(self, number: int) -> str:
         """Return why nothing behind a wave is to be begun; empty if something may."""
-        not_done = self.state.counts(number)["not done"]
-        return self._why_stopped(number) or (f"wave {number + 1} is not done" if not_done else "")
+        why = self._why_stopped(number)
+        if not why and self.state.counts(number)["not done"]:
+            return f"wave {number + 1} is not done"
+        return why
 
     def _why_budget_used_up(self, number: int) -> str:
         """Return in a line that too many have failed in a wave; empty while its budget lasts."""

@@ -70,7 +70,9 @@ def judge(
     """Decide what came of a run. `returned` is what its task said; None if the task was lost, and
     `lost` says how.
     """
-    said = TargetOutcome(Verdict(returned["verdict"]), returned["reason"]) if returned else None
+    said = None
+    if returned:
+        said = TargetOutcome(Verdict(returned["verdict"]), returned["reason"])
     if told.verdict:
         verdict, reason = told.verdict
         not_done = verdict is Verdict.INTERRUPTED and reason.startswith(NOT_DONE)
@@ -187,7 +189,9 @@ class Ledgers:
             return LedgerAnswer()
         if not ledger.has_run(conn, run_id):
             runs = ledger.runs(conn, runbook, target.schema)
-            return LedgerAnswer(last=(runs[0]["verdict"] or "no verdict") if runs else "")
+            if not runs:
+                return LedgerAnswer()
+            return LedgerAnswer(last=runs[0]["verdict"] or "no verdict")
         return LedgerAnswer(known=True, verdict=ledger.verdict(conn, run_id))
 
     def _take_session(self, called: str) -> Session | None:

@@ -57,8 +57,10 @@ class FleetTarget:
         Else it is `service:NAME` or `env:NAME`.
         """
         for name, settings in project.settings.targets.items():
-            there = (settings.service or ("" if settings.env else name), settings.env)
-            if there == (self.service, self.env):
+            service = settings.service
+            if not service and not settings.env:
+                service = name  # a target's own name is that of its service by default
+            if (service, settings.env) == (self.service, self.env):
                 return name
         return f"env:{self.env}" if self.env else f"service:{self.service}"
 

@@ -281,7 +281,7 @@ class Site:
             verdict=verdict,
             reason=reason,
             runbook=record.runbook or notebook.parent.name,
-            target=record.target or (name.split("/")[0] if "/" in name else "not known"),
+            target=record.target or _first_folder(name) or "not known",
             database=str(known.get("database") or ""),
             mode=str(known.get("mode") or given.get("mode") or "apply"),
             seconds=record.seconds,
@@ -315,6 +315,12 @@ class Site:
             # The index may have been edited: it is not to have us remove other files.
             if page.endswith(page_names.ENDINGS):
                 self._file(page).unlink()
+
+
+def _first_folder(name: str) -> str:
+    """Return the folder that a record lies in: by default it has the name of the target."""
+    folder, _, rest = name.partition("/")
+    return folder if rest else ""
 
 
 _MADE_BY = {"pgrunbook": version("pgrunbook"), "format": 5}

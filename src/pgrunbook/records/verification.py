@@ -62,8 +62,10 @@ def trusted_keys(project: Project) -> list[Key]:
     `pgrunbook.toml`, and the public half of the project's own. Raises Refused if one cannot be
     read.
     """
-    own = project.signing_key
-    return known_keys(project, ()) + ([attestation.signer(own).public_key] if own else [])
+    keys = known_keys(project, ())
+    if project.signing_key:
+        keys.append(attestation.signer(project.signing_key).public_key)
+    return keys
 
 
 def _noted_heads(project: Project, name: str) -> list[Head]:

@@ -70,7 +70,7 @@ def _ask(
 
     resolved = targets.resolve(target, Project.find())
     said = {"operator": operator, **({"reason": reason} if reason else {})}
-    parameters.require_said(credentials.of_target(resolved), **said)
+    parameters.require_said(credentials.passwords_of(resolved), **said)
     with (
         driver_errors("The run could not be asked.", where=f"target {target!r}"),
         connect(resolved, schema="pgrunbook", label=what) as conn,

@@ -87,7 +87,7 @@ CHANGED = "the runbook's files were changed since the fleet's run began"
 
 def code_digest(project: Project, runbook: str) -> str:
     """Return the digest of what a runbook runs, as its files are now."""
-    return fingerprints.of_code(project.runbook(runbook), project.sql(runbook))
+    return fingerprints.code_digest(project.runbook(runbook), project.sql(runbook))
 
 
 def is_changed(project: Project, runbook: str, begun_with: str) -> bool:

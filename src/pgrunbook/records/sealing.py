@@ -167,7 +167,7 @@ class Sealing:
         Raises Failed if one is a password of the run: it has to be changed before anything is
         sealed. What only looks like a secret becomes one of `problems`.
         """
-        self._secrets = credentials.of_target(target) if target else ()
+        self._secrets = credentials.passwords_of(target) if target else ()
         found = leaks.search(self.nb, self._secrets)
         if not found:
             return

@@ -15,8 +15,9 @@ from pgrunbook.records.format.parts import Kind
 from pgrunbook.records.locks_answer import locks
 from pgrunbook.records.malformed_notebook import MALFORMED
 from pgrunbook.records.questions import Question
-from pgrunbook.records.record import Record, Row, ShownBlock
+from pgrunbook.records.record import Record
 from pgrunbook.records.seal import Seal
+from pgrunbook.records.shown import Row, ShownBlock
 from pgrunbook.records.unfinished_cells import begun_blocks, cell_at_work
 from pgrunbook.records.words import counted, listed, sentence
 

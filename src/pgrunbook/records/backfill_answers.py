@@ -11,7 +11,8 @@ from typing import Self
 from pgrunbook.durations import words
 from pgrunbook.records.backfill import kind
 from pgrunbook.records.format.parts import Kind
-from pgrunbook.records.record import Record, Row
+from pgrunbook.records.record import Record
+from pgrunbook.records.shown import Row
 from pgrunbook.records.words import counted
 
 

@@ -13,7 +13,8 @@ from typing import Any
 
 from pgrunbook.postgres import copy_place
 from pgrunbook.records.format.parts import Kind
-from pgrunbook.records.record import Record, ShownBlock
+from pgrunbook.records.record import Record
+from pgrunbook.records.shown import ShownBlock
 from pgrunbook.records.words import counted
 
 # The owner of what a rehearsal makes on its copy. On the target that is the role of the run.

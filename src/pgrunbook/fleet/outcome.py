@@ -76,7 +76,7 @@ def judge(
     if told.verdict:
         verdict, reason = told.verdict
         not_done = verdict is Verdict.INTERRUPTED and reason.startswith(NOT_DONE)
-        # the task tells what was wrong without its kind, which the ledger has before it
+        # The ledger's reason begins with the heading of the error; the task's is the problem.
         if said and said.verdict is verdict:
             reason = said.reason or reason
         return TargetOutcome(verdict, reason.removeprefix(f"{NOT_DONE} "), not_done)

@@ -31,7 +31,6 @@ from pgrunbook.postgres.lockers import Locked
 from pgrunbook.postgres.pressure import FLUSH
 from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.postgres.session import Session
-from pgrunbook.runbooks import credentials
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.runbooks.scripts import Statement
 from pgrunbook.sqltext.mentions import locks_what_it_changes
@@ -51,9 +50,11 @@ def apply(
     decide: Callable[[], Decision],
     ask: Ask,
     report: Report,
+    secrets: Sequence[str],
 ) -> Outcome:
     """Run what the decision says and record it, in one transaction: all of it is there afterwards,
-    or nothing. What it changes is compared with the `ground`, and recorded, too.
+    or nothing. What it changes is compared with the `ground`, and recorded, too; it may hold none
+    of the `secrets`, the passwords of the run.
 
     It is tried again, and each attempt reported, as long as others hold its locks and `decide`
     still returns the same SQL. Raises Failed, with everything rolled back, if a statement fails, if
@@ -63,7 +64,6 @@ def apply(
     block, timeouts = decision.block, timeouts.of(decision.block)
     attempts = _Attempts(sessions, decision, run_id, report)
     near = _locks_what_it_changes(sessions.work, decision)
-    secrets = credentials.of_target(sessions.target)
     transaction = _Transaction(sessions, decision, run_id, timeouts, ground, ask, near, secrets)
     wait_ms = milliseconds(timeouts.wait)
 

@@ -94,7 +94,8 @@ def read_objects(
     by_catalog = defaultdict[int, list[Address]](list)
     for address in addresses:
         by_catalog[address.classid].append(address)
-    asked = {kind: kind.of(by_catalog[kind.classid]) for kind in catalogs.kinds()}
+    kinds = [kind for kind in catalogs.kinds() if kind.classid in by_catalog]
+    asked = {kind: kind.of(by_catalog[kind.classid]) for kind in kinds}
     about = _About(
         said=catalogs.among(addresses, "d.classoid", "d.objoid"),
         member=catalogs.among(addresses, "d.classid", "d.objid"),

@@ -94,7 +94,7 @@ class Applying:
             decide=decide,
             ask=agenda.columns.questions,
             report=lambda _: None,
-            secrets=credentials.of_target(self.sessions.target),
+            secrets=credentials.passwords_of(self.sessions.target),
         )
 
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 from psycopg.pq import TransactionStatus
+from psycopg.pq.abc import PGresult
 from support.databases import Database, Role
 
 from pgrunbook.applying.one_message import Message
@@ -368,3 +369,28 @@ def test_an_interrupt_at_any_moment_leaves_a_session_in_step_or_closed(empty: Da
         signal.signal(signal.SIGUSR1, before)
         work.close()
     assert interrupted > 20
+
+
+@pytest.mark.parametrize("server", [18], indirect=True)
+def test_what_the_timeout_of_a_lock_cancels_behind_it_has_waited_for_the_lock(
+    sessions: tuple[Session, Session], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server may notice a timeout of LOCK TABLE as late as behind what sets the next one, and
+    says then that somebody has cancelled. Here each part of a message ends so, one after the other.
+    """
+    work, look = sessions
+    cancelled = look.pgconn.exec_(b"SELECT pg_cancel_backend(pg_backend_pid()), pg_sleep(1)")
+    places = iter(range(9))
+
+    def results() -> list[PGresult]:
+        time.sleep(0.02)  # longer than the lock was to be waited for
+        return [*Session.results(work)[: next(places)], cancelled]
+
+    monkeypatch.setattr(work, "results", results)
+    errors = []
+    for _ in range(9):
+        _, error = failed(work, "ALTER TABLE there ADD x int", TIMEOUTS | {"lock_timeout": "10ms"})
+        errors.append(type(error))
+    given_up, by_somebody = psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled
+    # BEGIN, the timeouts, the time that is left; LOCK TABLE, the next timeout, a cursor; the path …
+    assert errors == [*3 * [by_somebody], *3 * [given_up], *3 * [by_somebody]]

@@ -327,3 +327,47 @@ def test_what_does_not_go_together_is_refused_when_it_is_read(
     assert done.code == 2
     assert said in done.text
     assert f"deploy/{BLOCK}.sql" in done.text
+
+
+MADE = """-- title: T
+-- why: W
+
+CREATE TABLE z (id int, n text);
+CREATE INDEX z_n ON z (n);
+CREATE TABLE history (at date NOT NULL CHECK (at > '2000-01-01')) PARTITION BY RANGE (at);
+CREATE TABLE history_2025 PARTITION OF history FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');
+CREATE INDEX ON history (at);
+"""
+
+
+@pytest.mark.parametrize("server", [18], indirect=True)
+@pytest.mark.parametrize(
+    "taken",
+    [
+        "DROP INDEX CONCURRENTLY z_n",
+        "ALTER TABLE history DETACH PARTITION history_2025 CONCURRENTLY",
+    ],
+)
+def test_what_a_block_has_taken_from_another_is_no_drift_while_it_is_broken_off(
+    empty: Database, project: Project, taken: str
+) -> None:
+    project.env["CRM_URL"] = empty.url
+    assert project.command("new", "009_taken").code == 0
+    folder = project.root / "sql" / "009_taken"
+    for path in folder.glob("*/*"):
+        path.unlink()
+    project.apply_all("009_taken")
+    (folder / "deploy" / "010_made.sql").write_text(MADE)
+    assert project.step(empty, runbook="009_taken").code == 0
+    (folder / "deploy" / "020_taken.sql").write_text(
+        "-- title: T\n-- why: W\n-- transaction: no\n\n"
+        f"{taken};\nCREATE UNIQUE INDEX CONCURRENTLY z_id ON z (id);"
+    )
+    empty.execute("INSERT INTO z VALUES (1, 'a'), (1, 'b')")
+    assert project.step(empty, runbook="009_taken").code == 1
+    empty.execute("DELETE FROM z WHERE n = 'b'")
+    done = project.step(empty, runbook="009_taken")
+    assert done.code == 0, done.text
+    drift = project.command("drift", "--target", "env:CRM_URL")
+    assert drift.code == 0, drift.text
+    assert project.step(empty, "--mode", "verify", runbook="009_taken").code == 0

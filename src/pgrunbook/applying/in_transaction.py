@@ -252,7 +252,7 @@ class _Transaction:
             confirmed = self._commit(message, done, locked=bool(locks))
         clock.lap("COMMIT, with the ledger's rows")
         commit_ms = (time.perf_counter() - sent) * 1000
-        self.ground.take(effect.differences, effect.after)
+        self.ground.note_effect(effect.differences, effect.after)
         return Outcome(
             block.name,
             decision.event,

@@ -53,7 +53,8 @@ _LEAST_MS = 10
 
 class _Part(NamedTuple):
     """A part of the message: `take` is given the rows of its result; `statement` is the one that it
-    is, that it `locks` for, or behind which it looks at the path.
+    is, that it `locks` for, or behind which it looks at the path. What `locks` is run in the time
+    that is left for that.
     """
 
     sql: str
@@ -229,7 +230,7 @@ class Message:
             yield _Part(self._remaining(None), take)
             yield _Part(lock, None, statement, locks=True)
             take = None
-        yield _Part(self._remaining(statement_timeout), take)
+        yield _Part(self._remaining(statement_timeout), take, locks=bool(locks))
 
     def _remaining(self, statement_timeout: str | None) -> str:
         left = {"wait_ms": self._wait_ms, "least_ms": min(_LEAST_MS, self._wait_ms)}
@@ -297,7 +298,8 @@ class Message:
                 at = index - starts[place]
             self.failed = part.statement, at
         # LOCK TABLE that statement_timeout cancels has waited for its locks. The server has rounded
-        # what was left to a millisecond; where that ends as it has them, it cancels what is next.
+        # what was left to a millisecond; where that ends as it has them, it cancels what is next:
+        # what sets the next timeout, or, where that is done just then, what comes behind it.
         waited_ms = (self._received_at - self._sent_at) * 1000
         timed_out = isinstance(error, psycopg.errors.QueryCanceled)
         waits = part.locks or (place > 0 and self._parts[place - 1].locks)

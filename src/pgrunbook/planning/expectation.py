@@ -1,4 +1,4 @@
-"""The objects that the ledger expects beside those that exist, as a run has read both last."""
+"""The objects that the ledger expects, beside those that exist, as a run has last read both."""
 
 from __future__ import annotations
 
@@ -6,25 +6,32 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
+from pglast import ast
 from pglast.stream import maybe_double_quote_name
 
 from pgrunbook.errors import Problem
+from pgrunbook.inventory.names import names
 from pgrunbook.inventory.objects import Definition, Inventory, Object
 from pgrunbook.inventory.read import read
 from pgrunbook.ledger import ledger
 from pgrunbook.ledger.drift import Drift, find_drift
 from pgrunbook.ledger.fold import Fold, note_reading, read_fold
 from pgrunbook.planning.ground import Ground
+from pgrunbook.planning.remains import is_copy, taken_relations
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.runbooks.blocks import Block, relations_of
+from pgrunbook.runbooks.scripts import Statement
+from pgrunbook.sqltext import mentions
 from pgrunbook.sqltext.mentions import Relation
 
 
 @dataclass(slots=True)
 class Expectation:
-    """The fold of a schema's effects beside the ground, for the blocks of one runbook. Reads only,
-    in the session `look`, but for `read_anew`.
+    """The fold of a schema's effects (what the ledger expects) beside the ground (what exists), for
+    the blocks of one runbook. Both are read when they are first asked for.
+
+    Reads only, in the session `look`, but for `read_anew`.
     """
 
     sessions: Sessions
@@ -42,18 +49,18 @@ class Expectation:
 
     @property
     def ground(self) -> Ground:
-        """What is there, as it was seen last."""
+        """The objects that exist, as they were last read."""
         return self._ground or self._look(())
 
     @property
     def fold(self) -> Fold:
-        """What the ledger expects, as it was read last."""
+        """The objects that the ledger expects, as they were last read."""
         if self._fold is None:
             self._fold = read_fold(self.look, self.schema)
         return self._fold
 
-    def concern(self, blocks: Iterable[Block]) -> None:
-        """Let the first look at the ground include what these blocks concern."""
+    def include(self, blocks: Iterable[Block]) -> None:
+        """Include what these blocks concern when the ground is first read."""
         for block in blocks:
             self._relations |= block.relations
             self._runs_code = self._runs_code or not block.plain
@@ -63,7 +70,7 @@ class Expectation:
         return self.ground.concerning(relations_of(blocks))
 
     def renew(self, relations: Collection[Relation]) -> None:
-        """Look once more at these relations, and read the ledger anew when somebody asks."""
+        """Read these relations again now, and the ledger when it is next asked for."""
         self._look(relations)
         self._fold = None
 
@@ -76,7 +83,7 @@ class Expectation:
         return self._ground
 
     def forget(self) -> None:
-        """Look at everything anew, when somebody asks."""
+        """Read everything again when it is next asked for."""
         self._ground = self._fold = None
 
     def everything(self) -> Inventory:
@@ -99,30 +106,70 @@ class Expectation:
                 found.append(each)
         return found
 
-    def drift(self) -> list[Drift]:
-        """Return what is not there as the ledger expects it."""
+    def drift(self, blocks: Sequence[Block]) -> list[Drift]:
+        """Return the objects that are not as the ledger expects them; `blocks` are all of the
+        runbook.
+        """
         found = find_drift(self.fold, self.ground.seen, self._version)
         parts = self.fold.parts
         covered = [e for e in found if self.ground.covers(e.object, parts.get(e.object))]
-        return self._without_half_done(covered) if covered else []
+        return self._without_half_done(covered, blocks) if covered else []
 
-    def _without_half_done(self, found: Sequence[Drift]) -> list[Drift]:
-        # Blocks of this runbook may be half undone, or half done: what is there of these is decided
-        # about with them.
+    def _without_half_done(self, found: Sequence[Drift], blocks: Sequence[Block]) -> list[Drift]:
+        # A block of this runbook may be half done, or half undone: its objects are in between, and
+        # no drift. What to do about them is decided with the block.
         own = sorted({each.setter.block for each in found if each.setter.is_of(self.runbook)})
         entries = ledger.entries(self.look, self.runbook, self.schema, own)
+        begun = self._begun(blocks)
         left = []
         for each in found:
             entry = entries.get(each.setter.block)
-            if not (each.setter.is_of(self.runbook) and entry and entry.broken_off):
+            if each.setter.is_of(self.runbook) and entry and entry.broken_off:
+                continue
+            added = each.object.type == "index" and each.expected is None
+            if not (added and any(self._builds(each.object, begun[name]) for name in begun)):
                 left.append(each)
         return left
 
-    def kept(self, blocks: Sequence[Block], drifted: Sequence[Drift]) -> dict[str, list[Drift]]:
-        """Return the drift that blocks which are not done are to keep, by the block's name: with
-        what is gone, its parts are.
+    def _begun(self, blocks: Sequence[Block]) -> dict[str, list[Statement]]:
+        """Return the statements that were begun of blocks outside a transaction that were broken
+        off.
         """
-        keeping = {block.name: block.keeps for block in blocks if block.keeps}
+        about = self.look, self.runbook, self.schema
+        outside = {block.name: block for block in blocks if not block.transaction}
+        begun = {}
+        for name, entry in ledger.entries(*about, [*outside]).items():
+            if entry.event == "started":
+                sent = ledger.begun_statements(*about, name)
+                begun[name] = [each for each in outside[name].statements if each.sql in sent]
+        return begun
+
+    def _builds(self, index: Object, begun: Sequence[Statement]) -> bool:
+        """Whether these statements may have made the index, or were rebuilding another by it."""
+        built = [each.node for each in begun if isinstance(each.node, ast.IndexStmt)]
+        rebuilt = any(isinstance(each.node, ast.ReindexStmt) for each in begun)
+        made = set[Relation]().union(*map(mentions.relations, built))
+        return self._is_among(index, made) or (rebuilt and is_copy(names(index.identity)[-1]))
+
+    def _takes(self, known: Object, begun: Sequence[Statement]) -> bool:
+        """Whether these statements drop or detach the object, or what it is a part of."""
+        taken = set[Relation]().union(*(taken_relations(each.node) for each in begun))
+        return self._is_among(known, taken) or known in self.ground.concerning(taken)
+
+    def _is_among(self, known: Object, relations: Collection[Relation]) -> bool:
+        return names(known.identity) in {
+            (schema or self.schema, name) for schema, name in relations
+        }
+
+    def kept(self, blocks: Sequence[Block], drifted: Sequence[Drift]) -> dict[str, list[Drift]]:
+        """Return, by block, the drift that is to stay: pending blocks name it in their header
+        `keeps`, or have caused it before they were broken off. If an object is gone, its parts are
+        gone with it.
+        """
+        begun = self._begun(blocks)
+        keeping = {
+            block.name: block.keeps for block in blocks if block.keeps or block.name in begun
+        }
         entries = ledger.entries(self.look, self.runbook, self.schema, [*keeping])
         kept: dict[str, list[Drift]] = {}
         for name, named in keeping.items():
@@ -130,7 +177,8 @@ class Expectation:
                 continue
             kept[name] = []
             for each in drifted:
-                if not named.isdisjoint(self.names_in_headers(each.object)):
+                is_named = not named.isdisjoint(self.names_in_headers(each.object))
+                if is_named or self._takes(each.object, begun.get(name, ())):
                     kept[name].append(each)
                     kept[name] += self._parts(each) if each.found is None else []
         return kept
@@ -143,7 +191,9 @@ class Expectation:
                 yield Drift(each, expected, None, gone.setter)
 
     def names_in_headers(self, known: Object) -> set[str]:
-        """Return how a header may name an object: one of the run's schema without it, too."""
+        """Return the names by which a header may name an object: in full, or without the run's
+        schema.
+        """
         within = known.identity.replace(f"{maybe_double_quote_name(self.schema)}.", "", 1)
         return {str(known), f"{known.type} {within}"}
 
@@ -151,7 +201,7 @@ class Expectation:
         self, block: Block, drifted: Sequence[Drift], kept: Mapping[str, Sequence[Drift]]
     ) -> list[Problem]:
         """Return a problem for each object that the block was the last to set, and that is not as
-        it left it; but for what another block is to keep so.
+        it left it; but for those that a pending block is to keep as they are.
         """
         problems = []
         keeps = {each.object for each in chain.from_iterable(kept.values())}
@@ -166,16 +216,19 @@ class Expectation:
         return self.look.info.server_version // 10_000
 
     def unread(self) -> dict[Object, tuple[Definition | None, Definition]]:
-        """Return the expected objects that are to be read anew: how they were printed, None if
-        nobody knows, and how they are printed now.
+        """Return the expected objects that are to be read anew, with their definitions before (None
+        if the ledger has only their names) and now.
         """
         fold, seen = self.fold, self.ground.seen
         wanted = fold.unread | fold.outdated(self._version)
         return {each: (fold.definitions.get(each), seen[each]) for each in wanted if each in seen}
 
     def read_anew(self, run_id: str) -> None:
-        """Write into the ledger how the server prints what is expected, where that is not known, or
-        was printed by another major version.
+        """Write into the ledger how this server prints the expected objects of which the ledger has
+        no definition, or one that another major version has printed.
+
+        Definitions are texts of the server, and these may change with its major version: without
+        this, each upgrade would look like drift.
         """
         found = self.unread()
         if not found:

@@ -109,7 +109,7 @@ class Sessions:
         locks than a run's, is closed; the next is opened anew.
         """
         if self._work is not None and not self._work.closed:
-            own = run_locks.of_working(self.schema) if self._lock is not None else set()
+            own = run_locks.of_work_session(self.schema) if self._lock is not None else set()
             try:
                 held = self._work.put_back(session_settings.UNSETTING, run_locks.HELD)
                 if {*held} != own:
@@ -258,7 +258,7 @@ def wait_for_end(conn: Session, run_id: str) -> None:
     """
     deadline = time.monotonic() + SETTLING_S
     key = run_locks.of_work(conn.schema)
-    while working := _of_run(run_id, run_locks.holders(conn, key)):
+    while working := _sessions_of_run(run_id, run_locks.holders(conn, key)):
         if time.monotonic() > deadline:
             raise Failed(
                 f"its session, pid {working[0]['pid']}, has not ended, and may still commit"
@@ -266,6 +266,6 @@ def wait_for_end(conn: Session, run_id: str) -> None:
         time.sleep(0.1)
 
 
-def _of_run(run_id: str, holders: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def _sessions_of_run(run_id: str, holders: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Return the sessions of a run, by their names; a name that this role is not shown may be."""
     return [row for row in holders if run_id[:8] in (row["application"] or run_id)]

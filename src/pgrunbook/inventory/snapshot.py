@@ -92,8 +92,7 @@ class Snapshot:
                 cursor.nextset()
             answers = []
             for _ in questions:
-                names = [column.name for column in cursor.description or ()]
-                answers.append(Answer(names, cursor.fetchall()))
+                answers.append(Answer(_names(cursor), cursor.fetchall()))
                 cursor.nextset()
         if isinstance(self._conn, Session):
             self._conn.kept |= new
@@ -126,3 +125,13 @@ class Snapshot:
             return
         with self._conn.message_of(len(statements)):
             cursor.execute(sent)
+
+
+def _names(cursor: psycopg.Cursor[Any]) -> list[str]:
+    """Return what the columns of the present result are called; what psycopg knows of them besides
+    takes longer to find than most results.
+    """
+    result = cursor.pgresult
+    if result is None:
+        return []
+    return [(result.fname(number) or b"").decode() for number in range(result.nfields)]

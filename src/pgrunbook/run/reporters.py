@@ -13,6 +13,7 @@ from IPython.display import display as show
 
 from pgrunbook import durations
 from pgrunbook.applying import lock_waits
+from pgrunbook.applying.effects import CHANGES
 from pgrunbook.applying.outcome import Outcome
 from pgrunbook.applying.progress import StatementProgress
 from pgrunbook.applying.reporter import Reporter
@@ -88,15 +89,14 @@ def _done(outcome: Outcome) -> Done:
 
 def _effect(done: Outcome) -> list[parts.Frame]:
     """Return what a block has changed, as the frames that `show_outcome` shows."""
-    if done.effect is None:
-        return []
-    found = []
-    for kind, frame in (
-        (Kind.EFFECT, done.effect.frame()),
-        (Kind.ROWS, done.effect.rows_frame()),
-    ):
-        if len(frame):
-            found.append(parts.Frame(kind=kind, block=done.block, **frames.plain(frame)))
+    effect, found = done.effect, []
+    if effect and effect.differences:
+        # there may be thousands of blocks: rows that are plain already become no frame before
+        rows = effect.changes
+        found.append(parts.Frame(kind=Kind.EFFECT, columns=CHANGES, rows=rows, block=done.block))
+    if effect and effect.rows_written:
+        rows_written = frames.plain(effect.rows_frame())
+        found.append(parts.Frame(kind=Kind.ROWS, block=done.block, **rows_written))
     return found
 
 

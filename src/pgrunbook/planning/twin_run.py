@@ -4,7 +4,7 @@ what each statement changes there.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
@@ -226,7 +226,7 @@ def _in_transaction(
             for statement in part:
                 _execute(conn, statement, state)
                 made = created_objects(statement.node)
-                state.later.difference_update(replace(each, replaces=True) for each in made)
+                state.later -= Counter(replace(each, replaces=True) for each in made)
                 _make_anew_without_duplicates(conn, statement, state)
             changes = state.transaction_changes(_replaced(part))
             state.take(changes)
@@ -276,7 +276,7 @@ def _execute(conn: psycopg.Connection[Any], statement: Statement, state: TwinSta
             if conn.closed:
                 raise _Failed(statement, exc, len(_SAVEPOINT)) from exc
             conn.execute("ROLLBACK TO pgrunbook_statement")
-            obstacle = state.overload(exc)
+            obstacle = state.overload(exc) or state.other_shape(exc, _replaced([statement]))
             # DO and CALL may make objects that the text does not name: the error names them.
             if work_of_node(statement.node) is Work.ROWS:
                 obstacle = obstacle or state.obstacle(exc)
@@ -300,10 +300,14 @@ _MOST_OBSTACLES = 100  # objects that one DO or CALL makes
 def _drop_leftovers(
     conn: psycopg.Connection[Any], objects: Sequence[Object], state: TwinState
 ) -> None:
-    """Drop what `clear_away` has left on the twin, as no statement says that it makes it."""
+    """Drop what `clear_away` has left on the twin, as no statement says that it makes it, with what
+    depends on it.
+    """
     for each in objects:
         conn.execute(drop_statement(each).encode())
-        state.forget(each)
+        for gone, (_, after) in state.transaction_changes([]).items():
+            if after is None:
+                state.forget(gone)
     conn.execute("RELEASE pgrunbook_statement; SAVEPOINT pgrunbook_statement")
 
 

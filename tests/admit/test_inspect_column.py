@@ -7,25 +7,10 @@ from pathlib import Path
 import pytest
 
 from pgrunbook.admit.admission import Admission, Constraint, Obstacle
-from pgrunbook.admit.inspect_column import _free_name
 from pgrunbook.errors import Problem
 from pgrunbook.runbooks.scripts import Script
 
 RUNBOOK = Path(__file__).parents[2] / "sql" / "001_import_connector"
-
-
-@pytest.mark.parametrize(
-    ("name", "taken", "free"),
-    [
-        ("c", ["c"], "c_new"),
-        ("c", ["c", "c_new", "c_new1"], "c_new2"),
-        ("x" * 63, ["x" * 63], "x" * 59 + "_new"),
-        ("é" * 31, ["é" * 31], "é" * 29 + "_new"),
-    ],
-)
-def test_a_temporary_name_is_free_and_short_enough(name: str, taken: list[str], free: str) -> None:
-    assert _free_name(name, taken) == free
-    assert len(free.encode()) <= 63
 
 
 CHECK = Constraint("check", "c_check", "CHECK (c = 'a')", accepts=False, validated=True, owner="t")

@@ -9,7 +9,7 @@ import pytest
 from pgrunbook.applying.pace import Pace
 from pgrunbook.errors import Refused
 from pgrunbook.postgres.pressure import Pressure
-from pgrunbook.runbooks.give_way import Limits
+from pgrunbook.runbooks.give_way import PressureLimits
 
 CALM = Pressure(wal_bytes=1_000, dead_rows=0, live_rows=1_000_000, may_vacuum=True)
 
@@ -22,7 +22,7 @@ class Clock:
 
 
 def paced(clock: Clock, text: str = "", rows: int = 1_000, target_ms: float = 1_000) -> Pace:
-    return Pace(Limits.parse(text), rows, target_ms, lock_timeout_ms=150, now=clock)
+    return Pace(PressureLimits.parse(text), rows, target_ms, lock_timeout_ms=150, now=clock)
 
 
 def quiet(clock: Clock, text: str = "", rows: int = 1_000) -> Pace:
@@ -84,16 +84,16 @@ def test_batches_are_short_until_nobody_has_waited_for_some_seconds() -> None:
 
 def test_what_gave_way_is_tried_again_at_half_the_size_or_less() -> None:
     unknown = paced(Clock(), rows=10_000)
-    unknown.gave_way(10_000)
+    unknown.note_gave_way(10_000)
     assert unknown.rows == 5_000
     known = quiet(Clock(), rows=10_000)
     work(known, row_ms=0.1)
-    known.gave_way(10_000)
+    known.note_gave_way(10_000)
     assert known.rows == 300
-    known.gave_way(4)  # there was no more of the table
+    known.note_gave_way(4)  # there was no more of the table
     assert known.rows == 2
     for _ in range(20):
-        known.gave_way(known.rows)
+        known.note_gave_way(known.rows)
     assert known.rows == 1
 
 
@@ -183,17 +183,19 @@ def test_the_rate_is_that_of_the_last_batches_with_their_pauses() -> None:
 
 def test_the_stricter_of_two_limits_holds_and_only_of_those_that_are_stated() -> None:
     block, target = "replication lag 60 s, share 50%", "replication lag 1min, share 80%, vacuum no"
-    limits = Limits.parse(block, target)
-    assert limits == Limits(lag_ms=60_000, share_percent=50, vacuum=False)
-    assert Limits.parse("") == Limits()
-    assert Limits.parse("logical slots 512 MB, WAL archive 4, dead rows 5 %") == Limits(
-        slot_bytes=2**29, archive_files=4, dead_percent=5
-    )
+    limits = PressureLimits.parse(block, target)
+    assert limits == PressureLimits(lag_ms=60_000, share_percent=50, vacuum=False)
+    assert PressureLimits.parse("") == PressureLimits()
+    assert PressureLimits.parse(
+        "logical slots 512 MB, WAL archive 4, dead rows 5 %"
+    ) == PressureLimits(slot_bytes=2**29, archive_files=4, dead_percent=5)
 
 
 def test_what_is_no_limit_is_named_all_of_it_with_what_may_stand_there() -> None:
     with pytest.raises(Refused) as refused:
-        Limits.parse("replication lags 5 s, share 0%, vacuum maybe, WAL archive 1, WAL archive 2")
+        PressureLimits.parse(
+            "replication lags 5 s, share 0%, vacuum maybe, WAL archive 1, WAL archive 2"
+        )
     found = {problem.found: problem for problem in refused.value.problems}
     assert "did you mean replication lag?" in found["replication lags 5 s"].remedy
     assert found["share 0%"].expected == "share 50%"

@@ -72,6 +72,6 @@ def test_a_run_names_a_journal_that_is_none_and_goes_on(root: Path) -> None:
     left.parent.mkdir(parents=True)
     left.write_text('{"event": "begun"}\n')
     done = fleet(*RUN, "--json")
-    told = f"warning: tenants/002_other/{left.name} is no journal of a fleet's run: begun.at"
+    told = f"warning: tenants/002_other/{left.name} is not the journal of a fleet's run: begun.at"
     assert told in done.stderr, done.output
     assert json.loads(done.stdout)["message"] == "1 target: 1 set aside"

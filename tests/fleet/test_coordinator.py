@@ -348,7 +348,7 @@ def test_slices_share_a_fleet_and_its_waves(stage: Stage) -> None:
 
 @pytest.mark.parametrize("text", ["3/3", "0/0", "1", "-1/3", "1/x"])
 def test_a_slice_that_is_none(text: str) -> None:
-    with pytest.raises(Refused, match="is no slice"):
+    with pytest.raises(Refused, match="is not a slice"):
         Slice.read(text)
 
 

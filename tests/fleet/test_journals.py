@@ -105,7 +105,7 @@ def test_what_cannot_be_read_is_not_sealed_and_not_touched(
     path.write_text(path.read_text().replace(before, after).removesuffix("\n"))
     data = path.read_bytes()
     (problem,) = runs.end_killed(stage.project, "f")
-    assert problem.what == "is no journal of a fleet's run"
+    assert problem.what == "is not the journal of a fleet's run"
     assert (path.read_bytes(), record.notebook_of(path).exists()) == (data, False)
 
 

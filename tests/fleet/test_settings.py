@@ -139,13 +139,13 @@ def test_a_list_of_targets(tmp_path: Path) -> None:
         ({**GOOD, "env": "CRM_URL"}, "does not say how it is reached"),
         ({"name": "acme"}, "does not say how it is reached"),
         ({**GOOD, "schema": "s" * 64}, "takes the name of a schema"),
-        ({**GOOD, "service": 5}, "is no text"),
-        ({**GOOD, "schema": False}, "is no text"),
-        ({**GOOD, "schema": []}, "is no text"),
-        ({**GOOD, "schema": "\ud800"}, "is no text"),
-        ({**GOOD, "service": "crm\0x"}, "is no text"),
-        ({**GOOD, "schema": "a\x1b[2J"}, "is no text"),
-        ({**GOOD, "password": "hunter2"}, "has what no target has"),
+        ({**GOOD, "service": 5}, "is not a text"),
+        ({**GOOD, "schema": False}, "is not a text"),
+        ({**GOOD, "schema": []}, "is not a text"),
+        ({**GOOD, "schema": "\ud800"}, "is not a text"),
+        ({**GOOD, "service": "crm\0x"}, "is not a text"),
+        ({**GOOD, "schema": "a\x1b[2J"}, "is not a text"),
+        ({**GOOD, "password": "hunter2"}, "has keys that no target has"),
         ({"name": "b", "env": "postgresql://u:hunter2@h/d"}, "looks like a password"),
         ({**GOOD, "service": "password=hunter2"}, "looks like a password"),
     ],
@@ -167,7 +167,7 @@ def test_a_line_that_is_none(tmp_path: Path, line: str) -> None:
         targets.find(Fleet.of(there, "tenants"), there)
     (problem,) = caught.value.problems
     assert (problem.what, problem.where) == (
-        "is no JSON object with each key once",
+        "is not a JSON object with each key once",
         "t.jsonl, line 2",
     )
 
@@ -203,7 +203,7 @@ def test_a_program_lists_them(tmp_path: Path) -> None:
             [sys.executable, "-c", "import sys; sys.exit('at postgresql://u:hunter2@h/d')"],
             "did not list",
         ),
-        ([sys.executable, "-c", "print('acme')"], "is no JSON object"),
+        ([sys.executable, "-c", "print('acme')"], "is not a JSON object"),
     ],
 )
 def test_a_program_that_does_not(tmp_path: Path, command: list[str], what: str) -> None:

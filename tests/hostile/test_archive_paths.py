@@ -132,7 +132,7 @@ def test_a_record_that_is_a_link_is_named_and_not_read(
 ) -> None:
     link = archive.root / "crm" / "link.ipynb"
     link.symlink_to(tmp_path / target)
-    assert ("is no file of a record, and was not read", "crm/link.ipynb") in [
+    assert ("is not a file of a record, and was not read", "crm/link.ipynb") in [
         (problem.what, problem.where) for problem in verify(archive).problems
     ]
     assert Site(archive).build()[1] == 1

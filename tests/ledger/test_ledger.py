@@ -5,6 +5,7 @@ comes up to date.
 from __future__ import annotations
 
 import uuid
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -19,6 +20,7 @@ from pgrunbook.ledger.run_rows import Recorder
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.postgres.target import Target
+from pgrunbook.runbooks.facts import Fact
 from pgrunbook.runbooks.parameters import Parameters
 
 pytestmark = [
@@ -130,6 +132,64 @@ def test_a_run_whose_beginning_was_interrupted_can_begin_again(
     recorder.end(Verdict.PASSED, "as before")
     sessions.close()
     assert empty.execute("SELECT count(*) FROM pgrunbook.runs") == [(1,)]
+
+
+# What a copy of a block's row cannot have, or has of its own: the copied run is over, and only the
+# latest row on each block is copied.
+OF_THE_ORIGINAL = ["id", "reason", "sql_sha256", "started_at", "finished_at", "rows_written"]
+
+
+def test_a_rehearsal_has_every_column_of_the_rows_that_it_copies(
+    empty: Database, crm: Database
+) -> None:
+    """Whoever adds a column gives it a value here."""
+    run_id = str(uuid.uuid4())
+    about = {
+        "block": "010_block",
+        "reason": "absent",
+        "sql": "SELECT 1",
+        "source_sha256": "1",
+        "tree_sha256": "2",
+        "sql_sha256": "3",
+        "variants": ["check"],
+        "variables": [{"table": "deals"}],
+        "kept": [["table", "public.deals"]],
+    }
+    effect = [["table", "public.t", None, {"kind": "table"}, None]]
+    rows = []
+    with (
+        connect(Target("one", empty.url), schema="public") as one,
+        connect(Target("other", crm.url), schema="public") as other,
+    ):
+        for conn in (one, other):
+            install.install(conn)
+        write.start(
+            one,
+            run_id,
+            "010_x",
+            schema="public",
+            mode="apply",
+            operator="ada",
+            parameters={"ticket": ""},
+        )
+        write.write_block(
+            one,
+            run_id,
+            write.as_json(about),
+            event="applied",
+            started_at=datetime(2026, 1, 2, tzinfo=UTC),
+            facts={Fact("value", "deals", "source"): "csv_import"},
+            effect=effect,
+            rows_written=[{"relation": "t", "inserted": 1}],
+            revision=1,
+        )
+        entries = ledger.entries(one, "010_x", "public")
+        write.repeat(other, "010_x", "public", entries.values(), {"010_block": effect}, {})
+        for conn in (one, other):
+            query = "SELECT to_jsonb(b) - %s::text[] FROM pgrunbook.blocks b"
+            rows += conn.execute(query, [OF_THE_ORIGINAL]).fetchall()
+    assert rows[0] == rows[1]
+    assert None not in rows[0][0].values()
 
 
 def test_the_last_verdict_of_a_run_counts(empty: Database) -> None:

@@ -64,7 +64,7 @@ def test_a_standby_has_the_ledger_of_its_primary() -> None:
 
 def test_what_differs_and_what_is_not_shown_is_named() -> None:
     here = replace(NOTED, data_directory=None, **MOVED, **RESTARTED)
-    assert ServerMatch(here, "first", [NOTED]).differing.splitlines() == [
+    assert ServerMatch(here, "first", [NOTED]).differences_text.splitlines() == [
         "address: 10.0.0.1:5432, and here 10.0.0.2:5432",
         "server started at: 2026-01-01 00:00:00+00:00, and here 2026-01-02 00:00:00+00:00",
         "data directory: not shown to this role",

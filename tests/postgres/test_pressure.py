@@ -23,7 +23,7 @@ from pgrunbook.postgres.embedded import Server
 from pgrunbook.postgres.pressure import FLUSH, Pressure, look
 from pgrunbook.postgres.session import Session
 from pgrunbook.postgres.target import Target
-from pgrunbook.runbooks.give_way import Limits
+from pgrunbook.runbooks.give_way import PressureLimits
 
 _SETTINGS = """
 wal_level = logical
@@ -74,7 +74,7 @@ def test_how_far_a_standby_is_behind_that_has_stopped_to_replay(
     primary: Server, database: Database
 ) -> None:
     data = primary.data.parent / "standby"
-    pace = Pace(Limits.parse("replication lag 1 s"), 1_000)
+    pace = Pace(PressureLimits.parse("replication lag 1 s"), 1_000)
     with session(database) as conn, copied(primary, data, replicates=True) as standby:
         caught_up = seen(
             conn, lambda now: now.replica == STANDBY and (now.replayed_bytes or 0) >= now.wal_bytes

@@ -63,7 +63,7 @@ def test_what_is_no_record_is_refused(
     notebook.write_text(json.dumps(json.loads(PASSED.read_text()) | changed))
     code, said = command(name, notebook)
     assert code == 2, said
-    assert f"{notebook.name}: is no record of ours" in said
+    assert f"{notebook.name}: is not a record of ours" in said
     assert found in said
 
 
@@ -79,7 +79,7 @@ def test_what_cannot_be_written_again_is_not_sealed(
     made["metadata"].update(changed.pop("metadata", {}))
     notebook.write_text(json.dumps(made | changed))
     code, said = command("seal", notebook)
-    assert (code, "is no record of ours" in said) == (2, True), said
+    assert (code, "is not a record of ours" in said) == (2, True), said
 
 
 def _places(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -120,7 +120,7 @@ def test_whatever_is_in_it_a_command_ends_with_a_verdict(notebook: Path, name: s
         notebook.write_text(json.dumps(made))
         code, said = command(name, notebook)
         assert code in (0, 1, 2), said
-        refused += "is no record of ours" in said
+        refused += "is not a record of ours" in said
         for left in [*outputs.glob("*"), *notebook.parent.glob("*")]:
             if left.is_file():
                 left.unlink()

@@ -271,7 +271,7 @@ def test_what_a_notebook_does_not_show_is_not_sealed(applied: Database, project:
             "parameter ticket: was changed after the run\n      expected: CRM-1\n      found:    "
             "CRM-2\n",
         ],
-        "[]": ["by-hand.ipynb: is no record of ours"],
+        "[]": ["by-hand.ipynb: is not a record of ours"],
     }
     for text, said in texts.items():
         saved.write_text(text)

@@ -56,7 +56,7 @@ class Tenants:
         with connect(Target("test", self.database.url), schema=schema) as conn:
             return bool(
                 run_locks.holders(conn, run_locks.of_schema(schema))
-                and ledger.unfinished(conn, schema)
+                and ledger.unfinished_runs(conn, schema)
             )
 
 

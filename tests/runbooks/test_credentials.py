@@ -40,7 +40,7 @@ def _write(path: Path, text: str, mode: int = 0o600) -> None:
 
 
 def _of(conninfo: str, name: str = "t") -> tuple[str, ...]:
-    return credentials.of_target(Target(name, conninfo))
+    return credentials.passwords_of(Target(name, conninfo))
 
 
 @pytest.mark.parametrize(

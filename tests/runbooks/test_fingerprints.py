@@ -7,7 +7,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from pgrunbook.runbooks.fingerprints import Sources, of_code
+from pgrunbook.runbooks.fingerprints import Sources, code_digest
 from pgrunbook.runbooks.source import Source
 
 FILES = {
@@ -44,9 +44,9 @@ def code(notebook: Path) -> dict[str, str]:
 def test_what_the_notebook_imports_of_the_project_is_a_part_of_the_plan(notebook: Path) -> None:
     imported = ["by_list.py", "by_magic.py", "helper.py"]
     imported += ["more/__init__.py", "more/inner.py", "more/other.py"]
-    before, all_of_it = code(notebook), of_code(notebook, notebook.parent)
+    before, all_of_it = code(notebook), code_digest(notebook, notebook.parent)
     assert list(before) == ["runbooks/001_x.ipynb", *imported]
     (notebook.parent.parent / "more" / "other.py").write_text("changed = True\n")
     now = code(notebook)
     assert [name for name in before if now[name] != before[name]] == ["more/other.py"]
-    assert of_code(notebook, notebook.parent) != all_of_it
+    assert code_digest(notebook, notebook.parent) != all_of_it

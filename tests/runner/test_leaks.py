@@ -29,7 +29,7 @@ def test_the_record_of_a_run_with_a_password(
     done = project.run("env:CRM_URL")
     assert done.code == 0, done.text
     assert done.notebook
-    secrets = credentials.of_target(Target("env:CRM_URL", role.url))
+    secrets = credentials.passwords_of(Target("env:CRM_URL", role.url))
     assert role.password in secrets
     record = nbformat.read(done.notebook, as_version=4)
     assert leaks.search(record, secrets) == []
@@ -60,7 +60,7 @@ def test_a_cell_that_gives_a_password_away(
     assert "cell `target`, output 1: a password that the run knew" in done.text
     assert "seal:" in done.text
     assert done.notebook
-    secrets = credentials.of_target(Target("env:CRM_URL", role.url))
+    secrets = credentials.passwords_of(Target("env:CRM_URL", role.url))
     for path in [*project.root.glob("outputs/**/*")]:
         if path.is_file():
             assert search.search_text(path.read_text(), secrets, path.name) == []

@@ -75,7 +75,7 @@ class Backfilling:
             if decision.action is Action.SKIP:
                 return None
             before(sessions)
-            with patch.object(Pace, "after", _stay) if self.steady else nullcontext():
+            with patch.object(Pace, "note_batch", _stay) if self.steady else nullcontext():
                 return in_batches.apply(
                     sessions,
                     decision,

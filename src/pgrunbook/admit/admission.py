@@ -1,8 +1,8 @@
-"""What constrains the values of a column, whether it accepts one given value, and the DDL that
-admits it.
+"""Finds what constrains the values of a column, whether it accepts one given value, and the DDL
+that makes it do so.
 
 Reads only: works in a read-only transaction and on a hot standby. The DDL is named by variant and
-variables; its text lies with the runbook.
+variables; its text is a file of the runbook.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ __all__ = ["Admission", "Constraint", "Obstacle", "find_column", "inspect", "jud
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """What stands between a value and a column.
+    """What keeps a value out of a column.
 
-    `obstacles` are in the order in which they are to be overcome, in one transaction; `problems`
-    are what has to be solved by hand before.
+    - `obstacles` are in the order in which they are to be overcome, in one transaction.
+    - `problems` have to be solved by hand before.
     """
 
     schema: str

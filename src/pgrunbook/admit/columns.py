@@ -1,5 +1,5 @@
-"""The columns that a run is to let accept one more value: their blocks, and what the server has
-said of each.
+"""Keeps the columns that a run lets accept one more value: their blocks, and what the server has
+answered about each.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from pgrunbook.runbooks.blocks import Admits, Block
 from pgrunbook.runbooks.facts import Fact, Facts
 from pgrunbook.runbooks.source import Source
 
-# So short that it is not its length that keeps it out of a column.
+# A value that no column should accept; so short that its length does not keep it out.
 NONSENSE = "?"
 
 
 class Questions(NamedTuple):
-    """Statements that ask about a column that is to accept a value, and what the rows of each say
-    of it.
+    """What to ask about a column inside a block's transaction: the statements `asked`, and `facts`,
+    which makes facts of the rows of each.
     """
 
     asked: Sequence[str]
@@ -37,8 +37,10 @@ class Questions(NamedTuple):
 class Columns:
     """The columns of one runbook for one schema of a target. Reads only, in the session `look`.
 
-    `blocks` has two of each column, as last inspected. `probes` is what the verification of a
-    column is given, by the name of the first of them.
+    - `blocks` has two blocks of each column, as it was last inspected: one that lets it accept the
+      value, one that validates.
+    - `probes` has the variables of the script that verifies a column, by the name of the first
+      block.
     """
 
     sessions: Sessions
@@ -69,7 +71,8 @@ class Columns:
             second = variants.validating_block(self.source, then, found, entry, own)
             others = [block for block in self.blocks if block.admits != admits]
             self.blocks = [*others, first, second]
-            # what was rejected before the first change counts, and is asked once
+            # Nonsense that is rejected before the first change has to be rejected after it: so this
+            # is asked once.
             if first.name not in self.probes:
                 self.probes[first.name] = self._probe(admits)
             self._folders[admits] = (by, then)
@@ -86,9 +89,7 @@ class Columns:
 
     @contextmanager
     def one_moment(self) -> Iterator[None]:
-        """In the `with` block, which is one moment, the session `look` is asked once about each
-        column.
-        """
+        """Inspect each column only once in the `with` block: what it asks is about one moment."""
         self._seen = {}
         try:
             yield
@@ -96,8 +97,8 @@ class Columns:
             self._seen = None
 
     def facts(self, blocks: Sequence[Block], conn: Connection | None = None) -> dict[Fact, str]:
-        """Return what holds of the columns that these blocks let accept a value: by the session
-        `conn`, or by `look`.
+        """Return the facts that hold now of the columns of these blocks, as the session `conn` sees
+        them, or else `look`.
         """
         facts: dict[Fact, str] = {}
         for admits in dict.fromkeys(block.admits for block in blocks):
@@ -111,8 +112,8 @@ class Columns:
         return facts
 
     def questions(self, block: Block, conn: Session) -> Questions:
-        """Return what asks for the `facts` of one block, to be sent by this session in one message
-        with the block's statements.
+        """Return what to ask for the `facts` of one block. The session `conn` sends it in one
+        message with the block's statements: see `AnswerCache`.
         """
         if block.admits is None or block.admits not in self._answers:
             return Questions((), lambda _: {})
@@ -137,8 +138,8 @@ class Columns:
         return admission.inspect(conn, self.schema, *admits, answers), answers
 
     def _probe(self, admits: Admits) -> Mapping[str, str]:
-        """Return what the verification of a column is given: nonsense that is rejected now is to be
-        rejected afterwards.
+        """Return the variables of the script that verifies a column: nonsense that the column
+        rejects now must be rejected afterwards.
         """
         nonsense = self._inspect(Admits(admits.table, admits.column, NONSENSE))
         return {

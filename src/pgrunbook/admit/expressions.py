@@ -1,9 +1,8 @@
-"""The expression of a CHECK: what it says of one column, and the same expression with one more
-value let in.
+"""Reads the expression of a CHECK, and rewrites it so that it lets one more value of a column in.
 
 Works on the text that `pg_get_expr` prints, without a connection. Rewriting keeps SQL's three
 values: for every other value of the column, NULL included, the new expression gives what the old
-one gave.
+one gave. https://www.postgresql.org/docs/current/functions-logical.html
 """
 
 from __future__ import annotations
@@ -50,10 +49,10 @@ def text(node: ast.Node) -> str:
 class Subject:
     """The column that an expression is about, as far as its type matters.
 
-    `types` are the types its values pass through, as `format_type` prints them: domains from the
-    outside, the base type last. With `as_text` the column is compared as text: its enum may lack
-    the label, and one that was added in the same transaction must not be used in it (SQLSTATE
-    55P04).
+    - `types` are the types its values pass through, as `format_type` prints them: domains from the
+      outside, the base type last.
+    - `as_text`: the column is compared as text. Its enum lacks the label; and a label that was
+      added in the same transaction must not be used in it (SQLSTATE 55P04).
     """
 
     column: str
@@ -72,7 +71,7 @@ class Subject:
         return _key(parse(f"NULL::{self.types[-1]}").typeName)
 
     def reference(self) -> ast.Node:
-        """Return the column, to compare with a value of any text. Enums go by their text, see
+        """Return the column as it is compared with a value; an enum is cast to text, see
         `as_text`.
         """
         column = ast.ColumnRef(fields=(ast.String(sval=self.column),))
@@ -95,7 +94,7 @@ def conjunction(parts: tuple[ast.Node, ...]) -> ast.Node:
 
 
 def columns(node: ast.Node) -> set[str]:
-    """Return the names of the columns that it reads. A whole row (`f(t.*)`) is the name `*`."""
+    """Return the names of the columns that an expression reads; `*` for a whole row: `f(t.*)`."""
     names = set()
     for part in nodes(node):
         match part:
@@ -107,12 +106,12 @@ def columns(node: ast.Node) -> set[str]:
 
 
 def reads(node: ast.Node, column: str) -> bool:
-    """Return whether it depends on the column."""
+    """Whether an expression reads the column."""
     return bool(columns(node) & {column, "*"})
 
 
 def literals(node: ast.Node) -> list[str]:
-    """Return the string constants in it, each once, in order."""
+    """Return the string constants in an expression, each once, in order."""
     found: dict[str, None] = {}
     for part in nodes(node):
         match part:
@@ -122,9 +121,10 @@ def literals(node: ast.Node) -> list[str]:
 
 
 def with_unknown_others(node: ast.Node, column: str) -> ast.Node:
-    """Return the expression with NULL, unknown, for every condition that does not read the column.
+    """Return the expression with NULL in place of every condition that does not read the column.
 
-    If it is FALSE then for a value, it is FALSE for that value whatever the other columns hold.
+    NULL stands for unknown. If the result is FALSE for a value of the column, the expression is
+    FALSE for that value, whatever the other columns hold.
     """
     if isinstance(node, ast.BoolExpr):
         return replace(node, args=tuple(with_unknown_others(arg, column) for arg in node.args))
@@ -146,8 +146,8 @@ def as_text(node: ast.Node, subject: Subject) -> ast.Node:
 
 
 def compares_order(node: ast.Node, subject: Subject) -> bool:
-    """Return whether it asks if the subject's values come before or after each other. The order of
-    an enum's labels is not that of texts.
+    """Whether an expression compares the order of the subject's values. An enum's labels have an
+    order of their own, so such an expression cannot be evaluated `as_text`.
     """
     for part in nodes(node):
         if not isinstance(part, ast.A_Expr) or part.name[-1].sval not in _ORDER:
@@ -171,7 +171,7 @@ def widen(node: ast.Node, subject: Subject, value: str) -> ast.Node:
     alternatives = disjuncts(node)
     others: list[ast.Node] = []
     entries: list[str] = []
-    first, compared = 0, None  # where the first list stands, and what it compares
+    first, compared = 0, None  # the place of the first list, and what it compares
     for index, part in enumerate(alternatives):
         values = listed_values(part, subject)
         if not values:
@@ -187,15 +187,16 @@ def widen(node: ast.Node, subject: Subject, value: str) -> ast.Node:
 
 
 def as_written(node: ast.Node) -> ast.Node:
-    """Return the expression with `varchar IN (…)` where the server shows what it made of that.
+    """Return the expression with `varchar IN (…)` as somebody wrote it, and not as the server
+    prints it: `(c)::text = ANY ((ARRAY['a'::character varying, …])::text[])`.
 
-    It prints `(c)::text = ANY ((ARRAY['a'::character varying, …])::text[])`, and reads this back as
-    something that it prints otherwise: a constraint made again from it would not look the same.
+    The server would read that text back as something which it prints otherwise again: a constraint
+    that is made from it would not look the same.
     """
     return rewrite(node, _undo_casts)
 
 
-# `IN` and `NOT IN`, as the server keeps them.
+# The operators that the server makes of `IN` and `NOT IN`.
 _MADE_OF_IN = {(enums.A_Expr_Kind.AEXPR_OP_ANY, "="), (enums.A_Expr_Kind.AEXPR_OP_ALL, "<>")}
 
 
@@ -215,7 +216,7 @@ def _undo_casts(part: ast.Node) -> ast.Node:
 
 
 def _are_varchars(node: Any) -> bool:
-    """Return whether it is an array of string constants, each cast to varchar."""
+    """Whether a node is an array of string constants, each cast to varchar."""
     if not isinstance(node, ast.A_ArrayExpr):
         return False
     for element in node.elements or ():
@@ -242,7 +243,7 @@ def _key(name: ast.TypeName) -> _TypeKey:
 
 
 def _is_subject(node: Any, subject: Subject) -> bool:
-    """Return whether it is the column itself, or its value under another of its types."""
+    """Whether a node is the column itself, or the column cast to another of its types."""
     if isinstance(node, ast.TypeCast) and not node.typeName.typmods:
         return _key(node.typeName) in subject.keys | {_TEXT} and _is_subject(node.arg, subject)
     match node:
@@ -252,8 +253,8 @@ def _is_subject(node: Any, subject: Subject) -> bool:
 
 
 def listed_values(node: ast.Node, subject: Subject) -> list[str]:
-    """Return the values, if the expression is `subject = 'a'`, `subject IN ('a', …)`, or what the
-    server makes of that, `subject = ANY (ARRAY['a', …])`; else none.
+    """Return the values of a list: `subject = 'a'`, `subject IN ('a', …)`, or what the server makes
+    of these, `subject = ANY (ARRAY['a', …])`; an empty list for any other expression.
     """
     kinds = enums.A_Expr_Kind
     match node:
@@ -269,7 +270,7 @@ def listed_values(node: ast.Node, subject: Subject) -> list[str]:
         return []
     keys = subject.keys
     if by_text(node.lexpr, subject):
-        # the casts that the server adds to a text; another cast may change what is equal
+        # The server adds casts to text. Any other cast may change which values are equal.
         keys |= _TEXTS
     values = []
     for item in items:
@@ -281,14 +282,14 @@ def listed_values(node: ast.Node, subject: Subject) -> list[str]:
 
 
 def by_text(left: Any, subject: Subject) -> bool:
-    """Return whether the comparison is one of texts: the column's own, or because of a cast."""
+    """Whether a comparison is one of texts: the column is a text, or is cast to one."""
     if subject.base in _TEXTS:
         return True
     return isinstance(left, ast.TypeCast) and _key(left.typeName) == _TEXT
 
 
 def _array(node: Any) -> tuple[Any, ...]:
-    """Return the elements of an array; for anything else one that is no constant."""
+    """Return the elements of an array; of anything else a single None, which is not a constant."""
     match node:
         case ast.A_ArrayExpr(elements=elements):
             return tuple(elements or ())
@@ -300,8 +301,8 @@ def _array(node: Any) -> tuple[Any, ...]:
 
 
 def _string(node: Any, keys: frozenset[_TypeKey]) -> str | None:
-    """Return the string constant under casts to these types, if it is one. A length in a cast would
-    cut it.
+    """Return the string of a constant, which may be cast to these types; None if it is anything
+    else. A cast with a length does not count: it could cut the string.
     """
     match node:
         case ast.A_Const(val=ast.String(sval=value)):
@@ -312,8 +313,8 @@ def _string(node: Any, keys: frozenset[_TypeKey]) -> str | None:
 
 
 def _left_side(node: ast.A_Expr, subject: Subject) -> ast.Node:
-    """Return what to compare with the list: the column as it was, without the casts that the server
-    adds again.
+    """Return what is compared with the new list: the column without the casts that the server would
+    add to it anew.
     """
     if subject.as_text or subject.base in _TEXTS:
         return subject.reference()

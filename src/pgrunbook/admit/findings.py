@@ -1,5 +1,5 @@
-"""What is found of a column: what constrains its values, what stands in the way of one more, and
-what has to be solved by hand before.
+"""The findings about a column: what constrains its values, what keeps one more out, and what has to
+be solved by hand before.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _OTHER_KINDS = {
 
 
 def kind_of_relation(relkind: str, template: str) -> str:
-    """Return what a relation is that is no table, put into the template; nothing for a table."""
+    """Return the template with the kind of a relation that is not a table; empty for a table."""
     if relkind in TABLE_KINDS:
         return ""
     return template.format(_OTHER_KINDS.get(relkind, "relation"))
@@ -28,11 +28,13 @@ def kind_of_relation(relkind: str, template: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """One thing that constrains the values of the column.
+    """One thing that constrains the values of the column. Those of a lookup table's column count,
+    too: they follow their foreign key.
 
-    `kind` is one of type, length, enum, domain, check, partition, foreign key. `owner` is the
-    table, or the type, that has it, as SQL. Those of a lookup table's column count too: they follow
-    their foreign key.
+    - `kind` is one of type, length, enum, domain, check, partition, foreign key.
+    - `definition` is as the server prints it.
+    - `accepts`: it lets the value in.
+    - `owner` is the table, or the type, that has it, as SQL writes it.
     """
 
     kind: str
@@ -56,9 +58,10 @@ class Constraint:
 class Obstacle:
     """A constraint that rejects the value and can be made to accept it.
 
-    `variant` names the SQL file that does so, `variables` are what psql would give it. With
-    `validate`, the constraint was validated before, and its replacement is to be validated in a
-    transaction of its own.
+    - `variant` names the SQL file that does so; `variables` are what psql would give it.
+    - `found` says what is in the way.
+    - `validate`: the constraint was validated, so its replacement is to be validated, in a
+      transaction of its own.
     """
 
     variant: str

@@ -1,4 +1,4 @@
-"""Foreign keys of a column: whether the lookup table has the value, or can take it."""
+"""Judges the foreign keys of a column: whether the lookup table has the value, or can take it."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def judge(inspection: Inspection, key: Row) -> None:
         inspection.owner,
     )
     found.constraints.append(constraint)
-    found.constraints += [
-        each for each in lookup.found.constraints if each not in found.constraints
-    ]
+    for each in lookup.found.constraints:
+        if each not in found.constraints:
+            found.constraints.append(each)
     if not accepts:
         found.problems += lookup.found.problems
         if lookup.types:  # else it was not judged at all
@@ -49,8 +49,8 @@ def judge(inspection: Inspection, key: Row) -> None:
 
 
 def _is_in(inspection: Inspection, key: Row, lookup: Inspection) -> bool:
-    """Return whether the lookup table has the value: under its base type, whose operator is named
-    with its schema, so that nobody's own one is called.
+    """Whether the lookup table has the value. It is compared as the base type, by an operator that
+    is named with its schema: an operator of somebody else's is never called.
     """
     base = lookup.types[-1]
     query = sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE CAST({} AS {}) {} {})").format(
@@ -70,8 +70,8 @@ def _insert(inspection: Inspection, key: Row, lookup: Inspection) -> None:
     required = inspection.rows(
         "required", schema=lookup.schema, table=lookup.table, column=lookup.column
     )
-    # the same text goes into every column that needs a value: where one does not take it, a person
-    # has to say what the row is to hold
+    # Every column that needs a value gets the same text. If one cannot take it, a person has to say
+    # what the row is to have.
     unfilled = [row for row in required if not inspection.lookup(key, row["column"]).accepts]
     if key["width"] > 1:
         what = f"{found}, and foreign key {key['name']} holds several columns"

@@ -1,7 +1,8 @@
-"""What an expression says, in a text that is the same before the server has read it and after.
+"""Writes an expression as a text that is the same before the server has read it and after: the
+server prints `IN` otherwise than `widen` writes it.
 
-An expression that was judged is known again when the server prints it under a block's lock, and
-need not be judged once more.
+It is the key under which `AnswerCache` knows what was found of an expression: when the server
+prints it under a block's lock, it need not be evaluated again.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from pgrunbook.sqltext.parse_tree import replace
 def gist(node: ast.Node, subject: Subject) -> str:
     """Return one text for what `widen` writes and for what the server prints of it.
 
-    A part that compares the subject with values is told by these values, every other as it is. Two
-    expressions that say the same in another way may have two texts.
+    A part that compares the subject with values is written as these values, every other one as it
+    is. Two expressions that mean the same may still have two texts.
     """
     texts = []
     for whole in conjuncts(node):
@@ -43,8 +44,8 @@ def _gist(node: ast.Node, subject: Subject) -> str:
 
 
 def _equality(node: ast.Node) -> ast.A_Expr | None:
-    """`a = b`, if the node is `a IS NOT DISTINCT FROM b`, or what the server makes of that, `NOT (a
-    IS DISTINCT FROM b)`.
+    """Return `a = b`, if the node is `a IS NOT DISTINCT FROM b`, or what the server makes of that,
+    `NOT (a IS DISTINCT FROM b)`; None otherwise.
     """
     kinds = enums.A_Expr_Kind
     match node:

@@ -1,4 +1,4 @@
-"""One look at one column: all that constrains its values, and what it takes to let one more in."""
+"""Inspects a column: all that constrains its values, and what it takes to let one more in."""
 
 from __future__ import annotations
 
@@ -16,15 +16,21 @@ from pgrunbook.admit.check_evaluator import CannotJudge, Cell, CheckEvaluator, a
 from pgrunbook.admit.expressions import Subject
 from pgrunbook.admit.findings import Constraint, Findings, Obstacle, kind_of_relation
 from pgrunbook.postgres import trust
-from pgrunbook.sqltext.long_names import LONGEST
+from pgrunbook.sqltext.long_names import LONGEST, free_name
 
 Row: TypeAlias = Mapping[str, Any]
 
 
 @dataclass(slots=True)
 class Inspection:
-    """The questions, and what is `found` so far. `run` answers them in the order in which obstacles
-    are overcome.
+    """One inspection of a column. `run` looks at its type, domains, CHECKs, partitions and foreign
+    keys, in the order in which their obstacles are overcome; `found` has the findings.
+
+    - `path` is the schema that names are printed for: that of the first inspection.
+    - `depth` is 0 for the column itself, 1 for the column of a lookup table that it refers to, …
+    - `relation` is the table's OID, `owner` its name as SQL writes it.
+    - `types` are rows: domains from the outside, the base type last.
+    - `cells` are the table's columns.
     """
 
     answers: AnswerCache
@@ -32,7 +38,7 @@ class Inspection:
     table: str
     column: str
     value: str
-    path: str  # the schema for which names are printed: that of the first inspection
+    path: str
     depth: int = 0
     relation: int = 0
     owner: str = ""
@@ -70,7 +76,7 @@ class Inspection:
     def _judge(self, column: Row) -> None:
         self.relation, self.owner, self.type = column["relation"], column["owner"], column["type"]
         here = {"relation": self.relation, "printed_for": self.path}
-        # in one round trip, needed or not: most columns need nearly all of it
+        # All in one round trip, even if some of it is not needed: most columns need nearly all.
         known = self.answers.rows_of_several(
             {
                 "admission_types": here | {"column": self.column},
@@ -92,7 +98,7 @@ class Inspection:
         strangers = known["admission_strangers"]
         self.found.problems += trust.problems_of_calls(strangers, self._where, role)
         if self.found.problems:
-            return  # to evaluate anything would run them
+            return  # to evaluate anything would run functions of a role that is not trusted
         self.types = known["admission_types"]
         for row in known["admission_row"]:
             self.cells[row["column"]] = Cell(row["type"], row["default"], row["collation"])
@@ -102,7 +108,7 @@ class Inspection:
         table = {"owner": self.owner, "alias": self.table, "cells": self.cells}
         evaluator = self._evaluator(self.column, **table)
         for check in known["admission_checks"]:
-            # of a partition or a child: its columns may have another order
+            # The CHECK may be that of a partition or a child, whose columns have another order.
             owner = {"owner": check["owner"], "alias": check["alias"]}
             self._judge_check(check, dataclasses.replace(evaluator, **owner))
         self._judge_partitions(evaluator, [row["bound"] for row in known["admission_bounds"]])
@@ -316,34 +322,17 @@ class Inspection:
 
 
 def _replacement(check: Row, expression: str) -> dict[str, str]:
-    """Return the variables that replace a CHECK, and bring it back."""
+    """Return the variables of the SQL that replaces a CHECK, and of the SQL that brings it back."""
     old = check["expression"]
     written = expressions.as_written(expressions.parse(old))
     previous = check["definition"]
     if written != expressions.parse(old):
-        # what the server prints, it would print otherwise when it is made again
+        # made from the text that the server prints, it would be printed otherwise: see `as_written`
         previous = previous.replace(old, expressions.text(written))
     return {
         "constraint": check["name"],
-        "temporary": _free_name(check["name"], check["taken"]),
+        "temporary": free_name(check["name"], check["taken"]),
         "expression": expression,
         "comment": check["comment"],
         "previous": previous,
     }
-
-
-def _free_name(name: str, taken: Sequence[str]) -> str:
-    """Return a name of at most 63 bytes that no constraint has: the same each time, as what is
-    rendered is hashed.
-    """
-    number = 0
-    candidate = _with_suffix(name, "_new")
-    while candidate in taken:
-        number += 1
-        candidate = _with_suffix(name, f"_new{number}")
-    return candidate
-
-
-def _with_suffix(name: str, suffix: str) -> str:
-    """Cut the name as PostgreSQL would, at a character, so that the suffix fits."""
-    return name.encode()[: LONGEST - len(suffix)].decode(errors="ignore") + suffix

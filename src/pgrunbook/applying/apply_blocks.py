@@ -101,6 +101,8 @@ class Worker:
             self.sessions.put_back()
         if done.effect is None:  # the connection was lost: what has changed is to be read anew
             self.agenda.state.forget()
+        else:
+            self.sessions.grown(len(done.effect.differences))
         self.outcomes.append(done)
         self._done.add(done.block)
         _LOG.info("%s: %s in %s", done.block, done.event, durations.words(done.elapsed_ms))

@@ -32,7 +32,7 @@ def confirm(
     Makes the ledger, or brings it up to date, if need be. Raises Refused for a standby, or a
     protected target under another name; LockedOut if a run is at work there.
     """
-    secrets = credentials.of_name(target)
+    secrets = credentials.passwords_of_name(target)
     parameters.require_said(secrets, operator=operator, confirm=reason)
     with _reached(project, target, schema) as (sessions, server_match):
         if server_match.is_original:

@@ -40,7 +40,7 @@ from pgrunbook.postgres.driver_errors import problem_of
 from pgrunbook.postgres.locks import Lock
 from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.records.format.parts import Progress
-from pgrunbook.runbooks.give_way import Limits
+from pgrunbook.runbooks.give_way import PressureLimits
 
 FIRST_ROWS = 1_000  # of the first batch, where the header does not say
 _TELL_S = 0.5  # how often to tell how far it is
@@ -125,7 +125,7 @@ class _Work:
         self.total = there["estimated_rows"]  # which may be known better than when it began
         self.backfill = self._begun_before() or self._begun_now(self.total)
         self.pace = Pace(
-            Limits.parse(self.sessions.target.expected.give_way, cut.give_way),
+            PressureLimits.parse(self.sessions.target.expected.give_way, cut.give_way),
             cut.rows or FIRST_ROWS,
             cut.target_ms or TARGET_MS,
             milliseconds(self.timeouts.lock_timeout),

@@ -63,7 +63,7 @@ def apply(
     block, timeouts = decision.block, timeouts.of(decision.block)
     attempts = _Attempts(sessions, decision, run_id, report)
     near = _locks_what_it_changes(sessions.work, decision)
-    secrets = credentials.of_target(sessions.target)
+    secrets = credentials.passwords_of(sessions.target)
     transaction = _Transaction(sessions, decision, run_id, timeouts, ground, ask, near, secrets)
     wait_ms = milliseconds(timeouts.wait)
 
@@ -252,7 +252,7 @@ class _Transaction:
             confirmed = self._commit(message, done, locked=bool(locks))
         clock.lap("COMMIT, with the ledger's rows")
         commit_ms = (time.perf_counter() - sent) * 1000
-        self.ground.take(effect.differences, effect.after)
+        self.ground.note_effect(effect.differences, effect.after)
         return Outcome(
             block.name,
             decision.event,

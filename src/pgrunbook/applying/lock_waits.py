@@ -1,9 +1,10 @@
-"""Waiting for locks without making anybody wait: short attempts, with pauses in which the queue
-drains.
+"""Waits for locks without making the application wait: in short attempts, with pauses between them
+in which the queue drains.
 
-Whoever asks for a lock that conflicts with ours queues behind us, so the application waits as long
-as we do. A block therefore gives up after `lock_timeout`, lets the queue pass, and tries again
-until `lock_budget` is used up. https://www.postgresql.org/docs/current/explicit-locking.html
+PostgreSQL grants locks in the order in which they were asked for. Whoever asks for one that
+conflicts with ours queues behind us, even if we have none yet: the application waits as long as we
+do. So a block gives up after `lock_timeout`, lets the queue pass, and tries again until
+`lock_budget` is used up. https://www.postgresql.org/docs/current/explicit-locking.html
 """
 
 from __future__ import annotations
@@ -42,20 +43,21 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
 
-# Pauses grow from the first to the second of these, in seconds, each with up to as much at random
-# as the first. The longest decides how soon after a reader has left we notice; the shortest, how
-# often the application feels us.
+# Pauses double from the first of these to the second, in seconds; to each is added a random time of
+# up to the first. The shortest decides how often the application has to wait for us; the longest,
+# how soon we notice that a blocker is gone. Used by blocks in a transaction, partitions that are
+# detached, batches, and verify scripts.
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 2.0
 
 
-# What the server says to an attempt that did not get its locks.
+# The server's errors for an attempt that did not get its locks.
 WITHOUT_LOCKS = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
 
 
-# Takes an attempt as soon as it is over.
+# Is called with each attempt as soon as it is over.
 Report = Callable[[Attempt], None]
-# Makes what watches during one attempt, and has the blockers that it has seen.
+# Makes what watches during one attempt: a context manager that yields the blockers seen so far.
 Watch = Callable[[], AbstractContextManager[Sequence[Blocker]]]
 
 
@@ -84,7 +86,7 @@ def frame(attempts: Sequence[Attempt]) -> pd.DataFrame:
 
 def pause_s(number: int) -> float:
     """Return for how long to pause after an attempt, in seconds; the first has the number 1."""
-    # At random, so that we do not meet whoever locks the table at regular times each time again.
+    # At random: else we could meet a job that locks the table at regular times each time again.
     pause_s = min(FIRST_PAUSE_S * 2.0 ** min(number - 1, 10), LONGEST_PAUSE_S)
     return pause_s + random.uniform(0, FIRST_PAUSE_S)  # noqa: S311 - no secret
 
@@ -99,12 +101,14 @@ def retry(
     sleep: Callable[[float], None] = time.sleep,
     again: tuple[type[psycopg.Error], ...] = WITHOUT_LOCKS,
 ) -> T:
-    """Call the action until it gets its locks or the budget, a PostgreSQL duration, is used up;
-    none begins after that.
+    """Call the action until it gets its locks. No attempt begins after the budget, a PostgreSQL
+    duration, is used up.
 
-    An attempt that did not get them is reported at once; so is one that did after others had not,
-    or after an autovacuum was cancelled for it. Raises the last of `again`, the errors after which
-    it is tried again, if the budget is used up.
+    - `watch` looks for blockers during an attempt.
+    - `report` is called with each attempt that did not get its locks; and with the one that did, if
+      others had not before it, or if an autovacuum was cancelled for it.
+    - `again` are the errors after which it is called again. The last one is raised if the budget is
+      used up.
     """
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(again),
@@ -162,15 +166,15 @@ def watch_blockers(
     `limit_ms` after its transaction began, as it may in a function that locks one table after the
     other. Raises LockNotAvailable then.
     """
-    # After the attempt it would be too late to ask: without our request nobody blocks us any more.
-    # Another thread waits for the answers, as `work` must not hold its locks meanwhile.
+    # Asked while the attempt waits: afterwards, without our request for the lock, nobody blocks us.
+    # In a thread: the answers take their time, and `work` must not hold its locks meanwhile.
     seen: list[Blocker] = []
     over, overdue = threading.Event(), threading.Event()
     pid = work.info.backend_pid
     every_s = milliseconds(lock_timeout) / 1000 / 4
 
     def look_again_and_again() -> None:
-        with suppress(psycopg.Error):  # whatever it is: the attempt is not to fail for it
+        with suppress(psycopg.Error):  # whatever fails here, the attempt is not to fail for it
             while not over.is_set():
                 found = list(_find_blockers(look, pid))
                 if found:

@@ -1,9 +1,9 @@
 """Applies a block outside a transaction: statement by statement, each recorded before and after,
-and judged by the catalog.
+and the result judged by the catalog.
 
-CREATE INDEX CONCURRENTLY and its kind take locks that let reads and writes pass, and then wait, as
-long as it takes, for transactions that are older. A short lock_timeout would only break them, so
-`lock_budget` takes its place.
+CREATE INDEX CONCURRENTLY and its like take locks that let reads and writes pass, and then wait for
+older transactions, for as long as these last. A short lock_timeout would only break them off, and
+leave an invalid index behind: so `lock_budget` takes its place.
 https://www.postgresql.org/docs/current/sql-createindex.html#SQL-CREATEINDEX-CONCURRENTLY
 """
 
@@ -25,7 +25,7 @@ from pgrunbook.applying import effects, lock_waits, postconditions
 from pgrunbook.applying.effects import Effect
 from pgrunbook.applying.lock_waits import Report
 from pgrunbook.applying.outcome import Clock, Outcome
-from pgrunbook.applying.progress import LOOK_S, Progress, Watch
+from pgrunbook.applying.progress import LOOK_S, StatementProgress, StatementWatch
 from pgrunbook.applying.remedies import advice
 from pgrunbook.durations import milliseconds
 from pgrunbook.errors import Failed, Problem, Refused, RunbookError
@@ -55,13 +55,16 @@ def apply(
     *,
     ground: Ground,
     report: Report,
-    progress: Callable[[Progress], None],
+    progress: Callable[[StatementProgress], None],
 ) -> Outcome:
-    """Run what the decision says: a row `started`, then each statement with a row before and after,
-    then `applied`; or `reverting` and `reverted`.
+    """Run what the decision says. The ledger gets a row `started`, then one before and one after
+    each statement, then `applied`; or `reverting` and `reverted`.
 
-    Raises Failed if a statement fails or what comes of it is not what was wanted. What is there
-    then is left as it is, and said: the next run goes on from there.
+    - `ground` are the objects as they were before.
+    - `report` is called with each attempt at a lock, `progress` with how far a statement has come.
+
+    Raises Failed if a statement fails, or if the result is not what was wanted. What is done then
+    stays, and is named: the next run goes on from there.
     """
     sessions.require_lock()
     _require_alone(sessions, decision)
@@ -71,7 +74,7 @@ def apply(
         run_id,
         timeouts.of(decision.block),
         report,
-        Watch(sessions, decision.block.name, progress),
+        StatementWatch(sessions, decision.block.name, progress),
         _now(sessions.work),
     )
     block = decision.block
@@ -111,10 +114,13 @@ def _invalid_indexes(block: Block, effect: Effect) -> Iterator[Problem]:
 
 
 def _require_alone(sessions: Sessions, decision: Decision) -> None:
-    """Refuse to clear away what somebody else may be building right now."""
+    """Raise Refused if somebody else may be building right now what is half done there: the repairs
+    would drop it.
+    """
     if not decision.repairs:
         return
-    # An index that is being built is not valid, either: whoever builds it holds this lock.
+    # An index that is being built is invalid, as one is that was broken off. But whoever builds it
+    # holds this lock on its table.
     mode = "SHARE UPDATE EXCLUSIVE"
     found = locks.holders(sessions.look, sessions.schema, mode, decision.block.names)
     if found:
@@ -157,7 +163,8 @@ def limits(conn: Session, lock_timeout: str, statement_timeout: str) -> Iterator
         "SELECT set_config('lock_timeout', %s, false), set_config('statement_timeout', %s, false)"
     )
     conn.execute(change, [lock_timeout, statement_timeout])
-    # Without a limit, whoever looks meanwhile finds out if the server is silent.
+    # Without a limit we wait for as long as it takes; if the server is silent, the session that
+    # watches finds out.
     allowed_s = None
     if statement_timeout != "0":
         allowed_s = milliseconds(statement_timeout) / 1000
@@ -171,14 +178,16 @@ def limits(conn: Session, lock_timeout: str, statement_timeout: str) -> Iterator
 
 @dataclass(slots=True)
 class _Steps:
-    """The statements of one block, and what is needed to send them."""
+    """Sends the statements of one block. `at` is the text of the last one, `locks` are those that
+    the statements have had.
+    """
 
     sessions: Sessions
     decision: Decision
     run_id: str
     timeouts: Timeouts
     report: Report
-    watch: Watch
+    watch: StatementWatch
     started_at: datetime
     clock: Clock = field(default_factory=Clock)
     locks: list[Lock] = field(default_factory=list)
@@ -194,8 +203,8 @@ class _Steps:
         effect: Sequence[Sequence[object]] | None = None,
         later: int = 0,
     ) -> None:
-        """Write a row of the block into the ledger, with the locks that its statements have had by
-        now.
+        """Write a row of the block into the ledger, with the locks so far. `later` is added to the
+        number of the row: the block has more than one.
         """
         decision = self.decision
         row = write.about(
@@ -234,7 +243,7 @@ class _Steps:
         wait = block.timeouts.get("lock_timeout", self.timeouts.lock_budget)
         with limits(conn, wait, _statement_timeout(block)):
             sent = time.perf_counter()
-            trace.note(number, sent, there)  # it may be done before anybody has looked
+            trace.note(number, sent, there)  # a short statement is done before the first look
             self.clock.lap()
             with conn.watched(LOOK_S, lambda: self.watch.look(trace, number, sent)):
                 partition = detached_partition(statement.node)
@@ -249,14 +258,15 @@ class _Steps:
         return (time.perf_counter() - sent) * 1000
 
     def _detach(self, conn: Session, sql: str, partition: str) -> None:
-        """Detach a partition in short attempts: at its end that locks readers of the partition out,
-        and others would queue behind us.
+        """Detach a partition in short attempts: at its end DETACH … CONCURRENTLY takes an ACCESS
+        EXCLUSIVE lock on the partition, and others would queue behind us.
         """
         block = self.decision.block
 
         def attempt() -> None:
             statement = sql
-            # What an attempt before has left half done cannot be begun again.
+            # What an earlier attempt has left half done cannot be begun again, only finished:
+            # https://www.postgresql.org/docs/current/sql-altertable.html
             if is_detaching(conn, block, partition):
                 statement = re.sub("(?i)concurrently", "FINALIZE", sql)
             with session_settings.seeing(conn, block.search_path, block.role):
@@ -279,7 +289,9 @@ class _Steps:
         write.note_attempt(self.sessions.work, self.run_id, attempt)
 
     def problem(self, exc: psycopg.Error) -> Problem:
-        """Return what failed, who was in the way if it was a lock, and what is left."""
+        """Return the problem: which statement failed, who was in its way if it was a lock, and what
+        is half done.
+        """
         found = [self.at]
         if isinstance(exc, lock_waits.WITHOUT_LOCKS) and not isinstance(exc, Locked):
             found += map(str, self.watch.blockers)
@@ -302,8 +314,8 @@ class _Steps:
 
 
 def _relations(node: ast.Node) -> Iterator[str]:
-    """Yield the names of what a statement locks in mode SHARE UPDATE EXCLUSIVE, of all kinds that
-    such a block may hold.
+    """Yield the names of the relations that a statement locks in mode SHARE UPDATE EXCLUSIVE; of
+    every kind of statement that a block outside a transaction may hold.
     """
     match node:
         case ast.AlterTableStmt(cmds=[command]):

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from pgrunbook.durations import words
 from pgrunbook.postgres.pressure import Pressure
-from pgrunbook.runbooks.give_way import Limits
+from pgrunbook.runbooks.give_way import PressureLimits
 
 TARGET_MS = 1_000.0
 
@@ -54,7 +54,7 @@ class Pace:
     - `lag_s` is how far the slowest replica was behind at the last look.
     """
 
-    limits: Limits
+    limits: PressureLimits
     rows: int
     target_ms: float = TARGET_MS
     lock_timeout_ms: float = 150.0

@@ -1,4 +1,7 @@
-"""How far a statement has come that takes as long as it takes, as another session sees it."""
+"""Watches a statement outside a transaction, which takes as long as it takes, from another session:
+how far it has come, and whom it waits for.
+https://www.postgresql.org/docs/current/progress-reporting.html
+"""
 
 from __future__ import annotations
 
@@ -19,11 +22,12 @@ LOOK_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a statement has come: the server's name of its phase, how much of it is done, and who
-    is waited for.
+class StatementProgress:
+    """How far a statement has come.
 
-    `done` and `total` count blocks or rows, or while it waits, the transactions to wait for.
+    - `phase` is the server's name of what it is doing.
+    - `done` and `total` count blocks or rows; or while it waits, the transactions to wait for.
+    - `blockers` are the sessions that it waits for.
     """
 
     block: str
@@ -34,20 +38,22 @@ class Progress:
 
 
 @dataclass(slots=True)
-class Watch:
-    """Looks, in the session `look`, at what the session `work` is doing for a block: how far it has
-    come, which locks it has, and who was in its way last.
+class StatementWatch:
+    """Looks, in the session `look`, at what the session `work` is doing for a block. `report` is
+    given how far it has come; `blockers` are the last sessions that it had to wait for.
     """
 
     sessions: Sessions
     block: str
-    report: Callable[[Progress], None]
+    report: Callable[[StatementProgress], None]
     blockers: tuple[Blocker, ...] = ()
 
     def look(self, trace: Trace, number: int, sent: float) -> None:
-        """Look at the statement of this number; if the session for that is lost, told to stop, or
-        not let in anew, again next time. Raises Silent: nobody else would find out that the server
-        is.
+        """Look at the statement of this number, which was sent at that time, and note its locks in
+        the trace.
+
+        If the session `look` is lost or cannot be opened again, the next look may do. Raises Silent
+        if the server does not answer: `work` waits without a limit, and would never find out.
         """
         try:
             self._look(trace, number, sent)
@@ -64,4 +70,4 @@ class Watch:
         trace.note(number, sent, catalog.rows(look, "locks", pid=pid))
         self.blockers = tuple(blockers.blockers(look, pid))
         for row in catalog.rows(look, "progress", pid=pid):
-            self.report(Progress(self.block, blockers=self.blockers, **row))
+            self.report(StatementProgress(self.block, blockers=self.blockers, **row))

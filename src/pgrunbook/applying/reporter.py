@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from pgrunbook.applying.outcome import Outcome
-from pgrunbook.applying.progress import Progress
+from pgrunbook.applying.progress import StatementProgress
 from pgrunbook.ledger.batches import History
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.postgres.blockers import Attempt
@@ -25,7 +25,7 @@ class Reporter(Protocol):
     def attempts(self) -> Callable[[Attempt], None]:
         """What takes the attempts of the next block at its locks, each as soon as it is over."""
 
-    def progress(self) -> Callable[[Progress], None]:
+    def progress(self) -> Callable[[StatementProgress], None]:
         """What takes how far the next block has come, one outside a transaction."""
 
     def backfill(self) -> Callable[[parts.Progress], None]:

@@ -21,14 +21,15 @@ from pgrunbook.postgres.blockers import Blocker
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.session import CANCEL_S
 
-# Commits a block's transaction as the role's would be, whatever the block itself has set: nobody
-# watches for a standby that the role does not wait for, and what is not on the disk is not there.
+# Commits with the role's own synchronous_commit, whatever the block has set. With `off` the commit
+# might not be on the disk when the ledger is believed to have it; with a stricter value it would
+# wait for standbys that nobody watches.
 COMMIT = (
     "SELECT pg_catalog.set_config('synchronous_commit', "
     "pg_catalog.current_setting('pgrunbook.synchronous_commit'), true); COMMIT"
 )
 
-# How long a commit may wait for standbys that holds no lock on anything that existed before.
+# How long a commit may wait for standbys if it holds no lock on anything that existed before.
 PATIENCE_MS = 10_000
 
 
@@ -39,7 +40,7 @@ class Commit:
     confirmed: bool = True
 
     def notice(self, said: Diagnostic) -> None:
-        """Take a notice of the server: a warning that the wait was cancelled is one."""
+        """Take a notice of the server: one of them warns that the wait was cancelled."""
         # The warning is in the server's language; the name of the C function is not.
         if said.source_function == "SyncRepWaitForLSN":
             self.confirmed = False
@@ -49,16 +50,17 @@ class Commit:
 def watch_commit(
     work: Connection, look: Connection, limit_ms: float, *, awaits: bool = True
 ) -> Iterator[Commit]:
-    """Watch the transaction that `work` commits in the `with` block: `limit_ms` milliseconds after
-    the commit began, its wait for a standby is cancelled. Without effect unless the commit `awaits`
-    one.
+    """Watch the commit that `work` sends in the `with` block: its wait for standbys is cancelled
+    after `limit_ms`. Then it is committed on the primary, and not `confirmed`. Does nothing unless
+    the commit `awaits` a standby.
     """
     commit = Commit()
     if not awaits:
         yield commit
         return
-    # The server itself cancels it, in the session `look`: the network may be too slow for us to be
-    # in time. From here, if the server cannot.
+    # A statement in the session `look` cancels it on the server: from here a cancel may come too
+    # late, as the network may be slow. If that cannot be done, it is cancelled from here. `look`
+    # waits meanwhile, and so do we for `work`: hence the thread.
     work.add_notice_handler(commit.notice)
     guard = catalog.with_literals(
         "commit_guard", {"pid": work.info.backend_pid, "limit_ms": limit_ms}
@@ -77,7 +79,7 @@ def watch_commit(
 def _guard(
     work: Connection, look: Connection, guard: str, limit_ms: float, over: threading.Event
 ) -> None:
-    with suppress(psycopg.Error):  # whatever it is: the commit is not to fail for it
+    with suppress(psycopg.Error):  # whatever fails here, the commit is not to fail for it
         look.execute(guard.encode())
     # If the commit is not over, the statement was no guard: this role has no plpgsql, or
     # track_activities is off.

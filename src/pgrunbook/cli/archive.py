@@ -10,11 +10,7 @@ import click
 
 from pgrunbook import controls
 from pgrunbook.cli import commands
-from pgrunbook.errors import (
-    Problem,
-    Refused,
-    Verdict,
-)
+from pgrunbook.errors import Problem, Refused, Verdict
 from pgrunbook.runbooks.project import Project
 
 if TYPE_CHECKING:
@@ -179,19 +175,20 @@ def diff(one: Path, other: Path, as_json: bool) -> None:
 
 
 def _executed(path: Path) -> Record:
-    """A record that can be compared. Raises Refused for a notebook that is none, that was not run,
-    or did not reach its target.
+    """Return a record that can be compared. Raises Refused if the notebook is not a record, was not
+    run, or did not reach its target.
     """
     from pgrunbook.records import compare, malformed_notebook
 
     record = commands.record(path)
     with malformed_notebook.refuse(path.name):
-        if record.fleet or not record.identity:  # those of a fleet's targets can be compared
+        if record.fleet or not record.identity:  # of a fleet, the records of targets can
             raise Refused.of(
                 "has nothing to compare",
                 where=path.name,
                 expected="a record whose run reached its target",
                 remedy="name records under outputs/",
             )
-        compare.compare(record, record)  # whichever part is odd, it is this one's
+        # Compared with itself first: if a part is malformed, this is the notebook to name.
+        compare.compare(record, record)
     return record

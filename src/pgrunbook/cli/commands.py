@@ -1,5 +1,5 @@
-"""How the command line says what came of a command: errors as text, everything as one JSON document
-with `--json`.
+"""What all commands share: their options, how errors are shown, and the one JSON document that
+`--json` prints.
 """
 
 from __future__ import annotations
@@ -33,19 +33,20 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 TARGETS = "embedded, env:NAME, service:NAME, or a name from pgrunbook.toml."
 
-# What a context notes: that there is to be a document, and that it is printed.
+# Keys in click's context: whether a document is to be printed, and whether it was.
 _ASKED, _PRINTED = "pgrunbook.json", "pgrunbook.printed"
 
 
 class Commands(click.Group):
-    """Shows our errors as text, and exits with the code of their verdict. With `--json`, a command
-    that has not printed its document by then prints one about the error, whatever it is; that of
-    `run` lists the runs.
+    """The group of all commands. It shows errors as text, and exits with the code of their verdict.
+
+    With `--json`, a command that fails before it has printed its document prints one about the
+    error, whatever the error is. That of `run` is a list, as of runs.
     """
 
     def main(self, *args: Any, **extra: Any) -> Any:
-        """Run the command line. What the encoding of a stream lacks is escaped there."""
-        # None is one that was closed when we were started
+        """Run the command line. Characters that the encoding of a stream lacks are escaped."""
+        # A stream is None if it was closed when we were started.
         for stream in filter(None, (sys.stdout, sys.stderr)):
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="backslashreplace")
@@ -53,9 +54,7 @@ class Commands(click.Group):
         return super().main(*args, **extra)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Keep what was asked for: an option that click refuses is refused before `--json` is
-        read.
-        """
+        """Note whether `--json` was given: click may refuse another option before it reads it."""
         ctx.meta[_ASKED] = "--json" in args
         return super().parse_args(ctx, args)
 
@@ -69,7 +68,7 @@ class Commands(click.Group):
         except (click.exceptions.Exit, click.Abort):
             raise
         except (Exception, KeyboardInterrupt) as exc:
-            # nobody reads any more, which click knows
+            # A closed pipe: nobody reads any more, and click exits without a word.
             if isinstance(exc, OSError) and exc.errno == errno.EPIPE:
                 raise
             signals.end()
@@ -80,14 +79,14 @@ class Commands(click.Group):
                     document = [document]
                 click.echo(controls.document(document))
             if not isinstance(exc, RunbookError | KeyboardInterrupt | OSError):
-                raise  # click shows its own; a fault of ours has its traceback
+                raise  # click shows its own errors; a bug of ours ends with its traceback
             click.secho(f"{error.verdict.upper()}: ", fg="red", bold=True, nl=False, err=True)
             click.echo(str(error), err=True)
             sys.exit(error.verdict.exit_code)
 
 
 def error_of(exc: BaseException) -> RunbookError:
-    """Whatever ended a command, as one of our errors."""
+    """Return whatever ended a command as one of our errors."""
     match exc:
         case RunbookError():
             return exc
@@ -118,7 +117,7 @@ def print_end(
     message: str, verdict: Verdict = Verdict.PASSED, found: Sequence[Problem] = (), **facts: Any
 ) -> None:
     """Print the document of a command that came to its end: the keys that every document has, and
-    what it has to say besides.
+    `facts`, its own.
     """
     keys = {"verdict": str(verdict), "message": message, "problems": problems(found)}
     print_document(keys | facts)
@@ -134,7 +133,7 @@ def error_document(error: RunbookError) -> dict[str, Any]:
 
 
 def problems(found: Sequence[Problem]) -> list[dict[str, str]]:
-    """Problems as JSON values: `what`, `where`, `expected`, `found`, `remedy`."""
+    """Return problems as JSON values: `what`, `where`, `expected`, `found`, `remedy`."""
     return [asdict(problem) for problem in found]
 
 
@@ -159,7 +158,7 @@ AS_JSON = click.option(
 
 
 def parameters(text: str) -> Callable[[_Command], _Command]:
-    """The option for parameters of a runbook, with this help."""
+    """Return the option for parameters of a runbook, with this help."""
     return click.option(
         "-p",
         "--parameter",
@@ -172,18 +171,19 @@ def parameters(text: str) -> Callable[[_Command], _Command]:
 
 
 def warn(problems: Sequence[str]) -> None:
-    """Say what is not as it should be, and does no harm to what was done."""
+    """Print warnings to stderr: something is wrong, but what was done holds."""
     for problem in problems:
         click.secho(f"warning: {controls.one_line(problem)}", fg="yellow", err=True)
 
 
 def relative(path: Path) -> Path:
-    """The path as seen from here, where it lies below."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    """Return the path from the working directory on, if it lies below; else as it is."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def record(path: Path) -> Record:
-    """The record of an executed notebook. Raises Refused if it is none."""
+    """Return the record of an executed notebook. Raises Refused if the file is not one."""
     from pgrunbook.records import malformed_notebook
     from pgrunbook.records.record import Record
     from pgrunbook.records.untrusted_files import require_regular

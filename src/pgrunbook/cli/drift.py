@@ -1,4 +1,4 @@
-"""What is not there as the ledger of a target expects it, for a terminal."""
+"""Formats drift for a terminal."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from pgrunbook.controls import one_line
 
 
 def text(report: dict[str, Any], *, others: bool) -> str:
-    """The report for a terminal."""
+    """Return the report of `drift_report.collect` as lines. `others`: list objects that no runbook
+    has made, too.
+    """
     lines = []
     for each in report["drift"]:
         lines.append(one_line(f"{each['what']}; last set by {each['where']}"))

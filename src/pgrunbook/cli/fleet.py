@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING
 
 import click
 
 from pgrunbook import controls, signals
 from pgrunbook.cli import commands
+from pgrunbook.cli.fleet_survey import FLEET, PARAMETERS, drift, plan, verify
 from pgrunbook.errors import Refused, Verdict
 from pgrunbook.runbooks.project import Project
 
@@ -20,11 +21,7 @@ if TYPE_CHECKING:
     from pgrunbook.fleet.journal import Journal
     from pgrunbook.fleet.settings import Fleet
     from pgrunbook.fleet.state import State
-    from pgrunbook.fleet.targets import FleetTarget
 
-_FLEET = click.option(
-    "--fleet", "name", required=True, metavar="NAME", help="A fleet of pgrunbook.toml."
-)
 _WAVE = click.option(
     "--wave",
     type=int,
@@ -39,9 +36,6 @@ _MODE = click.option(
     help="revert undoes what was applied.",
 )
 _RUNBOOK = click.argument("runbook", required=False)
-_PARAMETERS = commands.parameters(
-    "A parameter of the runbook, the same for every target. May be repeated."
-)
 
 
 @click.group()
@@ -59,7 +53,7 @@ def fleet() -> None:
 
 @fleet.command()
 @click.argument("runbook")
-@_FLEET
+@FLEET
 @_MODE
 @click.option(
     "--approved-set",
@@ -76,7 +70,7 @@ def fleet() -> None:
     metavar="NUMBER/OF",
     help="Take every so many-th target only, as one of several machines: 0/10 to 9/10.",
 )
-@_PARAMETERS
+@PARAMETERS
 @commands.AS_JSON
 def run(
     runbook: str,
@@ -123,7 +117,7 @@ def run(
 
 @fleet.command()
 @_RUNBOOK
-@_FLEET
+@FLEET
 @_MODE
 @_WAVE
 @commands.OPERATOR
@@ -151,7 +145,7 @@ def resume(
 
 @fleet.command()
 @_RUNBOOK
-@_FLEET
+@FLEET
 @commands.AS_JSON
 def status(runbook: str | None, name: str, as_json: bool) -> None:
     """Show how far the last run of a fleet with RUNBOOK is: its waves, and what failed or was set
@@ -167,7 +161,7 @@ def status(runbook: str | None, name: str, as_json: bool) -> None:
 
 @fleet.command()
 @_RUNBOOK
-@_FLEET
+@FLEET
 @commands.OPERATOR
 @commands.AS_JSON
 def abort(runbook: str | None, name: str, operator: str, as_json: bool) -> None:
@@ -175,137 +169,27 @@ def abort(runbook: str | None, name: str, operator: str, as_json: bool) -> None:
     to their end. RUNBOOK may be left out if the fleet is at work with one only.
     """
     from pgrunbook.fleet import journal
+    from pgrunbook.fleet.events import EventKind
     from pgrunbook.runbooks import parameters
 
     parameters.require_said(operator=operator)
     path = _last(Project.find(), name, runbook)
     if not journal.is_at_work(path):
         raise Refused.of("is not at work", where=f"fleet {name!r}", found=path.name)
-    journal.add(path, {"event": "stop", "by": operator})
+    journal.add(path, {"event": EventKind.STOP, "by": operator})
     message = "no further target is begun"
     commands.print_end(message) if as_json else click.echo(message)
 
 
-@fleet.command()
-@click.argument("runbook")
-@_FLEET
-@_PARAMETERS
-@commands.AS_JSON
-def plan(runbook: str, name: str, pairs: tuple[tuple[str, str], ...], as_json: bool) -> None:
-    """Show what RUNBOOK would do on every target of a fleet: groups of targets with the same plan.
-
-    Writes nothing, on the targets or here. The digest of the set is what `fleet run --approved-set`
-    takes: that of the plan of the largest group, without whose it is, and of the list of targets.
-    Exits with 1 if a target cannot be planned.
-    """
-    from pgrunbook.fleet import plans, survey, targets
-
-    notebook, found, answers = _looked(runbook, name, pairs, "plan")
-    groups = survey.groups(answers, plans.group_of)
-    report = plans.collect(groups, targets.digest(found), name, notebook)
-    _print(report, plans.text, as_json=as_json)
-
-
-@fleet.command()
-@click.argument("runbook")
-@_FLEET
-@_PARAMETERS
-@commands.AS_JSON
-def verify(runbook: str, name: str, pairs: tuple[tuple[str, str], ...], as_json: bool) -> None:
-    """Prove on every target of a fleet that what RUNBOOK has made is there and works: groups of
-    targets with the same failure.
-
-    Reads only, and keeps no record. Exits with 1 if a target is not in the verified state, or
-    cannot be reached: for a nightly schedule.
-    """
-    from pgrunbook.fleet import survey
-
-    _, _, answers = _looked(runbook, name, pairs, "verify")
-    groups = survey.groups(answers, survey.group_of_verification)
-    report = survey.collect(groups, name, "verified", "not")
-    _print(report, survey.text, as_json=as_json)
-
-
-@fleet.command()
-@_FLEET
-@commands.AS_JSON
-def drift(name: str, as_json: bool) -> None:
-    """Show on which targets of a fleet something is not as runbooks have left it: groups of targets
-    with the same drift.
-
-    Reads only. Exits with 1 if there is any, or if a target cannot be reached: for a nightly
-    schedule. `pgrunbook drift` shows all of a target's.
-    """
-    from pgrunbook.fleet import survey, targets, task
-    from pgrunbook.fleet.settings import Fleet
-
-    project = Project.find()
-    chosen = Fleet.of(project, name)
-    found = targets.find(chosen, project)
-
-    def question(target: FleetTarget) -> Callable[[], dict[str, Any]]:
-        return partial(task.find_drift, str(project.root), target.as_row())
-
-    groups = survey.groups(_asked(project, chosen, found, question), survey.group_of_drift)
-    report = survey.collect(groups, name, "without drift", "not as expected")
-    _print(report, survey.text, as_json=as_json)
+for each in (plan, verify, drift):
+    fleet.add_command(each)
 
 
 def _last(project: Project, name: str, runbook: str | None) -> Path:
-    """The journal of the run of a fleet that is meant."""
+    """Return the journal of the fleet's run that is meant, see `runs.latest`."""
     from pgrunbook.fleet import runs
 
     return runs.latest(project, name, project.runbook(runbook).stem if runbook else "")
-
-
-def _print(
-    report: dict[str, Any], text: Callable[[dict[str, Any]], str], *, as_json: bool
-) -> NoReturn:
-    commands.print_document(report) if as_json else click.echo(text(report))
-    sys.exit(Verdict(report["verdict"]).exit_code)
-
-
-def _looked(
-    runbook: str, name: str, pairs: Sequence[tuple[str, str]], mode: Literal["plan", "verify"]
-) -> tuple[str, Sequence[FleetTarget], Iterator[tuple[FleetTarget, dict[str, Any]]]]:
-    """The runbook's whole name, the targets of a fleet, and what a run in a mode that only reads
-    tells of each.
-    """
-    from pgrunbook.fleet import approval, targets, task
-    from pgrunbook.fleet.settings import Fleet
-
-    project = Project.find()
-    notebook = project.runbook(runbook)
-    chosen = Fleet.of(project, name)
-    found = targets.find(chosen, project)
-    given = approval.read_parameters(project, notebook, found[0], pairs, mode)
-
-    def question(target: FleetTarget) -> Callable[[], dict[str, Any]]:
-        about = str(project.root), notebook.stem, target.as_row(), given, mode
-        return partial(task.look, *about, cell_timeout_s=chosen.cell_timeout_s)
-
-    return notebook.stem, found, _asked(project, chosen, found, question)
-
-
-def _asked(
-    project: Project,
-    chosen: Fleet,
-    found: Sequence[FleetTarget],
-    question: Callable[[FleetTarget], Callable[[], dict[str, Any]]],
-) -> Iterator[tuple[FleetTarget, dict[str, Any]]]:
-    """Ask every target of a fleet, with its workers."""
-    from pgrunbook.fleet import executors, survey
-    from pgrunbook.fleet.concurrency import Concurrency
-
-    settings = chosen.settings
-    executor = executors.start(settings.executor, settings.workers)
-    concurrency = Concurrency(project, settings.workers, settings.per_server)
-    with signals.as_before():
-        signals.note()
-        try:
-            yield from survey.ask(found, executor, concurrency, question)
-        finally:
-            executor.shutdown()
 
 
 def _work(
@@ -315,7 +199,7 @@ def _work(
     *,
     as_json: bool,
 ) -> None:
-    """Do a run, seal its record, and exit with the code of its verdict."""
+    """Run what `begin` begins, seal its record, and exit with the code of the verdict."""
     from pgrunbook.fleet import executors, record, report, runs
     from pgrunbook.fleet.concurrency import Concurrency
     from pgrunbook.fleet.coordinator import Coordinator
@@ -327,6 +211,7 @@ def _work(
     executor = executors.start(settings.executor, settings.workers)
     concurrency = Concurrency(project, settings.workers, settings.per_server)
     ledgers = Ledgers(project)
+    # Last, when everything else could be had: from now on there is a run that has to be ended.
     written, state = begin()
     with signals.as_before():
         signals.note(ending_s=executors.ending_s(executor))

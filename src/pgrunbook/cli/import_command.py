@@ -73,7 +73,7 @@ def _lines(imported: Imported, *, dry_run: bool) -> Iterator[str]:
 
 
 def _told(notes: Iterable[Note]) -> Iterator[str]:
-    """Each note, with the first place that it is about, and how many there are."""
+    """Yield each note once, with its first place, and how many more places it has."""
     places: dict[str, list[str]] = {}
     for note in notes:
         places.setdefault(note.what, []).append(note.where)

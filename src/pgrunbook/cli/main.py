@@ -18,8 +18,6 @@ from pgrunbook.errors import Verdict
 from pgrunbook.runbooks import parameters
 from pgrunbook.runbooks.project import Project
 
-# Commands import what they need when they are called: the others answer at once.
-
 
 @click.group(
     cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -86,7 +84,7 @@ def drift(target: str, schema: str, others: bool, as_json: bool) -> None:
 @commands.TARGET
 @click.option(
     "--schema",
-    default="pg_catalog",  # every database has it, and what is said is about all of that
+    default="pg_catalog",  # every database has it; the answer is about the whole database
     show_default=True,
     help="A schema that must be there.",
 )

@@ -1,5 +1,7 @@
-"""`pgrunbook pause`, `resume` and `stop`: what the run at work on a target is asked from another
-shell.
+"""`pgrunbook pause`, `resume` and `stop`: requests to the run that is at work on a target.
+
+They are rows in the target's ledger, which the run reads between two batches: so they can be given
+on any machine that reaches the target.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from pgrunbook.ledger.requests import What
 
 
 def _options(command: Callable[..., None]) -> Callable[..., None]:
-    """The options that all three have."""
+    """Add the options that all three commands have."""
     reason = click.option("--reason", default="", metavar="TEXT", help="Why, for the record.")
     asked = reason(commands.OPERATOR(commands.AS_JSON(command)))
     return commands.TARGET(commands.SCHEMA(asked))
@@ -68,7 +70,7 @@ def _ask(
 
     resolved = targets.resolve(target, Project.find())
     said = {"operator": operator, **({"reason": reason} if reason else {})}
-    parameters.require_said(credentials.of_target(resolved), **said)
+    parameters.require_said(credentials.passwords_of(resolved), **said)
     with (
         driver_errors("The run could not be asked.", where=f"target {target!r}"),
         connect(resolved, schema="pgrunbook", label=what) as conn,

@@ -22,7 +22,8 @@ from pgrunbook.runbooks.project import Project
 if TYPE_CHECKING:
     from pgrunbook.records.how_it_ended import Ending
 
-# Makes the context that a runbook is to be run in, which yields the runbooks before it.
+# Given a notebook, returns the context that it is to be run in. The context yields the pending
+# runbooks that were planned on its copy before.
 _Turn = Callable[[Path], AbstractContextManager[Sequence[str]]]
 
 
@@ -117,8 +118,8 @@ def _run_in_order(
     bar: bool,
     as_json: bool,
 ) -> None:
-    """Run each of the runbooks, up to the first that does not pass; and say what there is to say of
-    each when it is over, or as JSON when all are.
+    """Run the runbooks in order, up to the first that does not pass. Prints what came of each when
+    it is over; as JSON, of all when the last is over.
     """
     documents: list[dict[str, Any]] = []
     try:
@@ -147,8 +148,8 @@ def _run_in_order(
 
 
 def _turn(project: Project, asked: Mapping[Path, Arguments], turns: contextlib.ExitStack) -> _Turn:
-    """Return what makes the context for each runbook. Several that are only planned or rehearsed
-    share a copy: see `InTurn.turn`.
+    """Return what makes the context of each runbook. Several runbooks that are only planned or
+    rehearsed share a copy: see `InTurn.turn`.
     """
     if len(asked) <= 1:
         return lambda _: contextlib.nullcontext(())
@@ -165,7 +166,7 @@ def _exit(verdict: Verdict, passed: Sequence[str]) -> NoReturn:
 
 
 def _is_pending(project: Project, notebook: Path, chosen: parameters.Parameters) -> bool:
-    """Whether a runbook is to be run, as far as the ledger and the files tell."""
+    """Return whether a runbook is to be run, by its files and the ledger."""
     from pgrunbook.cli import status as report
 
     (found,) = report.collect(project, [notebook.stem], chosen.target, chosen.schema_)
@@ -181,8 +182,10 @@ def _run(
     html: bool,
     bar: bool,
 ) -> Iterator[tuple[str, Any]]:
-    """Run one runbook, and seal its record. Yields what there is to say, each with its name, once
-    nothing is left to be done: nobody need listen to the end.
+    """Run one runbook, and seal its record. Then yield what came of it, by the keys of the JSON.
+
+    Everything is done before the first value is yielded: the caller may stop listening, as at a
+    broken pipe.
     """
     with signals.as_before(), turn as after:
         path, ending = _execute(project, notebook, asked, bar=bar)
@@ -216,7 +219,7 @@ def _execute(
     project: Project, notebook: Path, asked: Arguments, *, bar: bool
 ) -> tuple[Path, Ending]:
     try:
-        signals.note()  # until the engine takes over
+        signals.note()  # until the engine handles signals itself
         from pgrunbook.runner import run_notebook
 
         return run_notebook.execute(project, notebook, asked.chosen, asked.given, bar=bar)
@@ -232,7 +235,9 @@ def _make_page(project: Project, notebook: Path) -> Path:
 
 
 def _seal(project: Project, notebook: Path) -> str | RunbookError:
-    """Seal the record. Returns the seal, in a line, or why there is none."""
+    """Seal the record. Returns the seal in a line, or the error that says why there is none: it is
+    raised after everything else was printed.
+    """
     from pgrunbook.records import sealing
 
     try:
@@ -246,8 +251,8 @@ def _seal(project: Project, notebook: Path) -> str | RunbookError:
 
 
 def _say(name: str, value: Any, *, passed: bool) -> None:
-    """Print one thing about a run, for people. Why it did not pass goes to stderr."""
-    if name == "message":  # the problems are in it
+    """Print one value of `_run` for people. The reason why a run did not pass goes to stderr."""
+    if name == "message":  # its text has the problems
         click.secho(value, fg="green" if passed else "red", err=not passed)
     elif name == "put_aside":
         commands.warn([value])

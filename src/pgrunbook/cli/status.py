@@ -25,7 +25,7 @@ from pgrunbook.runbooks.project import Project
 from pgrunbook.runbooks.scripts import Script
 from pgrunbook.runbooks.source import Source
 
-# The least that the table takes, in characters: its names are to be copied.
+# The least width of the table, in characters. A name that is broken in two cannot be copied.
 WIDTH = 140
 
 
@@ -35,11 +35,15 @@ def collect(
     """Return a mapping for each runbook: `runbook`, `target`, `server`, `schema`, `blocks` and
     `last_run`, all JSON values.
 
-    A block's state is `pending`, or the last event that the ledger has of it; one with variants is
-    listed once for each of its columns. It is `edited` if its files are no longer those that were
-    applied. One in batches that is not done says how `far` it has come, and while it pauses, why:
-    `pauses`. Times are in milliseconds. Raises Refused if the target, its schema or its ledger
-    cannot be reached.
+    Of a block, which is listed once for each of its columns if it has variants:
+
+    - `state`: `pending`, or the last event that the ledger has of it.
+    - `edited`: whether its files are no longer those that were applied.
+    - `far`, of a block in batches that is not done: how far it has come.
+    - `pauses`, while that block pauses: why.
+    - `elapsed_ms`, `locks`, `attempts`: what it took.
+
+    Raises Refused if the target, its schema or its ledger cannot be reached.
     """
     resolved = targets.resolve(target, project)
     with (
@@ -56,8 +60,8 @@ def collect(
 
 
 def pending(report: dict[str, Any]) -> bool:
-    """Whether a scheduled run has reason to run the runbook of a report: a block that is not done,
-    or was edited since; or a last run that did not pass.
+    """Return whether `run --pending` has to run the runbook of a report: a block is not done, or
+    was edited since; or the last run did not pass.
     """
     for block in report["blocks"]:
         if block["state"] not in ledger.DONE or block["edited"]:
@@ -92,8 +96,8 @@ def _progress(
     entry: ledger.Entry,
     last: dict[str, Any] | None,
 ) -> dict[str, str]:
-    """Return how far a block in batches has come that is not done, under the key `far`; and under
-    `pauses` why it does not go on now, unless the run that has paused has died.
+    """Return the keys `far` and `pauses` of a block in batches that is not done. A pause counts
+    only as long as the run that makes it may be alive.
     """
     if not entry.broken_off:
         return {}
@@ -117,8 +121,8 @@ def _blocks(
     for name in source.deploy:
         recorded = [entries[key] for key in sorted(entries) if entry_of(key) == name]
         blocks += [_recorded(entry, source) for entry in recorded] or [_pending(name)]
-        # Only a run knows for which columns a folder of variants is: unless one has passed, there
-        # may be more.
+        # Only a run finds out the columns of a block with variants. Until a run has passed there
+        # may be more of them.
         if not complete and recorded and not isinstance(source.deploy[name], Script):
             blocks.append(_pending(f"{name}:…"))
     return blocks
@@ -145,8 +149,8 @@ _UNKNOWN = "no verdict: at work, or died"
 
 
 def _last_run(conn: Connection, schema: str, runs: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """Return the last run: its verdict, or for one that has none, whether it is at work, and the
-    last thing known of it.
+    """Return the last run with its verdict. For a run without a verdict: whether it is at work, and
+    how far it is known to be.
     """
     if not runs:
         return None
@@ -154,15 +158,19 @@ def _last_run(conn: Connection, schema: str, runs: list[dict[str, Any]]) -> dict
     verdict, reason = run["verdict"], run["reason"]
     if not verdict:
         verdict = _without_verdict(conn, run["run_id"])
-        unfinished = {row["run_id"]: progress_of(row) for row in ledger.unfinished(conn, schema)}
+        unfinished = {
+            row["run_id"]: progress_of(row) for row in ledger.unfinished_runs(conn, schema)
+        }
         reason = unfinished.get(run["run_id"])
     return {"run": run["run_id"], "verdict": verdict, "reason": reason, "operator": run["operator"]}
 
 
 def _without_verdict(conn: Connection, run_id: str) -> str:
-    """Return whether a run is at work: as long as it holds the lock."""
+    """Return `at work` if the run holds its lock, else `died`."""
     holders = [holder["application"] for holder in run_locks.holders(conn, run_locks.DATABASE)]
-    if None in holders:  # not every role may see whose session that is
+    # pg_stat_activity hides other roles' sessions without pg_read_all_stats,
+    # https://www.postgresql.org/docs/current/monitoring-stats.html
+    if None in holders:
         return _UNKNOWN
     if any(run_id[:8] in application for application in holders):
         return _AT_WORK

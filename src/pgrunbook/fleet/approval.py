@@ -1,4 +1,4 @@
-"""What a fleet's targets are given, and whether somebody else than the operator has approved it."""
+"""The parameters of a fleet's targets, and the approval of the set of their plans."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pgrunbook.runbooks import arguments
 from pgrunbook.runbooks.parameters import require_said
 from pgrunbook.runbooks.project import Project
 
-# what each target has of its own, or the commands set
+# Each target has its own, or a command sets them.
 _NOT_GIVEN = ("target", "schema", "mode", "approved_plan")
 
 
@@ -25,8 +25,10 @@ def read_parameters(
     pairs: Sequence[tuple[str, str]],
     mode: str,
 ) -> dict[str, Any]:
-    """The parameters of every target, checked as the first one's. Raises Refused, with all that is
-    wrong with them.
+    """Return the parameters that every target is given, with the operator.
+
+    `pairs` are those of the command line. They are checked as parameters of the first target.
+    Raises Refused with everything that is wrong with them.
     """
     taken = [Problem("is each target's own", where=n) for n, _ in pairs if n in _NOT_GIVEN]
     if taken:
@@ -40,8 +42,10 @@ def read_parameters(
 
 
 def approve_set(digest: str, mode: str, every: Mapping[str, Any], listed: str) -> dict[str, str]:
-    """The approval of a set with this digest, `every` what the targets are given and `listed` the
-    digest of their list; empty if none is given. Raises Refused if nobody else has given it.
+    """Return the approval of a set of plans: `set`, `list` and `approver`; empty without a digest.
+
+    `every` are the parameters of the targets, `listed` is the digest of their list. Raises Refused
+    if the approver is nobody, or the operator.
     """
     if not digest:
         return {}
@@ -65,7 +69,7 @@ def approve_set(digest: str, mode: str, every: Mapping[str, Any], listed: str) -
 
 
 def require_another(approved: Mapping[str, str], operator: str) -> None:
-    """Raise Refused if who goes on with a run is who has approved its set, if anybody has."""
+    """Raise Refused if the operator of a resumed run is the one who has approved its set."""
     if approved and not is_another(approved["approver"], operator):
         raise Refused.of(
             "has approved the set, and cannot go on with its run",

@@ -1,4 +1,4 @@
-"""How many targets may be worked on at once: by all workers, and on each database server."""
+"""How many targets are worked on at once: by all workers, and on each database server."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ from pgrunbook.runbooks.project import Project
 
 @dataclass
 class Concurrency:
-    """The places of a fleet: `workers` in all, `per_server` on each database server."""
+    """The limits of a fleet: `workers` targets in all, `per_server` on each database server.
+
+    Two targets are on one server if libpq reaches them at the same host and port: schemas of
+    tenants in one database share its CPU and its connections.
+    """
 
     project: Project
     workers: int
@@ -27,8 +31,10 @@ class Concurrency:
         at_work: Collection[FleetTarget],
         not_before: Mapping[str, float],
     ) -> FleetTarget | None:
-        """The first target of the queue for which there is a place; None if there is none now.
-        `not_before`: the time, by `time.monotonic`, at which one may be tried again.
+        """Return the first target of the queue that may be begun now; None if none may.
+
+        `at_work` are the targets that count against the limits. `not_before` has, by the name of a
+        target, the time (`time.monotonic`) at which it may be tried again.
         """
         if len(at_work) >= self.workers:
             return None
@@ -41,7 +47,8 @@ class Concurrency:
         return None
 
     def server(self, target: FleetTarget) -> str:
-        """Host and port of the target's server."""
+        """Return host and port of the target's server."""
+        # libpq's service file is read once for all tenants behind it
         reached = target.service, target.env
         if reached not in self._servers:
             self._servers[reached] = targets.server(target, self.project)

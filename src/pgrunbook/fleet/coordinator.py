@@ -1,4 +1,8 @@
-"""Takes a fleet's targets through its waves: what may be begun, and when nothing further is."""
+"""Takes a fleet's targets through its waves, and decides when nothing further is begun.
+
+One thread drives the run, and it alone writes the journal. Tasks run in an executor; ledgers are
+asked by threads, as a server that does not answer must not hold up the others.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +32,8 @@ from pgrunbook.secrets.patterns import redact
 
 # How often to look whether somebody has asked for a stop, and whether it is time to go on.
 TICK_S = 0.5
-# What was interrupted or locked out is tried so often in all, with a pause that grows.
+# A target that was interrupted or locked out is tried so often in all. The pause before the next
+# attempt doubles each time.
 ATTEMPTS = 4
 PAUSE_S = 5.0
 # How often to say how far a wave is.
@@ -37,7 +42,11 @@ _TELLING_S = 60.0
 
 @dataclass
 class Coordinator:
-    """A fleet's run at work. Everything that it knows is in the journal first."""
+    """A fleet's run at work.
+
+    Everything that it knows is in the journal first: whoever resumes the run after a kill knows the
+    same. `tell` is called with a line about how far a wave is, and with warnings.
+    """
 
     project: Project
     journal: Journal
@@ -47,17 +56,19 @@ class Coordinator:
     concurrency: Concurrency
     tell: Callable[[str], None]
     pause_s: float = PAUSE_S
-    # what a worker calls; a test has its own
-    task: Any = task.run_one
+    task: Any = task.run_one  # what a worker calls; a test has its own
+    # Tasks at work; and targets whose task has ended, while their ledgers are asked.
     _tasks: dict[Future[Any], TargetState] = field(default_factory=dict)
     _asked: dict[Future[Event], TargetState] = field(default_factory=dict)
-    _not_before: dict[str, float] = field(default_factory=dict)
-    _hurried: bool = False
-    _broken: str = ""
+    _not_before: dict[str, float] = field(default_factory=dict)  # see Concurrency.next_ready
+    _hurried: bool = False  # a second signal has come, and the workers were stopped
+    _broken: str = ""  # why no further target can be begun, signals and requests apart
     _told_at: float = 0.0
 
     def run(self) -> State:
-        """Take every target that has not passed through its wave. Returns the state at the end."""
+        """Run the runbook on every target that has not passed, wave by wave. Returns the state at
+        the end.
+        """
         with ThreadPoolExecutor(ASKING) as self._asking:
             verdict, reason = self._run_waves()
             self._note({"event": EventKind.END, "verdict": verdict, "reason": reason})
@@ -78,8 +89,8 @@ class Coordinator:
         return self._verdict(), self._counts()
 
     def _verdict(self) -> Verdict:
-        """Return how the run has ended: a target that failed or was set aside counts for more than
-        one that is not done.
+        """Return how the run has ended. A target that failed, or was set aside, counts for more
+        than one that is not done: an operator has to look at it.
         """
         asked = (each for each in self.state.targets.values() if each.wave < self.state.until)
         left = {each.word for each in asked if not each.passed}
@@ -112,9 +123,10 @@ class Coordinator:
         return self._unverified(number)
 
     def _unverified(self, number: int) -> list[TargetState]:
-        """Return the targets of a wave that have passed, also in an earlier run of this one that
-        was stopped, and that were not verified since. None of the last wave, and none without a
-        soak.
+        """Return the targets of a wave that have passed and were not verified since.
+
+        Some may have passed in an earlier run that was stopped during the soak. There are none in
+        the last wave, as no wave waits for its result, and none without a soak.
         """
         if number == len(self.state.waves) - 1 or not self.state["soak_s"]:
             return []
@@ -122,6 +134,7 @@ class Coordinator:
 
     def _soak(self, number: int) -> None:
         """Wait, so that what goes wrong a while later shows before the next wave."""
+        # the monotonic clock: a soak is as long as it says, whatever sets the system's time
         until = time.monotonic() + self.state["soak_s"]
         self._note(self._of_wave(number, "soaking"))
         while time.monotonic() < until and not self._why_stopped(number):
@@ -131,6 +144,7 @@ class Coordinator:
         """Run the runbook in this mode on these targets, until all have ended or nothing further
         may be begun.
         """
+        # Who is interrupted comes back to the end of the queue.
         queue = [each.target for each in waiting]
         while True:
             stopped = self._why_stopped(number)
@@ -140,7 +154,7 @@ class Coordinator:
             at_work = [*self._tasks, *self._asked]
             if not at_work and (stopped or not queue):
                 return
-            if not at_work:
+            if not at_work:  # all that are left wait for their next attempt
                 time.sleep(min(TICK_S, self.pause_s))
                 continue
             if time.monotonic() - self._told_at > _TELLING_S:
@@ -198,8 +212,10 @@ class Coordinator:
         self._tasks[future] = progress
 
     def _take_end(self, future: Future[Any], progress: TargetState, mode: str) -> None:
-        """Take the end of a task, which may have been lost with its worker: note how a verification
-        ended; of a run, ask the target's ledger.
+        """Take the end of a task: note how a verification ended; of a run, ask the target's ledger.
+
+        The task may have been lost with its worker. It is believed of a verification, which writes
+        nothing anywhere; of a run, the ledger knows better.
         """
         returned, lost = None, ""
         try:
@@ -217,8 +233,8 @@ class Coordinator:
     def _conclude(
         self, progress: TargetState, returned: Mapping[str, Any] | None, lost: str
     ) -> Event:
-        """Return the event of a run's end, as the target's ledger has it. Runs in a thread of its
-        own.
+        """Return the event of a run's end, as the target's ledger has it. Called in a thread; it
+        writes nothing to the journal.
         """
         event = self.ledgers.conclude(self.state, progress, returned, lost)
         over = event["not_done"] or progress.attempts >= ATTEMPTS or self._asked_to_stop
@@ -289,7 +305,7 @@ class Coordinator:
         return self._why_stopped(number) or (f"wave {number + 1} is not done" if not_done else "")
 
     def _why_budget_used_up(self, number: int) -> str:
-        """Return that too many have failed in a wave; empty as long as its budget lasts."""
+        """Return in a line that too many have failed in a wave; empty while its budget lasts."""
         wave = list(self.state.of_wave(number))
         share = Share.read(self.state.waves[number].budget)
         allowed = share.at_most(len(wave)) if share else 0

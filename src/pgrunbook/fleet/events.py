@@ -1,5 +1,6 @@
-"""What the lines of a fleet's journal say, by the kind of the event. Whoever reads the journal of
-another process has each line checked here first: anybody may have written it.
+"""The events of a fleet's journal, a line each: their kinds, and the keys of each kind.
+
+Anybody may write to a journal. So each line of another process is checked here before it is used.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from pgrunbook.fleet.journal import Event
 
 
 class EventKind(StrEnum):
-    """The kinds of events, each with its class below."""
+    """The kinds of events. The keys of each are those of its class in `_MODELS`."""
 
     BEGUN = "begun"
     TARGET = "target"
@@ -66,7 +67,7 @@ Number = Annotated[int, Field(ge=0)]
 
 
 class _Event(BaseModel):
-    """An event, with when it was written. A key that is not known may be of a later version."""
+    """What every event has. Further keys are let pass: a later version may have added them."""
 
     model_config = ConfigDict(strict=True, defer_build=True)
 
@@ -83,8 +84,12 @@ class _Approval(BaseModel):
 
 
 class _Begun(_Event):
-    """The first event: what was asked for. `list` is the digest of the whole list of targets, `own`
-    of those of the slice, `code` of what the runbook runs. `resumes`: the run that it goes on with.
+    """The first event: what was asked for.
+
+    - `list`, `own`: the digests of the whole list of targets, and of the part that is this slice.
+    - `code`: the digest of what the runbook runs.
+    - `until`: the number of the last wave to be run, from 1 on; None for all.
+    - `resumes`: the id of the run that this one goes on with.
     """
 
     id: str
@@ -132,7 +137,7 @@ class _Started(_Event):
 
 
 class _Ended(_Event):
-    """What came of a target. With times of its own it is told from the journal of another run."""
+    """What came of a target. If it has times, it was repeated from the journal of another run."""
 
     name: str
     run: str
@@ -159,7 +164,7 @@ class _Stop(_Event):
 
 
 class _LeftOut(_Event):
-    """A line that somebody else has added, and which is none of the run's: its number, and why."""
+    """The number of a line that the run has not written, and why it is left out."""
 
     line: Number
     why: str
@@ -185,8 +190,8 @@ _MODELS: dict[str, type[_Event]] = {
 
 
 def without_left_out(numbered: dict[int, Event]) -> list[Event]:
-    """The events of a journal, but for those that its coordinator has left out. Raises ValueError
-    as `checked`.
+    """Return the events of a journal, but for those that its coordinator has left out. Raises
+    ValueError as `check` does.
     """
     found: list[Event] = []
     left_out = set()
@@ -200,7 +205,7 @@ def without_left_out(numbered: dict[int, Event]) -> list[Event]:
 
 
 def why_not_added(event: Event) -> str:
-    """Why an event that somebody else has added is none of the run's; empty for a stop, which
+    """Return why an event that somebody else has added is left out; empty for a stop, which
     anybody may ask for.
     """
     try:
@@ -213,16 +218,16 @@ def why_not_added(event: Event) -> str:
 
 
 def check(event: Event) -> Event:
-    """The event, of a known kind or of another one. Raises ValueError if it does not say what one
-    of its kind says, in words that repeat no value of it.
+    """Return the event. Raises ValueError if it lacks what its kind needs, in words that repeat no
+    value of it: that could be a secret. An event of a kind that is not known passes.
     """
     kind = event["event"]
     if not isinstance(kind, str):
         raise ValueError("an event whose kind is no text")
     json.dumps(event, ensure_ascii=False).encode()  # its record repeats it, in Unicode
     try:
-        if said := _MODELS.get(kind):
-            said.model_validate(event)
+        if kind in {*EventKind}:
+            _MODELS[kind].model_validate(event)
     except ValidationError as exc:
         first = exc.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, (kind, *first["loc"])))

@@ -1,5 +1,7 @@
-"""Where tasks are run: processes of this machine, or a Dask cluster. Any `concurrent.futures`
-executor would do; what came of a task is asked of the target's ledger.
+"""Where tasks are run: in processes of this machine, or on a Dask cluster.
+
+Any executor of `concurrent.futures` would do. It need not be reliable: what came of a run is asked
+of the target's ledger, not of the task that ran it.
 """
 
 from __future__ import annotations
@@ -18,26 +20,29 @@ from multiprocessing.process import BaseProcess
 from typing import Any, cast
 
 from pgrunbook import signals
-from pgrunbook.errors import Refused
+from pgrunbook.errors import Refused, Verdict
 
 # Tasks after which a worker is begun anew, so that what a library keeps does not add up.
 _TASKS = 250
-_PR_SET_PDEATHSIG = 1
+_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 # How long a run may take to come to its end, when its coordinator has died.
 _ENDING_S = 60.0
 # To ask the ledgers of the targets that were at work, and to seal, after a second signal.
 _SEALING_S = 5.0
-_INTERRUPTED = 3
+_INTERRUPTED = Verdict.INTERRUPTED.exit_code
+# Held in a worker while it has a task.
 _at_work = threading.Lock()
 
 
 class Processes(Executor):
-    """So many processes of this machine. Each is an executor of its own, so that one that dies
-    takes one task with it: a ProcessPoolExecutor gives up all of its tasks then. One that is spent,
-    as its last task has told, gets no other.
+    """Worker processes of this machine.
 
-    The processes end with the one that has made them, and are no part of its terminal's foreground:
-    Ctrl-C is for the coordinator.
+    Each is a ProcessPoolExecutor of one process: a pool of several gives up all of its tasks when
+    one process dies (BrokenProcessPool), and here it takes one task with it. A worker whose last
+    task was `spent` (see `task`) is replaced.
+
+    The workers end with the process that has made them. They are not in the foreground of its
+    terminal, so that Ctrl-C reaches the coordinator alone.
     """
 
     def __init__(self, workers: int) -> None:
@@ -62,6 +67,7 @@ class Processes(Executor):
             with suppress(RuntimeError):  # BrokenProcessPool: its process is dead
                 return pool.submit(_work, fn, *args, **kw)
             pool.shutdown(wait=False)
+        # spawn: a fork would copy the coordinator's threads and its sessions as they stand
         self._pools[number] = pool = ProcessPoolExecutor(
             1,
             multiprocessing.get_context("spawn"),
@@ -72,7 +78,7 @@ class Processes(Executor):
         return pool.submit(_work, fn, *args, **kw)
 
     def _end_if_spent(self, number: int) -> None:
-        """A thread that is left would keep it for ever where it is only told to end."""
+        """Kill a worker in which threads are left: told to end, it would wait for them for ever."""
         task, pool = self._tasks[number], self._pools[number]
         if pool is None or task is None or not task.done() or task.cancelled() or task.exception():
             return
@@ -96,26 +102,31 @@ class Processes(Executor):
             pool.shutdown(wait, cancel_futures=cancel_futures)
 
     def _processes(self) -> list[BaseProcess]:
-        return [each for pool in filter(None, self._pools) for each in _processes_of(pool)]
+        processes: list[BaseProcess] = []
+        for pool in filter(None, self._pools):
+            processes += _processes_of(pool)
+        return processes
 
 
 def _processes_of(pool: ProcessPoolExecutor) -> list[BaseProcess]:
-    # the only way to them; they are taken out of it when they have ended
+    # a private attribute: there is no other way to them; ended ones are taken out of it
     return [*(pool._processes or {}).values()]
 
 
 def _begin(parent: int) -> None:
-    """Begin a worker: it ends with the coordinator, and a terminal's Ctrl-C does not reach it."""
-    os.setpgrp()
-    # between two runs; a run has its own way to end
+    """Begin a worker, which ends when the coordinator does."""
+    os.setpgrp()  # a process group of its own: a terminal's Ctrl-C goes to that of the coordinator
+    # between two tasks; a run has its own handler
     signal.signal(signal.SIGTERM, lambda *_: os._exit(_INTERRUPTED))
     threading.Thread(target=_watch, args=(parent,), daemon=True).start()
-    if sys.platform == "linux":  # at once; elsewhere a second later
+    # Linux tells a child at once, https://man7.org/linux/man-pages/man2/pr_set_pdeathsig.2const.html;
+    # elsewhere `_watch` sees it a second later.
+    if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _watch(parent: int) -> None:
-    """End this process once its coordinator has, and the run that it is at has come to its end."""
+    """End this process once its coordinator has ended, and its own run has."""
     while os.getppid() == parent:
         time.sleep(1)
     os.kill(os.getpid(), signal.SIGTERM)
@@ -129,7 +140,7 @@ def _work(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
 
 
 def start(executor: str, workers: int) -> Executor:
-    """The executor that a fleet's settings name. Raises Refused if it cannot be had."""
+    """Return the executor that a fleet's settings name. Raises Refused if it cannot be reached."""
     if executor == "local":
         return Processes(workers)
     try:
@@ -159,9 +170,10 @@ def may_repeat(executor: str) -> bool:
 
 
 def ending_s(executor: Executor) -> float:
-    """How long a coordinator may take to its end after a second signal. Its own workers are stopped
-    then: each rolls back and writes its record, ledgers are asked, and the fleet's record is
-    sealed. Those of a cluster cannot be stopped, and are not waited for.
+    """Return how long, in seconds, a coordinator may take to its end after a second signal.
+
+    Its own workers are stopped then: each rolls back and writes its record, ledgers are asked, and
+    the fleet's record is sealed. Those of a cluster cannot be stopped, and are not waited for.
     """
     if isinstance(executor, Processes):
         return signals.STOPPING_S + signals.ENDING_S + _SEALING_S
@@ -169,8 +181,9 @@ def ending_s(executor: Executor) -> float:
 
 
 def run_limited(server: str, most: int, task: Callable[..., Any], /, *args: Any, **kw: Any) -> Any:
-    """Run a task on a worker of Dask, with so many at once per database server over all workers:
-    those that Dask has begun again are not the coordinator's to count.
+    """Run a task on a worker of Dask, with at most so many at once on a database server.
+
+    The workers count by themselves: of tasks that Dask begins again the coordinator knows nothing.
     """
     from distributed import Semaphore
 

@@ -1,5 +1,7 @@
-"""The file that a fleet's run is written into, a line an event: on the disk before anything that
-follows from it is done. Whoever reads it knows what was begun, and what came of it.
+"""The journal of a fleet's run: a file of JSON, a line an event.
+
+An event is on the disk before anything that follows from it is done. So whoever reads the journal
+after a kill knows what was begun, and what came of it.
 """
 
 from __future__ import annotations
@@ -20,19 +22,19 @@ Event = Mapping[str, Any]
 
 
 class Journal:
-    """The journal of a run, for the one process that coordinates it. Others may add lines to it:
-    `news` returns those, and what `write` has added is nobody else's to say.
+    """The journal of a run, for the one process that coordinates it.
 
-    One that is there may be of a process that was killed, maybe in the middle of a line. Raises
-    Refused if that process is at work.
+    Other processes may add lines, such as a stop: `read_added` returns those. The coordinator holds
+    a lock on the file (flock) as long as it lives; the kernel takes it from a process that is
+    killed. Raises Refused if another process holds it.
     """
 
     def __init__(self, path: Path, flags: int = 0) -> None:
         self.path = path
         self._file = os.open(path, flags | os.O_RDWR | os.O_APPEND, 0o644)
-        self._read = os.fstat(self._file).st_size
+        self._read = os.fstat(self._file).st_size  # up to this byte its lines are known
         self.begun: list[Event] = []  # the first events, as they were written
-        # since then: where lines begin and end that were written here
+        # Behind that byte: from where to where it was written here, and by nobody else.
         self._own: list[tuple[int, int]] = []
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -48,10 +50,13 @@ class Journal:
     def create(
         cls, path: Path, *events: Event, check: Callable[[Path], object] = lambda _: None
     ) -> Journal:
-        """Begin a journal with these events: it is there with all of them, or not at all. `check`
-        may raise, once whoever looks sees that one is being made, and by which file.
+        """Begin a journal with these events: it is there with all of them, or not at all.
+
+        `check` may raise to give it up. It is called with the path of the half-made file, which
+        others can see by then: of two processes that begin at once, each sees the other.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
+        # A rename is atomic, https://pubs.opengroup.org/onlinepubs/9699919799/functions/rename.html
         half_made = path.with_name(f".{path.name}")
         journal = cls(half_made, os.O_CREAT | os.O_EXCL)
         try:
@@ -67,21 +72,24 @@ class Journal:
         return journal
 
     def write(self, *events: Event) -> list[Event]:
-        """Add events, each with the time. Returns them, as whoever reads the journal has them, once
-        they are on the disk. Raises Failed if they could not be written as a whole.
+        """Add events, each with the time, and return them once they are on the disk, as a reader of
+        the journal has them. Raises Failed if they could not be written as a whole.
         """
         lines = [*map(_line, events)]
         own = b"".join(lines)
         end = self._added_to_end(own)
-        while not self._is_line_end(end - len(own)):  # somebody has begun a line in that moment
+        # Somebody may have begun a line in that moment, and left it without an end: ours would be
+        # a part of it.
+        while not self._is_line_end(end - len(own)):
             end = self._added_to_end(own)
         self._own.append((end - len(own), end))
         return [json.loads(line) for line in lines]
 
     def _added_to_end(self, own: bytes) -> int:
-        """Where these lines end in the file, once they are on the disk."""
+        """Append lines to the file, and return where they end once they are on the disk."""
         data = own if self._is_line_end(os.fstat(self._file).st_size) else b"\n" + own
         try:
+            # one call, O_APPEND: no line of another process gets in between
             written = os.write(self._file, data)
             os.fsync(self._file)
         except OSError as exc:
@@ -93,12 +101,14 @@ class Journal:
         return os.lseek(self._file, 0, os.SEEK_CUR)
 
     def _is_line_end(self, at: int) -> bool:
-        """Whether a line can begin there: whoever was killed may have left a part of one."""
+        """Return whether a line can begin at this byte: whoever was killed may have left a part of
+        one.
+        """
         return not at or os.pread(self._file, 1, at - 1) == b"\n"
 
     def read_added(self) -> dict[int, Event]:
-        """What others have added since the last call, by the number of the line. Raises Failed if
-        the journal was cut short.
+        """Return the events that others have added since the last call, by the number of the line.
+        Raises Failed if the journal was cut short.
         """
         found: dict[int, Event] = {}
         for begin, end in self._own:
@@ -108,13 +118,13 @@ class Journal:
         return found | self._added(os.fstat(self._file).st_size)
 
     def _added(self, end: int) -> dict[int, Event]:
-        """The events of the lines between what was read and there."""
+        """Return the events of the lines up to this byte that were not read yet."""
         if end == self._read:
             return {}
         if end < self._read:
             raise self._cut_short_error()
         data = os.pread(self._file, end - self._read, self._read)
-        whole = data[: data.rfind(b"\n") + 1]
+        whole = data[: data.rfind(b"\n") + 1]  # the rest is a line that somebody is writing
         before = os.pread(self._file, self._read, 0).count(b"\n")
         self._read += len(whole)
         return {before + number: event for number, event in _events(whole).items()}
@@ -129,12 +139,12 @@ class Journal:
         )
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the file, and let go of its lock."""
         os.close(self._file)
 
 
 def write_error(path: Path, found: str) -> Failed:
-    """That a file of a fleet's run could not be written, and what to do."""
+    """Return the error that a file of a fleet's run could not be written, with what to do."""
     runbook, fleet = path.parent.name, path.parent.parent.name
     begun = not path.name.startswith(".")  # as long as a journal is not in its place
     again = fleet_command("resume" if begun else "run", runbook, fleet)
@@ -147,7 +157,9 @@ def write_error(path: Path, found: str) -> Failed:
 
 
 def read(path: Path) -> dict[int, Event]:
-    """All events of a journal by the number of the line, but for one that was broken off."""
+    """Return all events of a journal by the number of the line. A line that is no event is left
+    out: whoever wrote it may have been killed in the middle of it.
+    """
     return _events(path.read_bytes())
 
 
@@ -159,7 +171,7 @@ def add(path: Path, event: Event) -> None:
 
 
 def is_at_work(path: Path) -> bool:
-    """Whether the process that writes it is there."""
+    """Return whether the process that writes a journal is alive: it holds the lock."""
     with path.open("rb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -169,7 +181,9 @@ def is_at_work(path: Path) -> bool:
 
 
 def _sync(folder: Path) -> None:
-    """See that a file's name in it is on the disk."""
+    """Write a folder to the disk, and with it the name of a new file: fsync(2) of the file itself
+    does not do that.
+    """
     file = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(file)

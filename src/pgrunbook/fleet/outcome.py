@@ -1,5 +1,7 @@
-"""What came of a run, as the target's ledger says: what its task returned counts only where the
-ledger has nothing.
+"""What came of a target's run, as the target's ledger says.
+
+What the task returned counts only where the ledger has nothing: the worker may have been killed
+behind a commit, and a task may be begun twice.
 """
 
 from __future__ import annotations
@@ -30,14 +32,14 @@ from pgrunbook.runbooks import targets
 from pgrunbook.runbooks.project import Project
 from pgrunbook.secrets.patterns import redact
 
-# Ledgers asked at once. One that does not answer must not keep the others.
+# Ledgers asked at once: one that does not answer must not hold up the others.
 ASKING = 4
-# Sessions that are kept for the next question: those of tenants in one database are one.
+# Sessions that are kept for the next question. All tenants of one database share one.
 _KEPT = 16
 
 
 class TargetOutcome(NamedTuple):
-    """How a run ended, and why. `not_done`: it is no failure, and the next run goes on."""
+    """How a target's run ended, and why. `not_done`: that is no failure, the next run goes on."""
 
     verdict: Verdict
     reason: str
@@ -46,8 +48,11 @@ class TargetOutcome(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LedgerAnswer:
-    """What a ledger says of a run: whether it is known, its verdict with the reason, and the
-    verdict of the runbook's last run in the schema. `why`: the ledger could not be asked.
+    """What a ledger says of a run.
+
+    - `known`: whether it has the run; `verdict`: that of the run with its reason, if it has ended.
+    - `last`: the verdict of the runbook's last run in the schema, where it does not have this one.
+    - `why`: why the ledger could not be asked; else empty.
     """
 
     known: bool = False
@@ -62,7 +67,9 @@ def judge(
     mode: str,
     lost: str = "its worker is gone",
 ) -> TargetOutcome:
-    """What came of a run. `returned` is what its task says, None if that is `lost`, and how."""
+    """Decide what came of a run. `returned` is what its task said; None if the task was lost, and
+    `lost` says how.
+    """
     said = TargetOutcome(Verdict(returned["verdict"]), returned["reason"]) if returned else None
     if told.verdict:
         verdict, reason = told.verdict
@@ -78,9 +85,11 @@ def judge(
             return said
         why = f"what came of it is not known: {told.why}"
         return TargetOutcome(Verdict.INTERRUPTED, why)
-    # from here on the run has written nothing
+    # From here on: the ledger answers, and does not have the run, which has written nothing.
     if said is None:
         return TargetOutcome(Verdict.INTERRUPTED, f"nothing was begun: {lost}")
+    # A run that finds nothing to do writes nothing. After a revert the last run need not have
+    # passed: there may never have been one.
     nothing_to_do = mode == "revert" or told.last == Verdict.PASSED
     if said.verdict is Verdict.PASSED and not nothing_to_do:
         why = f"its task says passed, and the ledger {told.last or 'knows no run of it'}"
@@ -89,7 +98,7 @@ def judge(
 
 
 class Ledgers:
-    """The ledgers of a fleet's targets, each asked when it is needed."""
+    """Asks the ledgers of a fleet's targets. May be used by several threads at once."""
 
     def __init__(self, project: Project) -> None:
         self._project = project
@@ -98,7 +107,9 @@ class Ledgers:
         self._silent: set[str] = set()
 
     def ask(self, target: FleetTarget, runbook: str, run_id: str) -> LedgerAnswer:
-        """What the target's ledger says of a run, once its session there has ended. Reads only."""
+        """Return what the target's ledger says of a run, once the run's session there has ended.
+        Reads only.
+        """
         called = target.target_name(self._project)
         try:
             conn = self._taken(called) or self._connected(called)
@@ -113,8 +124,8 @@ class Ledgers:
         return told
 
     def passed(self, progress: TargetState, runbook: str, mode: str) -> bool:
-        """Whether a target has passed, which only the word of a journal says yet. A server that has
-        not answered is not asked about others.
+        """Return whether a target has passed, of which so far only a journal says so. A server that
+        has not answered once is not asked about other targets.
         """
         called = progress.target.target_name(self._project)
         if called in self._silent:
@@ -129,8 +140,8 @@ class Ledgers:
     def conclude(
         self, state: State, progress: TargetState, returned: Mapping[str, Any] | None, lost: str
     ) -> dict[str, Any]:
-        """The event that says what came of a target's run, whose record is sealed if its worker did
-        not come to that. `returned` and `lost` as in `judge`.
+        """Return the event that says what came of a target's run, and seal its record if the worker
+        did not get so far. `returned` and `lost` as in `judge`.
         """
         told = self.ask(progress.target, state["runbook"], progress.run)
         verdict, reason, not_done = judge(told, returned, state["mode"], lost)
@@ -152,14 +163,12 @@ class Ledgers:
         }
 
     def _record(self, state: State, progress: TargetState) -> Path | None:
-        """The executed notebook of the target's run, if there is one on this machine."""
+        """Return the executed notebook of the target's run, if it is on this machine."""
         folder = self._project.outputs / state["fleet"] / progress.target.name / state["runbook"]
         return next(records_of(folder, progress.run), None)
 
     def _seal(self, record: Path) -> str:
-        """Seal the record of a run whose worker did not come to it. Why that could not be done, or
-        empty.
-        """
+        """Seal the record of a run. Returns why that could not be done, or empty."""
         try:
             sealing.seal(self._project, record, by_hand=True)
         except RunbookError as exc:
@@ -172,7 +181,7 @@ class Ledgers:
 
     @staticmethod
     def _asked(conn: Session, target: FleetTarget, runbook: str, run_id: str) -> LedgerAnswer:
-        conn.schema = target.schema  # it may have been asked about another one before
+        conn.schema = target.schema  # the session may be one that another tenant had before
         wait_for_end(conn, run_id)
         if not ledger.exists(conn):
             return LedgerAnswer()
@@ -182,7 +191,7 @@ class Ledgers:
         return LedgerAnswer(known=True, verdict=ledger.verdict(conn, run_id))
 
     def _taken(self, called: str) -> Session | None:
-        """A session that is kept, if it still answers."""
+        """Take a session out of those that are kept, if there is one and it still answers."""
         with self._lock:
             conn = self._kept.pop(called, None)
         if conn is not None:

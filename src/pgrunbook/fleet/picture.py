@@ -1,5 +1,5 @@
-"""A picture of a fleet's waves over time: a bar a wave, and a mark where a target failed or was set
-aside.
+"""A picture of a fleet's waves over time, as SVG: a bar for each wave, and a mark where a target
+failed, was set aside or is not done.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from html import escape
 from pgrunbook.durations import words
 from pgrunbook.fleet.state import State
 
-_WIDTH, _ROW = 640, 58  # as it is still read at 400 pixels
-# The marks, by the word of the target, and their class.
+_WIDTH, _ROW = 640, 58  # in these proportions it can be read on a screen of 400 pixels
+# The CSS class of a target's mark, by the target's word.
 _MARKS = {"failed": "failed", "set aside": "aside", "not done": "aside"}
 
 # `&` is the picture: of others on the same page the style says nothing.
@@ -29,28 +29,26 @@ _STYLE = """
 
 
 def _title(state: State) -> str:
-    """What the picture shows, for who does not see it."""
-    waves = (
-        f"wave {number + 1}: {state.counts(number)['passed']:,} of {state.counts(number).total():,}"
-        for number in range(len(state.waves))
-    )
+    """Return what the picture shows in words, for readers who do not see it."""
+    waves = []
+    for number in range(len(state.waves)):
+        counts = state.counts(number)
+        waves.append(f"wave {number + 1}: {counts['passed']:,} of {counts.total():,}")
     return f"The waves over time, and how many targets passed. {', '.join(waves)}"
 
 
 def _label(state: State, number: int) -> str:
-    """How many of a wave are what, in the colours of the marks."""
+    """Return how many targets of a wave passed, failed and so on, in the colours of the marks."""
     counts = state.counts(number)
-    told = [f"wave {number + 1}: {counts['passed']:,} of {counts.total():,} passed"]
-    told += [
-        f'<tspan class="{name}">{counts[word]:,} {word}</tspan>'
-        for word, name in _MARKS.items()
-        if counts[word]
-    ]
-    return ", ".join(told)
+    parts = [f"wave {number + 1}: {counts['passed']:,} of {counts.total():,} passed"]
+    for word, name in _MARKS.items():
+        if counts[word]:
+            parts.append(f'<tspan class="{name}">{counts[word]:,} {word}</tspan>')
+    return ", ".join(parts)
 
 
 def draw(state: State) -> str:
-    """The picture, as SVG."""
+    """Return the picture of a run that has ended."""
     began = datetime.fromisoformat(state["at"])
     span = max((datetime.fromisoformat(state.ended_at) - began).total_seconds(), 0.001)
 
@@ -58,6 +56,7 @@ def draw(state: State) -> str:
         since = (datetime.fromisoformat(at) - began).total_seconds()
         return (_WIDTH - 4) * min(max(since / span, 0), 1)
 
+    # Styles in an SVG hold for the whole page: so each rule names the picture, see `_STYLE`.
     picture = f"fleet-{state['id'][:8]}"
     height = 10 + len(state.waves) * _ROW + 20
     parts = [

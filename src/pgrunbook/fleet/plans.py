@@ -1,5 +1,5 @@
-"""Plans of many targets beside each other: which are the same but for whose they are, and the
-digest by which all of these are approved at once.
+"""Compares the plans of a fleet's targets: which are the same but for the identity of the target.
+One digest approves all of these at once.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from pgrunbook.fleet import survey
 from pgrunbook.fleet.command import fleet_command
 from pgrunbook.fleet.survey import Group
 from pgrunbook.fleet.targets import FleetTarget
-from pgrunbook.records.plan import Plan, Step, differences
+from pgrunbook.records.plan import Plan, differences
 from pgrunbook.records.words import counted, listed
 
 Row = Mapping[str, Any]
-# A string constant, with the type that it is cast to; and what stands for a target's own schema,
-# which is another thing than no schema.
+# A string constant of SQL, with the type that it is cast to.
 _CONSTANT = r"'(?:[^']|'')*'(?:::\w+)?"
+# Stands for a target's own schema. Not empty: with no schema at all, another table may be meant.
 _OWN_SCHEMA = "<schema>."
-# Of many differences between two plans, a terminal shows the first ones.
-_DIFFERENCES = 3
+_DIFFERENCES = 3  # between two plans: a terminal shows the first ones
 
 
 def without_target(plan: Row) -> Plan:
-    """A plan without the identity of its target: the same for targets in the same state. The
-    target's schema is a part of that, also where a definition in the plan names it.
+    """Return a plan without the identity of its target: targets in the same state have the same.
+
+    The target's schema is a part of its identity, also where a definition in the plan names it.
     """
     given = Plan.read(plan)
     schema = given.target["schema"]
@@ -38,37 +38,34 @@ def without_target(plan: Row) -> Plan:
     own = re.compile(rf"(?<![\w$\"])(?:{re.escape(schema)}|{re.escape(quoted)})\.")
     parts = re.compile(rf"{_CONSTANT}|{own.pattern}")
 
-    def part(found: re.Match[str]) -> str:
+    def replace_part(found: re.Match[str]) -> str:
         # A constant holds a value, unless it is the name of an object: 'app.t_id_seq'::regclass.
         is_value = found[0].startswith("'") and "'::reg" not in found[0]
         return found[0] if is_value else own.sub(_OWN_SCHEMA, found[0])
 
-    def without(text: str) -> str:
-        return parts.sub(part, text)
+    def replace_schema(text: str) -> str:
+        return parts.sub(replace_part, text)
 
-    return replace(
-        given,
-        target={},
-        steps=[Step(step.block, step.action, without(step.sql)) for step in given.steps],
-        facts={without(key): without(value) for key, value in given.facts.items()},
-    )
+    steps = [step._replace(sql=replace_schema(step.sql)) for step in given.steps]
+    facts = {replace_schema(key): replace_schema(value) for key, value in given.facts.items()}
+    return replace(given, target={}, steps=steps, facts=facts)
 
 
 def digest(plan: Row) -> str:
-    """The SHA-256 of a plan without the identity of its target."""
+    """Return the SHA-256 of a plan without the identity of its target."""
     return without_target(plan).digest
 
 
 def set_digest(plan: str, targets: str) -> str:
-    """What an approval of a set names: the SHA-256 of the digest of the plan and of that of the
-    list of targets.
+    """Return the digest that an approval of a set names: the SHA-256 of the digest of the plan and
+    of the digest of the list of targets.
     """
     return hashlib.sha256(f"{plan} {targets}".encode()).hexdigest()
 
 
 def group_of(target: FleetTarget, answer: Row) -> Group:
-    """The group of a target: of those that plan the same, or that cannot be planned for the same
-    reason.
+    """Return the group of a target: those with the same plan, or that cannot be planned for the
+    same reason.
     """
     verdict, plan = Verdict(answer["verdict"]), answer.get("plan")
     if verdict is not Verdict.PASSED:
@@ -79,20 +76,22 @@ def group_of(target: FleetTarget, answer: Row) -> Group:
 
 
 def collect(groups: Sequence[Group], targets: str, fleet: str, runbook: str) -> dict[str, Any]:
-    """The groups as JSON values, the largest of those that were planned first: `groups`, each with
-    `plan`, `told`, `differs` (problems: in what its plan differs from the first one's) and
-    `targets`; `approve`, the digest of the set, empty if nothing is to be done.
+    """Return the groups as JSON values: those with a plan first, the largest before the others.
+
+    - `groups`, each with `plan` (its digest), `told`, `differs` (problems: in what its plan differs
+      from the first one) and `targets`.
+    - `approve`: the digest of the set; empty if nothing is to be done.
     """
-    # those with a plan before those with nothing to do
+    # A stable sort: within each kind the order of `survey.groups` stays.
     ordered = sorted(groups, key=lambda each: (each.verdict is not Verdict.PASSED, not each.answer))
     first = ordered[0]
-    told = []
+    listing = []
     for each in ordered:
         differs = []
         if each.answer and each is not first:
             then, now = without_target(first.answer), without_target(each.answer)
-            differs = [asdict(one) for one in differences(then, now)]
-        told.append(
+            differs = [asdict(problem) for problem in differences(then, now)]
+        listing.append(
             {
                 "verdict": each.verdict,
                 "plan": each.key if each.answer else "",
@@ -110,23 +109,21 @@ def collect(groups: Sequence[Group], targets: str, fleet: str, runbook: str) -> 
         "runbook": runbook,
         "list": targets,
         "approve": set_digest(first.key, targets) if first.answer else "",
-        "groups": told,
+        "groups": listing,
     }
 
 
 def text(report: dict[str, Any]) -> str:
-    """The groups for a terminal."""
+    """Return the groups as lines for a terminal."""
     lines = []
     for number, each in enumerate(report["groups"]):
         names = each["targets"]
-        how = (
-            each["told"]
-            if each["verdict"] == Verdict.PASSED
-            else f"{each['verdict']}: {each['told']}"
-        )
+        how = each["told"]
+        if each["verdict"] != Verdict.PASSED:
+            how = f"{each['verdict']}: {how}"
         lines.append(f"{counted(len(names), 'target')}: {how}")
         for differing in each["differs"][:_DIFFERENCES]:
-            lines.append("  otherwise than the first:")
+            lines.append("  differs from the first plan:")
             lines += [f"    {line}" for line in Problem(**differing).lines()]
         if number:
             lines.append(f"  {listed(names)}")
@@ -140,5 +137,5 @@ def text(report: dict[str, Any]) -> str:
 
 
 def summary(plan: Row) -> str:
-    """`blocks: 2 apply`."""
+    """Return `blocks: 2 apply`."""
     return Plan.read(plan).summary

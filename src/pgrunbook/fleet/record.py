@@ -235,11 +235,10 @@ def _not_passed(state: State) -> dict[str, Any]:
     """Return a table of the targets that did not pass. Those that wait are left out: there may be
     thousands, with nothing to say of each.
     """
-    rows = [
-        [each.target.name, each.wave + 1, each.word, each.reason, each.remark]
-        for each in state.targets.values()
-        if each.word not in ("passed", "waiting") or each.remark
-    ]
+    rows = []
+    for each in state.targets.values():
+        if each.word not in ("passed", "waiting") or each.remark:
+            rows.append([each.target.name, each.wave + 1, each.word, each.reason, each.remark])
     if not rows:
         return {"text/plain": state.reason}
     return _of_rows(("name", "wave", "state", "reason", "remark"), rows)
@@ -247,10 +246,10 @@ def _not_passed(state: State) -> dict[str, Any]:
 
 def _all_targets(state: State) -> dict[str, Any]:
     """Return all targets as folded text: a browser takes long for a table of thousands of rows."""
-    lines = [
-        " ".join(filter(None, [each.target.name, each.word, each.sha256, each.record]))
-        for each in state.targets.values()
-    ]
+    lines = []
+    for each in state.targets.values():
+        parts = (each.target.name, each.word, each.sha256, each.record)
+        lines.append(" ".join(filter(None, parts)))
     return {
         "text/plain": "\n".join(lines),
         "text/html": f"<details><summary>{len(lines):,} targets, each with the SHA-256 of its "
@@ -286,11 +285,14 @@ def _of_facts(facts: Mapping[str, str]) -> dict[str, str]:
 def _of_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, str]:
     """Return a table for people, as HTML and as text."""
     head = "".join(f"<th>{escape(name)}</th>" for name in columns)
-    lines = ["".join(f"<td>{escape(value)}</td>" for value in row) for row in rows]
-    body = "".join(f"<tr>{line}</tr>" for line in lines)
-    plain = [" · ".join(str(value) for value in row if value != "") for row in rows]
+    body = ""
+    lines = [" · ".join(filter(None, columns))]
+    for row in rows:
+        cells = "".join(f"<td>{escape(value)}</td>" for value in row)
+        body += f"<tr>{cells}</tr>"
+        lines.append(" · ".join(str(value) for value in row if value != ""))
     return {
         "text/html": f'<div class="pgrunbook">{STYLE}<table><thead><tr>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>",
-        "text/plain": "\n".join([" · ".join(filter(None, columns)), *plain]).strip(),
+        "text/plain": "\n".join(lines).strip(),
     }

@@ -1,7 +1,8 @@
-"""How far a fleet's run is, on one screen."""
+"""Reports how far a fleet's run is, on one screen."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,30 +11,34 @@ from pgrunbook.controls import one_line
 from pgrunbook.durations import moment, words
 from pgrunbook.fleet import journal
 from pgrunbook.fleet.command import fleet_command
-from pgrunbook.fleet.state import State, WaveState
+from pgrunbook.fleet.state import State, TargetState, WaveState
 from pgrunbook.records import fleet_answers
 from pgrunbook.records.words import counted, listed
 
+# What a target can be, as `TargetState.word` has it; also keys of the JSON.
 _WORDS = ("passed", "at work", "waiting", "not done", "failed", "set aside")
-# What a terminal of 80 columns and 24 lines shows at once; the JSON has all, and the record.
+# All of it fits a terminal of 80 columns and 24 lines. The JSON has everything, and the record.
 _REASONS = 6
 _WIDTH = 80
-_OF = 10
+_OF = 10  # characters of the column `of`: a wave as pgrunbook.toml has it
 
 
 def collect(path: Path) -> dict[str, Any]:
-    """A run as JSON values: `fleet`, `runbook`, `mode`, `run`, `verdict` (of a run that has none,
-    `at work` or `died`), `message`, `started_at`, `ended_at`, `stopped_by`; `left_out`, the numbers
-    of the journal's lines that are somebody else's; `waves`, each with `of`, `budget`, `state`,
-    `soaks_until` (while it does), and how many targets are what; `targets`, those that have not
-    passed and were begun, each with `name`, `wave`, `state`, `reason`, `attempts`, `run`, `record`,
-    `remark`.
+    """Return the run of a journal as JSON values.
+
+    - `fleet`, `runbook`, `mode`, `run`, `message`, `started_at`, `ended_at`, `stopped_by`.
+    - `verdict`: of a run that has none, `at work` or `died`.
+    - `left_out`: the numbers of the journal's lines that the run has not written.
+    - `waves`: each with `of`, `budget`, `state`, `soaks_until` (while it does), and how many of its
+      targets are what.
+    - `targets`: those that were begun and have not passed, each with `name`, `wave`, `state`,
+      `reason`, `attempts`, `run`, `record` and `remark`.
     """
     return as_data(State.read(path), "at work" if journal.is_at_work(path) else "died")
 
 
 def as_data(state: State, unended: str = "died") -> dict[str, Any]:
-    """The same of a run that is known."""
+    """Return the same of a run whose state is known. `unended`: the verdict of one without."""
     return {
         "fleet": state["fleet"],
         "runbook": state["runbook"],
@@ -46,30 +51,36 @@ def as_data(state: State, unended: str = "died") -> dict[str, Any]:
         "ended_at": state.ended_at,
         "stopped_by": state.stopped_by,
         "left_out": state.left_out,
-        "waves": [
-            {
-                "of": wave.spec,
-                "budget": wave.budget,
-                "state": wave.state,
-                "soaks_until": _soaks_until(state, wave),
-                **{word: state.counts(number)[word] for word in _WORDS},
-            }
-            for number, wave in enumerate(state.waves)
-        ],
-        "targets": [
-            {
-                "name": each.target.name,
-                "wave": each.wave + 1,
-                "state": each.word,
-                "reason": each.reason,
-                "attempts": each.attempts,
-                "run": each.run,
-                "record": each.record,
-                "remark": each.remark,
-            }
-            for each in state.targets.values()
-            if each.attempts and (not each.passed or each.remark)
-        ],
+        "waves": [_wave(state, number) for number in range(len(state.waves))],
+        "targets": [_target(each) for each in state.targets.values() if _is_of_interest(each)],
+    }
+
+
+def _wave(state: State, number: int) -> dict[str, Any]:
+    wave, counts = state.waves[number], state.counts(number)
+    return {
+        "of": wave.spec,
+        "budget": wave.budget,
+        "state": wave.state,
+        "soaks_until": _soaks_until(state, wave),
+        **{word: counts[word] for word in _WORDS},
+    }
+
+
+def _is_of_interest(target: TargetState) -> bool:
+    return bool(target.attempts) and (not target.passed or bool(target.remark))
+
+
+def _target(each: TargetState) -> dict[str, Any]:
+    return {
+        "name": each.target.name,
+        "wave": each.wave + 1,
+        "state": each.word,
+        "reason": each.reason,
+        "attempts": each.attempts,
+        "run": each.run,
+        "record": each.record,
+        "remark": each.remark,
     }
 
 
@@ -81,7 +92,7 @@ def _soaks_until(state: State, wave: WaveState) -> str:
 
 
 def text(found: dict[str, Any]) -> str:
-    """The report for a terminal."""
+    """Return the report as lines for a terminal."""
     head = f"{found['runbook']} on fleet {found['fleet']}, run {found['run'][:8]}"
     lines = [f"{head}: {found['verdict']}"]
     at_work = found["verdict"] == "at work"
@@ -106,7 +117,7 @@ def text(found: dict[str, Any]) -> str:
         lines.append(_cut(f"  {one_line(why)}", _WIDTH))
     if (more := len(reasons) - _REASONS) > 0:
         lines.append(f"and {more} more reasons: --json has all")
-    left = any(wave[word] for wave in found["waves"] for word in _WORDS if word != "passed")
+    left = any(_total(wave) > wave["passed"] for wave in found["waves"])
     about = found["runbook"], found["fleet"]
     if at_work and not found["stopped_by"]:
         lines.append(f"begin no further target: {fleet_command('abort', *about)}")
@@ -117,16 +128,20 @@ def text(found: dict[str, Any]) -> str:
 
 
 def _far(found: dict[str, Any]) -> str:
-    """How far a run at work is: `443 of 1,000 targets passed (44%), 3 min 2 s after it began`;
-    and until when a wave soaks.
+    """Return how far a run at work is: `443 of 1,000 targets passed (44%), 3 min 2 s after it
+    began`; and until when a wave soaks.
     """
     passed = sum(wave["passed"] for wave in found["waves"])
-    of = sum(wave[word] for wave in found["waves"] for word in _WORDS)
+    of = sum(map(_total, found["waves"]))
     since = datetime.now(UTC) - datetime.fromisoformat(found["started_at"])
     text = f"{passed:,} of {counted(of, 'target')} passed ({passed / max(of, 1):.0%})"
     soaks = [wave["soaks_until"] for wave in found["waves"] if wave["soaks_until"]]
     soaking = f"; soaks until {moment(soaks[0])}" if soaks else ""
     return f"{text}, {words(since.total_seconds() * 1000)} after it began{soaking}"
+
+
+def _total(wave: Mapping[str, Any]) -> int:
+    return sum(wave[word] for word in _WORDS)
 
 
 def _cut(text: str, width: int) -> str:

@@ -1,4 +1,4 @@
-"""The runs of fleets: how one is begun and resumed, and which there are."""
+"""Begins, resumes and finds the runs of a fleet."""
 
 from __future__ import annotations
 
@@ -41,10 +41,14 @@ def begin(
     until: int | None = None,
     part: Slice = WHOLE,
 ) -> tuple[Journal, State]:
-    """Begin a run of the runbook on these targets, `given` its parameters but for those that each
-    target has of its own, `code` the digest of what it runs. It ends after the wave `until`, and
-    takes the targets of a slice only. Raises Refused if one is at work, if the waves name others,
-    or if there is no such wave.
+    """Begin a run of the runbook on these targets: write the first lines of its journal.
+
+    - `given`: the parameters of every target, without those that each target has of its own.
+    - `approved`: the approval of a set, or empty. `code`: the digest of what the runbook runs.
+    - `until`: the number of the last wave, from 1 on. `part`: only the targets of this slice.
+
+    Raises Refused if a run is at work, if the waves name targets that are not there, or if there is
+    no such wave.
     """
     waves.require_wave(until, len(fleet.waves))
     divided = waves.divide(fleet, found)
@@ -62,12 +66,11 @@ def begin(
         "waves": list(fleet.settings.waves),
         "budgets": _budgets(fleet),
     }
-    members = [
-        {"event": EventKind.TARGET, "wave": number, "target": target.as_row()}
-        for number, wave in enumerate(divided)
-        for target in wave
-        if target.name in own
-    ]
+    members = []
+    for number, wave in enumerate(divided):
+        for target in wave:
+            if target.name in own:
+                members.append(_target_event(number, target))
     return _written(project, fleet, begun, members)
 
 
@@ -79,10 +82,14 @@ def resume(
     until: int | None = None,
     mode: str = "apply",
 ) -> tuple[Journal, State]:
-    """Begin a run that goes on with what has not passed in an earlier one: with its targets, its
-    waves and its parameters, but for the operator. It ends after the wave `until`. The workers, the
-    pause and the time for a cell are those of pgrunbook.toml now. Raises Refused if the operator
-    has approved the set, if the earlier run is not as it was sealed, or if what it ran was changed.
+    """Begin a run that goes on with the targets which have not passed in an earlier one.
+
+    It has the targets, waves and parameters of the earlier run, but for the operator; the workers,
+    the soak and the time for a cell are those of pgrunbook.toml now. It ends after the wave
+    `until`.
+
+    Raises Refused if the operator has approved the set, if the earlier run is not as it was sealed,
+    or if what it ran was changed.
     """
     before = State.read(path)
     _require_mode(before, mode)  # before a command with the mode of the journal is proposed
@@ -101,16 +108,21 @@ def resume(
     members: list[Event] = []
     passed = _passed(project, path, before)
     for each in before.targets.values():
-        target = each.target.as_row()
-        members.append({"event": EventKind.TARGET, "wave": each.wave, "target": target})
+        members.append(_target_event(each.wave, each.target))
         if each.target.name in passed:
             members.append(ended(each))
     return _written(project, fleet, begun, members)
 
 
+def _target_event(wave: int, target: FleetTarget) -> Event:
+    return {"event": EventKind.TARGET, "wave": wave, "target": target.as_row()}
+
+
 def _passed(project: Project, path: Path, before: State) -> set[str]:
-    """The names of the targets that have passed in an earlier run. If its coordinator has died, its
-    journal is believed no more than a task: their ledgers are asked. Who cannot be is run again.
+    """Return the names of the targets that have passed in an earlier run.
+
+    If its coordinator has died, nobody has sealed its journal, and the targets' ledgers are asked.
+    A target whose ledger cannot be asked is run again, which does no harm.
     """
     found = [each for each in before.targets.values() if each.passed]
     if not record.is_from_ledgers(project, path):
@@ -122,7 +134,9 @@ def _passed(project: Project, path: Path, before: State) -> set[str]:
 
 
 def _require_as_sealed(project: Project, path: Path, before: State) -> None:
-    """Raise Refused if what a run would go on with, other databases maybe, was never sealed so."""
+    """Raise Refused unless the earlier run is as it was sealed: its journal could have been edited
+    to name other databases.
+    """
     keys = verification.trusted_keys(project)
     archive = Archive(project.outputs)
     problems = list(verification.verify(archive, keys, only=record.notebook_of(path)).problems)
@@ -143,8 +157,8 @@ def _require_as_sealed(project: Project, path: Path, before: State) -> None:
 
 
 def _require_mode(before: State, mode: str) -> None:
-    """Raise Refused if the run is to do something else than who goes on with it has said: the
-    journal of a coordinator that has died is no more than the word of who may write there.
+    """Raise Refused if the earlier run is of another mode than the command says. The journal of a
+    coordinator that has died is not sealed: it is not to decide between apply and revert.
     """
     if before["mode"] != mode:
         about = before["runbook"], before["fleet"], "--mode", before["mode"]
@@ -158,7 +172,9 @@ def _require_mode(before: State, mode: str) -> None:
 
 
 def _require_same_code(project: Project, before: State) -> None:
-    """Raise Refused if targets of the run would be run by other files than those before them."""
+    """Raise Refused if the runbook's files were changed since the run began: the targets of one run
+    are all run by the same.
+    """
     runbook = before["runbook"]
     if task.is_changed(project, runbook, before.begun.get("code", "")):
         raise Refused.of(
@@ -198,8 +214,10 @@ def _written(
 
 
 def _moment(project: Project, fleet: str) -> str:
-    """When a run begins, to the millisecond. The last one by name is the last one: just behind the
-    one before, where a clock was ahead.
+    """Return the time at which a run begins, for the name of its journal, to the millisecond.
+
+    The last run by name has to be the last one. So where the clock was ahead before, this is a
+    millisecond after the latest name.
     """
     now = datetime.now(UTC)
     for path in journals(project, fleet):
@@ -210,9 +228,10 @@ def _moment(project: Project, fleet: str) -> str:
 
 
 def end_killed(project: Project, fleet: str) -> list[Problem]:
-    """End the runs of a fleet whose coordinator was killed, and seal their records. A journal that
-    was half made is taken away: nothing was begun with it. One that cannot be read is left as it
-    is: what is wrong with each.
+    """End the runs of a fleet whose coordinator was killed, and seal their records.
+
+    A half-made journal is removed: nothing was begun with it. A journal that cannot be read is left
+    as it is. Returns what is wrong with each of those.
     """
     problems: list[Problem] = []
     for path in (project.outputs / fleet).glob(f"*/.*{JOURNAL}"):
@@ -232,8 +251,8 @@ def end_killed(project: Project, fleet: str) -> list[Problem]:
 
 
 def _ended(project: Project, left: Journal) -> State:
-    """The state of a run that is over now: what came of the targets that it was at, their ledgers
-    say.
+    """End a run whose coordinator was killed, and return its state. What came of the targets that
+    were at work, their ledgers say.
     """
     state = State.read(left.path)
     if state.verdict is not None:
@@ -251,8 +270,10 @@ def _ended(project: Project, left: Journal) -> State:
 
 
 def _require_idle(fleet: str, own: Path) -> None:
-    """Raise Refused if another process is at work in the folder of this journal, or begins to be.
-    Of two that begin at once each sees the other: one at least is refused.
+    """Raise Refused if another process is at work in the folder of this journal, or is about to be.
+
+    Of two processes that begin at once each sees the other's half-made journal: at least one is
+    refused.
     """
     for path in own.parent.glob(f"*{JOURNAL}"):
         if path != own and journal.is_at_work(path):
@@ -266,10 +287,11 @@ def _require_idle(fleet: str, own: Path) -> None:
 
 
 def latest(project: Project, fleet: str, runbook: str = "") -> Path:
-    """The journal of the fleet's last run with this runbook. Without one it is the runbook whose
-    run is at work; else the one whose last run has not passed; else that of the last run of all.
+    """Return the journal of a fleet's last run with this runbook.
 
-    Raises Refused if there is none, or if there are several runbooks at work or not passed.
+    Without a runbook it is the one whose run is at work; else the one whose last run has not
+    passed; else that of the last run of all. Raises Refused if there is none, or if several are at
+    work or have not passed.
     """
     last: dict[str, Path] = {}
     for path in sorted(journals(project, fleet, runbook or "*"), key=lambda path: path.name):
@@ -297,13 +319,13 @@ def latest(project: Project, fleet: str, runbook: str = "") -> Path:
 
 
 def journals(project: Project, fleet: str, runbook: str = "*") -> Iterator[Path]:
-    """The journals of a fleet's runs; not those that were half made: they begin with a dot."""
+    """Return the journals of a fleet's runs. Half-made ones are left out: they begin with a dot."""
     found = (project.outputs / fleet).glob(f"{runbook}/[!.]*{JOURNAL}")
     return filter(is_regular, found)
 
 
 def _is_over(path: Path) -> bool:
-    """Whether a run has passed everywhere, for all that is known."""
+    """Return whether a run has passed on all targets, as far as its journal can be read."""
     try:
         return State.read(path).is_over
     except UnreadableJournal:

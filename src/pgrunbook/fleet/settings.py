@@ -1,5 +1,5 @@
-"""What `[fleets.NAME]` of pgrunbook.toml says: where the targets come from, in which waves, and how
-much may go wrong.
+"""Reads `[fleets.NAME]` of pgrunbook.toml: where the targets come from, in which waves they are
+run, and how many may fail.
 """
 
 from __future__ import annotations
@@ -19,20 +19,23 @@ _SHARE = re.compile(r"(\d+(?:\.\d+)?)(%?)")
 # Where the targets come from: exactly one of these.
 _SOURCES = ("targets_query", "targets_command", "targets_file")
 _QUERY = {"target", "sql"}
-# Makes a problem with the value of a key.
+# Given a key, returns what makes a Problem about its value.
 _At = Callable[[str], Callable[..., Problem]]
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A number of targets, or a part of so many."""
+    """A number of targets, or a percentage of all.
+
+    A Fraction, as a float would take 0.57% of 10,000 targets for 56.
+    """
 
     number: Fraction
     percent: bool
 
     @classmethod
     def read(cls, text: str) -> Share | None:
-        """`5`, `1%` or `0.5%`; None for anything else, and for more than all."""
+        """Read `5`, `1%` or `0.5%`. Returns None for anything else, and for more than 100%."""
         found = _SHARE.fullmatch(text.strip())
         if found is None or (not found[2] and "." in found[1]):
             return None
@@ -40,11 +43,11 @@ class Share:
         return None if share.percent and share.number > 100 else share
 
     def at_least(self, size: int) -> int:
-        """How many of so many, rounded up: a wave of 1% has a target, however few there are."""
+        """Return the share of so many, rounded up: a wave of 1% has at least one target."""
         return min(size, ceil(self._of(size)))
 
     def at_most(self, size: int) -> int:
-        """How many of so many, rounded down: what a budget of 1% allows of few is none."""
+        """Return the share of so many, rounded down: a budget of 1% allows none of few."""
         return floor(self._of(size))
 
     def _of(self, size: int) -> Fraction:
@@ -53,8 +56,10 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """A fleet as its settings have it. Each of `waves` is a share of all targets, those of the
-    waves before included, or the names of some; `budgets` has one for each.
+    """A fleet, with its settings read.
+
+    - `waves`: each is a share of all targets, those of the waves before included; or names.
+    - `budgets`: for each wave, how many of its targets may fail.
     """
 
     name: str
@@ -66,8 +71,8 @@ class Fleet:
 
     @classmethod
     def of(cls, project: Project, name: str) -> Fleet:
-        """The fleet of that name. Raises Refused if there is none, or with all that is wrong with
-        its settings.
+        """Return the fleet of that name. Raises Refused if there is none, or with everything that
+        is wrong with its settings.
         """
         known = project.settings.fleets
         if name not in known:
@@ -94,7 +99,7 @@ class Fleet:
 
 
 def _pauses(soak: str) -> bool:
-    """Whether a soak is one: `0s` is none."""
+    """Return whether there is a soak: `0s` is none."""
     return bool(soak) and re.fullmatch(r"\s*0\s*[a-z]*\s*", soak) is None
 
 
@@ -129,7 +134,7 @@ def _problems(name: str, settings: FleetSettings) -> Iterator[Problem]:
             yield at(key)("takes a number from 1", found=str(number), remedy=f"{key} = 4")
     if settings.executor != "local" and not re.fullmatch(r"dask://[^/]+:\d+", settings.executor):
         yield at("executor")(
-            "is no executor",
+            "is not an executor",
             expected='"local", or "dask://HOST:PORT"',
             found=settings.executor,
             remedy='executor = "local"',
@@ -167,7 +172,7 @@ def _wave_problems(at: _At, settings: FleetSettings) -> Iterator[Problem]:
     for text, share in shares:
         if share is None and not _names(text):
             yield at("waves")(
-                "is no wave",
+                "is not a wave",
                 expected='a share of the targets, such as "1%" or "50", or names of targets with '
                 "commas between",
                 found=repr(text),
@@ -177,7 +182,7 @@ def _wave_problems(at: _At, settings: FleetSettings) -> Iterator[Problem]:
     for text in given:
         if Share.read(text) is None:
             yield at("failure_budget")(
-                "is no budget",
+                "is not a budget",
                 expected='a number of targets, such as "0", or a share of the wave, such as "1%"',
                 found=repr(text),
                 remedy=f"failure_budget = {_list(['0'] * len(settings.waves))}",
@@ -193,7 +198,7 @@ def _wave_problems(at: _At, settings: FleetSettings) -> Iterator[Problem]:
 
 
 def _names(text: str) -> bool:
-    """Whether it can be names: what begins with a digit and ends with % is a share gone wrong."""
+    """Return whether a wave can be names of targets; `101%` and `1.5` are shares gone wrong."""
     return bool(text.strip(", ")) and not re.fullmatch(r"\s*[\d.]*\s*%?\s*", text)
 
 

@@ -1,5 +1,6 @@
-"""Who vouches for what a fleet's run was begun with: until it has ended and is sealed, anybody may
-have changed its journal.
+"""Signs what a fleet's run was begun with, where the archive has a key.
+
+Until a run has ended and is sealed, nothing else shows that its journal was edited.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ import json
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from securesystemslib.dsse import Envelope
 from securesystemslib.signer import Key
@@ -24,7 +26,7 @@ _BEGINS = (EventKind.BEGUN, EventKind.TARGET)
 
 
 def sign(project: Project, name: str, begun: Sequence[Event]) -> list[Event]:
-    """Return the events that begin the journal of that name, and the signature of them if the
+    """Return the events that begin the journal of that name, followed by their signature if the
     project has a key.
     """
     key = project.signing_key
@@ -37,8 +39,8 @@ def sign(project: Project, name: str, begun: Sequence[Event]) -> list[Event]:
 
 
 def problems(project: Project, path: Path) -> Iterator[Problem]:
-    """Yield what is wrong with how a run was begun, as its journal says; nothing where the project
-    has no keys.
+    """Yield a problem if the first events of a journal are not as they were signed; nothing where
+    the project has no keys.
     """
     keys = verification.trusted_keys(project)
     if keys and not _is_signed(path, keys):
@@ -50,8 +52,8 @@ def problems(project: Project, path: Path) -> Iterator[Problem]:
 
 
 def _is_signed(path: Path, keys: Sequence[Key]) -> bool:
-    """Return whether one of the keys has signed how the run was begun, and nothing of that kind
-    comes later.
+    """Return whether one of the keys has signed the events that begin the run, and no such event
+    comes later: it would be in force, too.
     """
     found = events.without_left_out(journal.read(path))
     end = next((n for n, event in enumerate(found) if event["event"] == EventKind.SIGNED), None)
@@ -70,6 +72,8 @@ def _is_signed(path: Path, keys: Sequence[Key]) -> bool:
 
 
 def _payload(name: str, begun: Sequence[Event]) -> bytes:
-    """Return the events without their times: those are not known before they are written."""
-    said = [{key: value for key, value in event.items() if key != "at"} for event in begun]
-    return json.dumps([name, *said], sort_keys=True).encode()
+    """Return what is signed: the events without their times, which the journal adds later."""
+    signed: list[Any] = [name]
+    for event in begun:
+        signed.append({key: value for key, value in event.items() if key != "at"})
+    return json.dumps(signed, sort_keys=True).encode()

@@ -1,4 +1,4 @@
-"""Where a fleet's run stands, as its journal says: each target, each wave, and how it ended."""
+"""Where a fleet's run stands: each target, each wave, and how it ended. Built from its journal."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class UnreadableJournal(Refused):
 
     @classmethod
     def at(cls, path: Path, found: str) -> UnreadableJournal:
-        """Of a file in the place of a journal: what it holds instead."""
+        """Return the error about a file: `found` is what it holds in place of a journal."""
         return cls.of(
-            "is no journal of a fleet's run",
+            "is not the journal of a fleet's run",
             where="/".join(path.parts[-3:]),  # from the archive's root
             expected="the events of one, as `pgrunbook fleet run` writes them",
             found=found,
@@ -31,15 +31,20 @@ class UnreadableJournal(Refused):
         )
 
 
-# What counts against a budget: it went wrong, or may have.
+# What counts against a budget. Of an interrupted run nobody knows what it left: it counts, too.
 _WRONG = (Verdict.FAILED, Verdict.INTERRUPTED)
 
 
 @dataclass(slots=True)
 class TargetState:
-    """A target in the run: its last attempt, by the id of the run, and what came of that. `again`:
-    it is to be tried once more. `not_done`: it was ended before its backfill, as it was to.
-    `remark`: what is to be told besides the verdict.
+    """A target in a fleet's run: its last attempt, and what came of that.
+
+    - `run`: the id of the target's own run. `attempts`: how many it has had.
+    - `again`: it is to be tried once more.
+    - `not_done`: its run was ended before its backfill was, by `until` or by a stop.
+    - `record`, `sha256`: the record of the run, by its path in the archive.
+    - `remark`: what is to be told besides the verdict.
+    - `verified`: the verdict after the soak, if it was verified.
     """
 
     target: FleetTarget
@@ -59,33 +64,33 @@ class TargetState:
 
     @property
     def is_at_work(self) -> bool:
-        """Whether an attempt was begun of which nothing is known yet."""
+        """Whether an attempt was begun, and nothing is known of its end."""
         return bool(self.started_at) and not self.ended_at
 
     @property
     def passed(self) -> bool:
-        """Whether the target is in the verified state, for all that is known."""
+        """Whether the target is in the verified state, as far as is known."""
         return self.verdict is Verdict.PASSED and self.verified in (None, Verdict.PASSED)
 
     @property
     def failed(self) -> bool:
         """Whether it counts against the budget: something went wrong, or may have. After the soak
-        that is whatever has not verified, a server that does not answer included.
+        everything counts that was not verified, a server that does not answer included.
         """
         held = self.verified in (None, Verdict.PASSED)
         return not (self.again or self.not_done) and (self.verdict in _WRONG or not held)
 
     @property
     def set_aside(self) -> bool:
-        """Whether nothing was changed there, and somebody has to look."""
+        """Whether its last run was refused or locked out: it changed nothing, and somebody has to
+        look.
+        """
         left = self.again or self.not_done or self.failed or self.passed
         return not left and self.verdict is not None
 
     @property
     def word(self) -> str:
-        """What it is in a word or two: `waiting`, `at work`, `passed`, `not done`, `failed` or `set
-        aside`.
-        """
+        """One of `waiting`, `at work`, `passed`, `not done`, `failed`, `set aside`."""
         if self.is_at_work:
             return "at work"
         if self.passed:
@@ -99,7 +104,9 @@ class TargetState:
 
 @dataclass(slots=True)
 class WaveState:
-    """A wave in the run: `state` is `waiting`, `begun`, `soaking`, `verifying` or `done`."""
+    """A wave in a fleet's run: `state` is `waiting`, `begun`, `soaking`, `verifying`, `stopped` or
+    `done`. `spec` and `budget` are as pgrunbook.toml has them.
+    """
 
     spec: str
     budget: str
@@ -110,8 +117,11 @@ class WaveState:
 
 @dataclass(slots=True)
 class State:
-    """A fleet's run. `stopped_by`: who asked for it to be stopped. `left_out`: the numbers of the
-    journal's lines that others have added, and that are none of its events.
+    """A fleet's run.
+
+    - `begun`: its first event; `state["soak_s"]` is a key of that.
+    - `stopped_by`: who asked for it to be stopped.
+    - `left_out`: the numbers of the journal's lines that the run has not written.
     """
 
     begun: Event = field(default_factory=dict)
@@ -125,7 +135,7 @@ class State:
 
     @classmethod
     def of(cls, events: Iterable[Event]) -> State:
-        """What these events make."""
+        """Return the state after these events."""
         state = cls()
         for event in events:
             state.apply(event)
@@ -149,7 +159,7 @@ class State:
         return state
 
     def __getitem__(self, name: str) -> Any:
-        """What the run was begun with."""
+        """Return what the run was begun with, under this key of its first event."""
         return self.begun[name]
 
     @property
@@ -159,28 +169,25 @@ class State:
 
     @property
     def is_over(self) -> bool:
-        """Whether every target has passed: there is nothing to go on with."""
+        """Whether every target has passed: nothing is left to resume."""
         return self.verdict is Verdict.PASSED and all(each.passed for each in self.targets.values())
 
     def of_wave(self, number: int) -> Iterator[TargetState]:
-        """The targets of a wave, counted from 0."""
+        """Return the targets of a wave; waves are counted from 0."""
         return (each for each in self.targets.values() if each.wave == number)
 
     def counts(self, number: int | None = None) -> Counter[str]:
-        """How many targets, of a wave or of all, are what."""
+        """Return how many targets, of a wave or of all, are `passed`, `failed` and so on."""
         found = self.targets.values() if number is None else self.of_wave(number)
         return Counter(each.word for each in found)
 
     def apply(self, event: Event) -> None:
-        """Take one more event in."""
+        """Change the state by one more event; one of a kind that is not known changes nothing."""
         at = event["at"]
         match event["event"]:
             case EventKind.BEGUN:
                 self.begun = event
-                budgets = event["budgets"]
-                self.waves = [
-                    WaveState(*each) for each in zip(event["waves"], budgets, strict=True)
-                ]
+                self.waves = list(map(WaveState, event["waves"], event["budgets"]))
             case EventKind.TARGET:
                 target = FleetTarget(**event["target"])
                 self.targets[target.name] = TargetState(target, event["wave"])
@@ -222,9 +229,7 @@ class State:
 
 
 def ended(progress: TargetState) -> dict[str, Any]:
-    """The event that says what is known of a target that has ended, as another run's journal is to
-    have it.
-    """
+    """Return the event with which the journal of a later run repeats what came of a target."""
     return {
         "event": EventKind.ENDED,
         "name": progress.target.name,

@@ -98,14 +98,12 @@ def group_of_drift(target: FleetTarget, answer: dict[str, Any]) -> Group:
     """Return the group of a target by its drift: each object, what is expected, what is there."""
     if not answer.get("drift"):
         return group_of_verification(target, answer)
-    problems = [
-        Problem(
-            without_own_names(target, each["what"]),
-            expected=without_own_names(target, each["expected"]),
-            found=without_own_names(target, each["found"]),
+    problems = []
+    for each in answer["drift"]:
+        what, expected, found = (
+            without_own_names(target, each[key]) for key in ("what", "expected", "found")
         )
-        for each in answer["drift"]
-    ]
+        problems.append(Problem(what, expected=expected, found=found))
     told = "; ".join(each.what for each in problems)
     return Group(str(problems), Verdict.FAILED, told, problems)
 
@@ -132,15 +130,16 @@ def collect(found: Sequence[Group], fleet: str, passed: str, otherwise: str) -> 
         "message": message,
         "problems": [],
         "fleet": fleet,
-        "groups": [
-            {
-                "verdict": each.verdict,
-                "told": each.told,
-                "differs": [asdict(problem) for problem in each.answer or ()],
-                "targets": sorted(each.names),
-            }
-            for each in found
-        ],
+        "groups": [_as_data(each) for each in found],
+    }
+
+
+def _as_data(group: Group) -> dict[str, Any]:
+    return {
+        "verdict": group.verdict,
+        "told": group.told,
+        "differs": [asdict(problem) for problem in group.answer or ()],
+        "targets": sorted(group.names),
     }
 
 

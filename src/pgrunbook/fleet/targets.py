@@ -1,5 +1,5 @@
-"""The targets of a fleet: asked of a database, of a program or of a file, and checked all at once
-before anything is begun.
+"""The targets of a fleet: listed by a database, a program or a file, and all checked before
+anything is begun.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from pgrunbook.secrets.patterns import looks_secret, redact
 
 # How long the program that lists the targets may take.
 COMMAND_TIMEOUT_S = 60
-# Bytes of a name: it is a folder in the archive, and stands in every line about the target.
+# Bytes of a name. It is a folder in the archive, and part of every line about the target.
 _LONGEST = 100
 _MOST_PROBLEMS = 50
 # What `targets_query` sees beside pg_catalog.
@@ -37,8 +37,8 @@ _SCHEMA = "public"
 
 @dataclass(frozen=True, slots=True)
 class FleetTarget:
-    """A target of a fleet: a schema behind a service or an environment variable. Its `name` is what
-    it is called in the fleet, and the folder of its records.
+    """A target of a fleet: a schema behind a libpq service or an environment variable with a URL.
+    `name` is its name in the fleet, and the folder of its records.
     """
 
     name: str
@@ -47,12 +47,14 @@ class FleetTarget:
     schema: str = "public"
 
     def as_row(self) -> dict[str, str]:
-        """As the fleet's ledger keeps it, without what is empty."""
+        """Return the target as its source and the journal have it, without what is empty."""
         return {name: value for name, value in asdict(self).items() if value}
 
     def target_name(self, project: Project) -> str:
-        """What a run calls it: a target of pgrunbook.toml that is reached in the same way, whose
-        policy holds then; else `service:NAME` or `env:NAME`.
+        """Return what the parameter `target` of its run is.
+
+        That is a target of pgrunbook.toml which is reached in the same way: its policy holds then.
+        Else it is `service:NAME` or `env:NAME`.
         """
         for name, settings in project.settings.targets.items():
             there = (settings.service or ("" if settings.env else name), settings.env)
@@ -62,8 +64,9 @@ class FleetTarget:
 
 
 def server(target: FleetTarget, project: Project) -> str:
-    """Host and port, as libpq finds them: what `per_server` is about. The name itself where it
-    cannot be had; then the run says why.
+    """Return host and port of the target's server, as libpq finds them, for `per_server`.
+
+    Where they cannot be found out it is the name of the target; the run says why.
     """
     called = target.target_name(project)
     try:
@@ -74,8 +77,8 @@ def server(target: FleetTarget, project: Project) -> str:
 
 
 def find(fleet: Fleet, project: Project) -> list[FleetTarget]:
-    """The fleet's targets, in the order of their source. Raises Refused with all that is wrong with
-    them; Failed if the database cannot be asked.
+    """Return the fleet's targets, in the order of their source. Raises Refused with everything that
+    is wrong with them; Failed if the database cannot be asked.
     """
     rows = [*_rows(fleet, project)]
     problems = [*_problems(rows)]
@@ -86,11 +89,15 @@ def find(fleet: Fleet, project: Project) -> list[FleetTarget]:
             f"The targets of fleet {fleet.name!r} are not valid: nothing was started.",
             problems=problems,
         )
-    return [FleetTarget(**{name: value for name, value in row.items() if value}) for row in rows]
+    found = []
+    for row in rows:
+        given = {name: value for name, value in row.items() if value}
+        found.append(FleetTarget(**given))
+    return found
 
 
 def digest(found: Iterable[FleetTarget]) -> str:
-    """The SHA-256 of a list of targets, whatever its order."""
+    """Return the SHA-256 of a list of targets, the same for any order."""
     lines = sorted(json.dumps(each.as_row(), sort_keys=True) for each in found)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
@@ -158,7 +165,7 @@ def _text(path: Path) -> str:
 
 
 def _line_rows(text: str, where: str) -> Iterator[Mapping[str, Any]]:
-    """Each line that is not empty, as JSON. Raises Refused for all that are none at once."""
+    """Return each line that is not empty, as JSON. Raises Refused with all lines that are not."""
     rows, problems = [], []
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
@@ -171,7 +178,7 @@ def _line_rows(text: str, where: str) -> Iterator[Mapping[str, Any]]:
             rows.append(row)
         else:
             expected = '{"name": "acme", "service": "billing", "schema": "acme"}'
-            what = "is no JSON object with each key once"
+            what = "is not a JSON object with each key once"
             problems.append(Problem(what, f"{where}, line {number}", expected))
     if problems:
         raise Refused("The fleet's targets cannot be read.", problems=problems[:_MOST_PROBLEMS])
@@ -179,7 +186,9 @@ def _line_rows(text: str, where: str) -> Iterator[Mapping[str, Any]]:
 
 
 def _unique_keys(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    """The object. Raises ValueError if a key is there twice: which one was meant?"""
+    """Return the object. Raises ValueError if a key is there twice: json.loads takes the last one,
+    https://www.rfc-editor.org/rfc/rfc8259#section-4, and whoever wrote it may have meant the other.
+    """
     made = dict(pairs)
     if len(made) < len(pairs):
         raise ValueError
@@ -205,7 +214,8 @@ def _problems(rows: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
             yield from wrong
             continue
         name = row["name"]
-        # as a file system may, that knows no case, or composes accents
+        # Some file systems do not tell upper from lower case, or compose accents: two names would
+        # be one folder there.
         key = unicodedata.normalize("NFC", name).casefold()
         if key in names:
             yield Problem(
@@ -227,12 +237,12 @@ def _problems(rows: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
 
 
 def row_problems(row: Mapping[str, Any], where: str) -> Iterator[Problem]:
-    """What is wrong with one target of a list by itself. A value that may be a password is not
-    repeated.
+    """Yield what is wrong with one target of a list by itself. A value that may be a password is
+    not repeated.
     """
     if unknown := sorted(map(str, row.keys() - {*_KEYS})):
         yield Problem(
-            "has what no target has",
+            "has keys that no target has",
             where,
             expected=", ".join(_KEYS),
             found=redact(", ".join(map(one_line, unknown))),
@@ -240,7 +250,7 @@ def row_problems(row: Mapping[str, Any], where: str) -> Iterator[Problem]:
         )
     if no_text := [key for key in _KEYS if not _is_text(row.get(key))]:
         yield Problem(
-            "is no text",
+            "is not a text",
             f"{where}, {', '.join(no_text)}",
             expected="a text of Unicode without control characters, or null",
         )
@@ -275,7 +285,9 @@ def row_problems(row: Mapping[str, Any], where: str) -> Iterator[Problem]:
 
 
 def _is_text(value: object) -> bool:
-    """Whether it is NULL, or can be said to libpq and in a line: libpq ends a text at a NUL."""
+    """Return whether a value is NULL, or a text without control characters: libpq would end it at a
+    NUL, and a line break would make lines of its own in reports.
+    """
     if not isinstance(value, str):
         return value is None
     return not any(unicodedata.category(letter) in ("Cc", "Cs") for letter in value)

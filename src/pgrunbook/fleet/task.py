@@ -1,4 +1,8 @@
-"""What a worker does with one target: a run of the runbook, its plan, or a look for drift."""
+"""What a worker does with one target: run the runbook, plan or verify it, or look for drift.
+
+Tasks may run on another machine. So they take and return values that can be pickled, and raise
+nothing of ours: every end is a verdict with a reason.
+"""
 
 from __future__ import annotations
 
@@ -41,19 +45,20 @@ def run_one(
     approved: Mapping[str, str] | None = None,
     once: bool = False,
 ) -> TaskResult:
-    """Run the runbook in that mode against a target of the fleet, under that id, and seal its
-    record below `outputs/<fleet>/<target>/`.
+    """Run the runbook against a target of the fleet, under this id, and seal its record below
+    `outputs/<fleet>/<target>/`. Returns `verdict`, `reason` and `seconds`.
 
-    Returns `verdict`, `reason` and `seconds`. With other files than the fleet's run was begun with,
-    by the digest of `code`, it is refused. `approved` is the approval of a set: `set`, `list`
-    and `approver`; a target that plans otherwise is refused. A cell that takes longer than
-    `cell_timeout_s` is interrupted, and the run with it. With `once` it does nothing if the
-    target's ledger knows the id already: some executors begin a task again.
+    - `cell_timeout_s`: a cell that takes longer is interrupted, and the run with it.
+    - `begun_with`: the digest of `code_digest` that the fleet's run began with; with other files
+      the run is refused.
+    - `approved`: the approval of a set, `set`, `list` and `approver`; a target with another plan is
+      refused.
+    - `once`: do nothing if the target's ledger has the id: some executors begin a task again.
     """
 
     def work(project: Project, each: FleetTarget) -> TaskResult:
         if once and _knows(project, each, run_id):
-            # which says how it has ended
+            # The coordinator asks the ledger, which says how it has ended.
             return {"verdict": Verdict.INTERRUPTED, "reason": ""}
         if is_changed(project, runbook, begun_with):
             raise Refused.of(CHANGED)
@@ -76,17 +81,17 @@ def run_one(
     return _timed(root, target, work)
 
 
-# What was proven by one wave would say nothing about the next.
+# The waves before were run by other files: what they have proved says nothing about these.
 CHANGED = "the runbook's files were changed since the fleet's run began"
 
 
 def code_digest(project: Project, runbook: str) -> str:
-    """The digest of what a runbook runs, as it is now."""
-    return fingerprints.of_code(project.runbook(runbook), project.sql(runbook))
+    """Return the digest of what a runbook runs, as its files are now."""
+    return fingerprints.code_digest(project.runbook(runbook), project.sql(runbook))
 
 
 def is_changed(project: Project, runbook: str, begun_with: str) -> bool:
-    """Whether it runs something else now than what has this digest, if there is one."""
+    """Return whether a runbook's files have another digest now; not if `begun_with` is empty."""
     try:
         return bool(begun_with) and code_digest(project, runbook) != begun_with
     except (OSError, Refused):
@@ -94,8 +99,8 @@ def is_changed(project: Project, runbook: str, begun_with: str) -> bool:
 
 
 def remove_unsealed(folder: Path, run_id: str) -> None:
-    """Take away the beginning of a record that a worker has left which died before the ledger knew
-    its run: the run begins again, under the same id.
+    """Remove the beginning of a record that a killed worker has left. The ledger does not have its
+    run, so it begins again under the same id, and writes the record anew.
     """
     for notebook in records_of(folder, run_id):
         if not seal_of(notebook).exists():
@@ -111,8 +116,8 @@ def look(
     *,
     cell_timeout_s: float,
 ) -> TaskResult:
-    """Run the runbook in a mode that only reads, and write nothing, on the target or here. Returns
-    `verdict`, `reason`, `seconds` and, where there is one, `plan`: see `records.plan.Plan`.
+    """Run the runbook in a mode that only reads, and keep no record. Returns `verdict`, `reason`,
+    `seconds` and, where there is one, `plan`: see `records.plan.Plan`.
     """
 
     def work(project: Project, each: FleetTarget) -> TaskResult:
@@ -138,15 +143,15 @@ def find_drift(root: str, target: Mapping[str, str]) -> TaskResult:
     return _timed(root, target, work)
 
 
-# How long threads may take to end that were told to: a worker that is begun anew takes longer.
+# How long threads that were told to end may take. To begin a worker anew takes longer than this.
 _THREADS_END_S = 0.5
 
 
 def _timed(
     root: str, target: Mapping[str, str], work: Callable[[Project, FleetTarget], TaskResult]
 ) -> TaskResult:
-    """What came of work on a target, whatever ends it. `spent`: threads are left of it, which could
-    show something in the next target's record.
+    """Do work on a target. Returns what came of it, whatever ends it, with `seconds` and `spent`:
+    threads are left, which could show something in the next target's record.
     """
     began, before = time.monotonic(), {*threading.enumerate()}
     try:
@@ -165,8 +170,8 @@ def _timed(
 
 
 def _told(ending: Ending) -> TaskResult:
-    """How a run ended. What is wrong is told by the first problem, rather than by its kind: which
-    target it is on is known.
+    """Return verdict and reason of a run. The reason is its first problem: that says more than the
+    heading of the error.
     """
     reason = ending.reason
     if ending.problems:
@@ -176,13 +181,13 @@ def _told(ending: Ending) -> TaskResult:
     return {"verdict": ending.verdict, "reason": reason}
 
 
-# The worker of this process, and the state of the notebook's file that it has read.
+# The worker of this process, with mtime and size of the notebook's file when it was read.
 _worker: tuple[tuple[int, int], WarmWorker] | None = None
 
 
 def _warm(project: Project, runbook: str) -> WarmWorker:
-    """The worker of this process for a runbook; a new one if its notebook or the project has
-    changed since.
+    """Return the worker of this process for a runbook; a new one if its notebook or the project's
+    settings have changed since.
     """
     from pgrunbook.runner.warm import WarmWorker
 
@@ -200,8 +205,8 @@ def _warm(project: Project, runbook: str) -> WarmWorker:
 
 
 def _approval(plan: Mapping[str, Any] | None, approved: Mapping[str, str]) -> dict[str, str]:
-    """What the run is given so that it does what it has just planned, and nothing else. Raises
-    Refused if that is not what was approved.
+    """Return the parameters that bind a run to the plan which it has just made. Raises Refused if
+    that plan is not in the approved set.
     """
     if not plan:
         return {}

@@ -1,4 +1,4 @@
-"""Divides a fleet's targets into waves, in order, each into one of them."""
+"""Divides a fleet's targets into waves. Each target is in one wave."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pgrunbook.fleet.targets import FleetTarget
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Every so many-th target of a list, beginning with one of the first, counted from 0: what one
-    of several machines takes.
+    """The part of a list of targets that one of several machines takes: every `of`-th target,
+    beginning with the one of this number, counted from 0.
     """
 
     number: int = 0
@@ -22,13 +22,13 @@ class Slice:
 
     @classmethod
     def read(cls, text: str) -> Slice:
-        """Read `3/10`; empty is the whole list. Raises Refused for anything else."""
+        """Read `3/10`; an empty text is the whole list. Raises Refused for anything else."""
         if not text:
             return WHOLE
         found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
         if found is None or int(found[1]) >= int(found[2]):
             raise Refused.of(
-                "is no slice",
+                "is not a slice",
                 where="--slice",
                 expected="its number, counted from 0, and how many there are",
                 found=text,
@@ -48,7 +48,7 @@ WHOLE = Slice()
 
 
 def require_wave(wave: int | None, waves: int) -> None:
-    """Raise Refused if a fleet with so many waves has none of this number."""
+    """Raise Refused if a wave is asked for by a number, and there is none of that number."""
     if wave is not None and not 1 <= wave <= waves:
         raise Refused.of(
             "the fleet has no such wave",
@@ -60,10 +60,8 @@ def require_wave(wave: int | None, waves: int) -> None:
 
 
 def divide(fleet: Fleet, found: Sequence[FleetTarget]) -> list[list[FleetTarget]]:
-    """Return the targets of each wave, in the order of the list. `fleet.waves` says which: a share
-    of the list, or names. With few targets a wave may be empty.
-
-    Raises Refused for names that no target has, all at once.
+    """Return the targets of each wave, in the order of the list. With few targets a wave may be
+    empty. Raises Refused with all names in `fleet.waves` that no target has.
     """
     problems = list(_unknown_names(fleet, found))
     if problems:

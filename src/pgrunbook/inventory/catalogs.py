@@ -1,8 +1,14 @@
-"""The questions to the catalog: a file each in `sql/inventory/`.
+"""The questions to the catalog, one for each kind of objects: the files of `sql/inventory/`.
 
-The second line of a file says what it is of: the catalog, the columns that hold an object's
-address, and the one that holds its schema; and with which catalog, and which letters of its
-`_LETTERS`, there is anything to ask for, if not with its own.
+Line 2 of each file is
+
+    -- of CATALOG: OID_COLUMN[, NUMBER_COLUMN][; in SCHEMA_COLUMN][; with CATALOG LETTERS]
+
+- CATALOG, OID_COLUMN, NUMBER_COLUMN: where the kind's objects have their addresses. The number is
+  that of a column of a table, or a second OID.
+- SCHEMA_COLUMN: the OID of the schema that they are in.
+- `with`: the kind is asked for only if that catalog, in place of its own, has rows that initdb has
+  not made; with LETTERS, only rows whose relkind, prokind or typtype is one of these count.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import psycopg
@@ -71,7 +72,7 @@ def read_changes(conn: psycopg.Connection[Any]) -> Changes:
     questions = [
         "SELECT pg_current_xact_id_if_assigned()::text::bigint",
         _query(conn, "pg_current_xact_id_if_assigned()", "xmin", _if_written),
-        catalogs.query("deleted_from"),
+        _deleted_from(),
     ]
     number, objects, deleted = ask(conn, questions)
     ((xid,),) = number.rows
@@ -91,7 +92,7 @@ def queries(conn: Session, *, near: bool = False) -> list[str]:
     query = _query(conn, "pg_current_xact_id_if_assigned()", "xmin", condition)
     return [
         conn.prepared(name, query, {}),
-        conn.prepared("deleted_from", catalogs.query("deleted_from"), {}),
+        conn.prepared("deleted_from", _deleted_from(), {}),
     ]
 
 
@@ -152,6 +153,15 @@ def _query(
         any_role = condition("pg_authid") + "true"
     text = text.replace("{any_role}", any_role)
     return text.replace("{stamp}", stamp).replace("{xid}", xid)
+
+
+@cache
+def _deleted_from() -> str:
+    """Return the question from which catalogs rows were deleted, of all that `written` reads. They
+    are named: pg_class as a whole may be large.
+    """
+    names = ",".join(dict.fromkeys(_CATALOG.findall(catalogs.query("written"))))
+    return catalogs.query("deleted_from").replace("{catalogs}", f"'{{{names}}}'")
 
 
 def _is_readable(line: str) -> bool:

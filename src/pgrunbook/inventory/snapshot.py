@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
-from psycopg import sql
 from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
 
@@ -29,11 +28,8 @@ _SETTINGS = {
     "extra_float_digits": "1",
     "lc_monetary": "C",
 }
-# The path is a list of names: quoted as one literal, it would name one schema.
-_SET = [f"SET LOCAL search_path = {search_path.OURS}"]
-_SET += [f"SET LOCAL {name} = {sql.quote(value)}" for name, value in _SETTINGS.items()]
 _KEPT = "pgrunbook.settings"
-_KEEP = f"SELECT {session_settings.keeping(_KEPT, ['search_path', *_SETTINGS])}"
+_ENTER = session_settings.entering(_KEPT, {"search_path": search_path.OURS} | _SETTINGS)
 _PUT_BACK = session_settings.put_back(_KEPT)
 
 # An array in a question, and the longest question that is prepared.
@@ -67,7 +63,7 @@ class Snapshot:
     def __init__(self, conn: psycopg.Connection[Any]) -> None:
         self._conn = conn
         self._idle = conn.info.transaction_status == TransactionStatus.IDLE
-        self._before = [_KEEP, *_SET]
+        self._before = [_ENTER]
         if self._idle:
             self._before.insert(0, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 

@@ -64,7 +64,7 @@ def find_drift(fold: Fold, found: Inventory, version: int) -> list[Drift]:
     compared, until it is read anew.
     """
     unknown = fold.outdated(version) | fold.unread
-    differing = [*_altered(fold, found, unknown)]
+    differing = [*_find_altered(fold, found, unknown)]
     for each, expected in fold.definitions.items():
         if expected is None and each in found:  # it is back
             differing.append(Drift(each, None, found[each], fold.setter(each)))
@@ -77,10 +77,10 @@ def find_drift(fold: Fold, found: Inventory, version: int) -> list[Drift]:
         if drift.found is None or drift.expected is None:
             whole.add(drift.object.identity)
     kept = [drift for drift in differing if fold.parts.get(drift.object) not in whole]
-    return sorted([*kept, *_added_by_hand(fold, found)], key=lambda drift: drift.object)
+    return sorted([*kept, *_find_added(fold, found)], key=lambda drift: drift.object)
 
 
-def _altered(fold: Fold, found: Inventory, unknown: Container[Object]) -> Iterator[Drift]:
+def _find_altered(fold: Fold, found: Inventory, unknown: Container[Object]) -> Iterator[Drift]:
     """Yield the objects that differ from what is expected, or are gone; not those in `unknown`."""
     expected: dict[Object, Definition] = {}
     there: dict[Object, Definition] = {}
@@ -97,7 +97,7 @@ def _altered(fold: Fold, found: Inventory, unknown: Container[Object]) -> Iterat
             yield Drift(difference.object, before, after, fold.setter(difference.object))
 
 
-def _added_by_hand(fold: Fold, found: Inventory) -> Iterator[Drift]:
+def _find_added(fold: Fold, found: Inventory) -> Iterator[Drift]:
     """Yield what was added by hand to objects that blocks have made.
 
     Not an index that enforces nothing: to add one is a DBA's daily work. Not a view's columns: they

@@ -125,7 +125,7 @@ def details(conn: Connection, runbook: str, schema: str) -> dict[tuple[str, str]
 
 
 @lockers.named
-def unfinished(conn: Connection, schema: str) -> list[dict[str, Any]]:
+def unfinished_runs(conn: Connection, schema: str) -> list[dict[str, Any]]:
     """Return the runs of any runbook in a schema that have written and have no verdict, the oldest
     first: at work, or dead. Reads only.
 

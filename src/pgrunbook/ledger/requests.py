@@ -67,7 +67,7 @@ def run_at_work(conn: Connection, target: str, schema: str) -> str:
         )
     # its application_name has the first digits of the run's id; None if this role is not shown it
     application = holders[0]["application"]
-    begun = [run["run_id"] for run in ledger.unfinished(conn, schema)]
+    begun = [run["run_id"] for run in ledger.unfinished_runs(conn, schema)]
     if application is not None:
         begun = [run_id for run_id in begun if run_id[:8] in application]
     if not begun:

@@ -69,11 +69,11 @@ class Recorder:
             )
         self.begun = True
 
-    def unfinished(self) -> list[dict[str, Any]]:
+    def unfinished_runs(self) -> list[dict[str, Any]]:
         """Return the runs in this schema that have begun and not ended. If this run holds the lock,
         they are dead, but for itself.
         """
-        found = ledger.unfinished(self.sessions.look, self.parameters.schema_)
+        found = ledger.unfinished_runs(self.sessions.look, self.parameters.schema_)
         return [run for run in found if run["run_id"] != self.run_id]
 
     def close_dead(self) -> None:
@@ -82,7 +82,7 @@ class Recorder:
         """
         self.sessions.require_lock()
         install.install(self.sessions.work)
-        for run in self.unfinished():
+        for run in self.unfinished_runs():
             reason = f"it died; {progress_of(run)}; found by run {self.run_id[:8]}"
             write.finish(self.sessions.work, run["run_id"], Verdict.INTERRUPTED, reason)
 
@@ -119,8 +119,8 @@ class Recorder:
 
 
 def progress_of(run: dict[str, Any]) -> str:
-    """Return what an unfinished run, a row of `ledger.unfinished`, has done, and the last thing
-    known of it.
+    """Return what an unfinished run, a row of `ledger.unfinished_runs`, has done, and the last
+    thing known of it.
     """
     return (
         f"committed: {run['committed']}; last known: {run['last']}, "

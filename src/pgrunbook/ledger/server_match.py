@@ -195,7 +195,7 @@ class ServerMatch:
         return self.known[0].text
 
     @property
-    def differing(self) -> str:
+    def differences_text(self) -> str:
         """The facts in which it differs from what the ledger last has of its server, a line each;
         and those that are not shown.
         """
@@ -219,7 +219,7 @@ class ServerMatch:
         if self.is_other_server:
             return (
                 f"{self.here.text}: NOT the one that the ledger was written on, but a copy, or "
-                f"the same after a failover\n{self.differing}"
+                f"the same after a failover\n{self.differences_text}"
             )
         if self.marked_as_copy:
             return (
@@ -240,7 +240,7 @@ class ServerMatch:
             return None
         expected, found = "a server that somebody has confirmed", str(self)
         if self.is_other_server:
-            expected, found = self.known[-1].text, self.differing
+            expected, found = self.known[-1].text, self.differences_text
         return Problem(
             "is not the one that the ledger was written on: a copy of it, or it after a failover",
             where="server",

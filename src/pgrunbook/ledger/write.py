@@ -112,18 +112,35 @@ def prepare(conn: Session) -> None:
 
 def about(block: Block, *, reason: str, sql: str, kept: Iterable[tuple[str, ...]] = ()) -> str:
     """Return what a block's row will say whatever comes of it, as JSON."""
-    row = {
-        "block": block.name,
-        "reason": reason,
-        "sql": sql,
-        "source_sha256": block.source_sha256,
-        "tree_sha256": block.tree_sha256,
-        "sql_sha256": block.sql_sha256,
-        "variants": [variant for variant, _ in block.choices],
-        "variables": [dict(variables) for _, variables in block.choices],
-        "kept": sorted(kept),
-    }
-    return as_json(row)
+    return _about(
+        block=block.name,
+        reason=reason,
+        sql=sql,
+        source_sha256=block.source_sha256,
+        tree_sha256=block.tree_sha256,
+        sql_sha256=block.sql_sha256,
+        variants=[variant for variant, _ in block.choices],
+        variables=[dict(variables) for _, variables in block.choices],
+        kept=kept,
+    )
+
+
+def _about(
+    *,
+    block: str,
+    reason: str,
+    sql: str,
+    source_sha256: str,
+    tree_sha256: str,
+    sql_sha256: str,
+    variants: Sequence[str],
+    variables: Sequence[Mapping[str, str]] | None,
+    kept: Iterable[tuple[str, ...]],
+) -> str:
+    """Return these columns of a block's row as JSON. None has a default, so that nobody who writes
+    a row can leave one out.
+    """
+    return as_json({**locals(), "kept": sorted(kept)})
 
 
 def repeat(
@@ -153,21 +170,20 @@ def repeat(
 
 def _repeat(conn: Session, entry: Entry, effect: Sequence[Sequence[object]] | None) -> None:
     """Write a block's row that another ledger has."""
-    # as `about` says it; what was sent then is not known any more
-    row = {
-        "block": entry.block,
-        "reason": "copied",
-        "sql": entry.sql,
-        "source_sha256": entry.source_sha256,
-        "tree_sha256": entry.tree_sha256,
-        "sql_sha256": "",
-        "variants": entry.variants,
-        "variables": entry.variables,
-        "kept": sorted(entry.kept),
-    }
+    row = _about(
+        block=entry.block,
+        reason="copied",
+        sql=entry.sql,
+        source_sha256=entry.source_sha256,
+        tree_sha256=entry.tree_sha256,
+        sql_sha256="",  # what was sent then is not known any more
+        variants=entry.variants,
+        variables=entry.variables,
+        kept=entry.kept,
+    )
     when = {"started_at": entry.finished_at, "revision": entry.revision}
     what = {"facts": entry.facts, "effect": effect}
-    write_block(conn, entry.run_id, as_json(row), event=entry.event, **what, **when)
+    write_block(conn, entry.run_id, row, event=entry.event, **what, **when)
 
 
 @lockers.named

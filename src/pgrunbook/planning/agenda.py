@@ -1,9 +1,11 @@
-"""The agenda of a run: its runbook's blocks, rendered for the target, and what to do with each."""
+"""The agenda of a run: its runbook's blocks, with their placeholders filled in for the target, and
+what to do with each. All that this package finds comes together in `Agenda.decide`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from pgrunbook.admit import admission
@@ -11,14 +13,14 @@ from pgrunbook.admit.admission import Admission
 from pgrunbook.admit.columns import Columns
 from pgrunbook.errors import Problem, Refused, did_you_mean
 from pgrunbook.inventory.names import names
-from pgrunbook.inventory.objects import Definition, Inventory, Object
+from pgrunbook.inventory.objects import Definition, Object
 from pgrunbook.ledger import batches, ledger
 from pgrunbook.ledger.drift import Drift
 from pgrunbook.planning import batch_keys, decisions, resume_backfill, reversion
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.planning.expectation import Expectation
 from pgrunbook.planning.judgement import Judgement
-from pgrunbook.planning.remains import Remains, find_remains, find_unnamed
+from pgrunbook.planning.remains import Remains, find_remains, find_unnamed, without_indexes
 from pgrunbook.planning.twin import Twins
 from pgrunbook.postgres import catalog
 from pgrunbook.postgres.catalog import Connection
@@ -35,9 +37,9 @@ from pgrunbook.sqltext.placeholders import substitute
 class Agenda:
     """The blocks of one runbook for one schema of a target. Reads only, in the session `look`.
 
-    `variables` are the values of the SQL's placeholders, as psql would be given them. With
-    `reverting`, what is decided about a block is what to undo of it; blocks in `discard` may take
-    rows with them.
+    - `variables` are the values of the SQL's placeholders, as psql would be given them.
+    - `reverting`: decide what to undo of each block.
+    - `discard` are the blocks that may then lose rows.
     """
 
     sessions: Sessions
@@ -50,7 +52,7 @@ class Agenda:
     state: Expectation = field(init=False)  # what the ledger expects, and what is there
     twins: Twins = field(init=False)
     columns: Columns = field(init=False)  # that are to accept a value
-    _unplain: dict[tuple[str, str], Sequence[Problem]] = field(default_factory=dict)
+    _ambiguous: dict[tuple[str, str], Sequence[Problem]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.columns = Columns(self.sessions, self.runbook, self.schema, self.source)
@@ -73,23 +75,26 @@ class Agenda:
 
     @property
     def problems(self) -> list[Problem]:
-        """Why it is not plain which tables and columns are meant."""
+        """Why a table or a column was not found, or several could be meant: one problem each."""
         problems: list[Problem] = []
-        for found in self._unplain.values():
+        for found in self._ambiguous.values():
             problems += found
         return problems
 
     def locate(
         self, candidates: Mapping[str, Sequence[str]], given: Mapping[str, str]
     ) -> tuple[str, str]:
-        """Return the table and the column of two lists of candidates, by the parameters that may
-        give one: see `Run.locate`.
+        """Return the one table and the one column that exist, see `Run.locate`.
+
+        - `candidates` are two lists of names: of the table, and of the column, each by the
+          parameter that may name one.
+        - `given` are the values of these parameters, empty if they name none.
         """
         table, column = candidates
         tables = [given[table]] if given[table] else list(candidates[table])
         columns = [given[column]] if given[column] else list(candidates[column])
         place = tables[0], columns[0]
-        self._unplain.pop((table, column), None)
+        self._ambiguous.pop((table, column), None)
         try:
             place = admission.find_column(
                 self.look,
@@ -100,8 +105,8 @@ class Agenda:
                 column_parameter=column,
             )
         except Refused as exc:
-            # told with the other problems, by the cell of the preconditions
-            self._unplain[table, column] = exc.problems
+            # The cell of the preconditions shows it, with all other problems.
+            self._ambiguous[table, column] = exc.problems
         self.variables |= {table: place[0], column: place[1]}
         return place
 
@@ -124,37 +129,42 @@ class Agenda:
         """All blocks, rendered, in the order in which they are to be applied. Raises Refused if a
         placeholder of any of the runbook's files has no value.
         """
-        if lacking := list(self._lacking()):
-            raise Refused(problems=[*self.problems, *lacking])
+        if missing := list(self._missing_values()):
+            raise Refused(problems=[*self.problems, *missing])
         if secrets := list(self._secrets()):
             raise Refused("The SQL holds a secret: nothing was changed.", problems=secrets)
         plain = [self.source.block(name, self.variables) for name in self.source.plain_blocks()]
         return sorted([*plain, *self.columns.blocks], key=lambda block: block.name)
 
     def _all_used(self) -> Iterator[tuple[Script, Mapping[str, str]]]:
-        """All files that this run would use, or one that undoes it, each with the values of its
+        """Yield all files that this run would use, or a revert of it, each with the values of its
         placeholders.
         """
         for kind in (self.source.deploy, self.source.verify, self.source.revert):
             for _, script, variables in self._used(kind):
                 yield script, variables
 
-    def _lacking(self) -> Iterator[Problem]:
-        """The placeholders of these files that have no value."""
+    def _missing_values(self) -> Iterator[Problem]:
+        """Yield a problem for each placeholder of these files that has no value."""
         for script, variables in self._all_used():
             yield from script.missing_values(variables)
 
     def _secrets(self) -> Iterator[Problem]:
-        """What of these files is secret once the placeholders are filled in; each was searched by
-        itself before.
+        """Yield a problem for each secret that stands in a file once its placeholders are filled
+        in. Without its values each file was searched when it was read.
         """
         for script, variables in self._all_used():
             if script.variables and not script.exposed:
                 yield from literals.problems(substitute(script.text, variables), script.name)
 
     def decide(self, blocks: Sequence[Block], found: Facts) -> list[Decision]:
-        """Return what to do with each of these blocks, now."""
-        self.state.concern(blocks)
+        """Return what to do with each of these blocks, now. `found` are the facts that hold of
+        their columns.
+
+        Each question is asked once for all blocks: what the ledger has of them, what has drifted,
+        what is half done, what a twin says. Then one function of `decisions` decides about each.
+        """
+        self.state.include(blocks)
         entries = self.entries([block.name for block in blocks])
         if self.reverting:
             drifted = self.state.drift(())
@@ -166,7 +176,7 @@ class Agenda:
         kept = self.state.kept(self.blocks(), drifted) if drifted else {}
         undone = [block for block in blocks if block.name not in done]
         backfills = {block.name for block in undone if block.batching} & broken_off
-        begun = dict(self._begun([b for b in undone if not b.transaction], entries))
+        begun = dict(self._find_begun([b for b in undone if not b.transaction], entries))
         judged = self._ask_twin([b for b in undone if b.name not in backfills], begun)
         taken = self._taken_names(undone)
         decided = []
@@ -197,20 +207,20 @@ class Agenda:
             self.look, self.runbook, self.schema, entry.block, entry.revision
         )
 
-    def _begun(
+    def _find_begun(
         self, blocks: Sequence[Block], entries: Mapping[str, ledger.Entry]
     ) -> Iterator[tuple[str, Remains]]:
-        """Yield what is left of blocks outside a transaction that were begun: by the ledger, or by
-        the catalog, if something of them is half done, which a twin cannot make.
+        """Yield the blocks outside a transaction that were begun, with what is left of them: so the
+        ledger says; or the catalog, if something of them is half done, which no twin can show.
         """
         for block in blocks:
             entry = entries.get(block.name)
             broken_off = entry is not None and entry.broken_off
-            left = self._remains(block, entry)
+            left = self._find_remains(block, entry)
             if broken_off or left.broken:
                 yield block.name, left
 
-    def _remains(self, block: Block, entry: ledger.Entry | None) -> Remains:
+    def _find_remains(self, block: Block, entry: ledger.Entry | None) -> Remains:
         if entry is None or not entry.broken_off:
             return find_remains(self.sessions.look, block, None)
         asked = self.look, self.runbook, self.schema, block.name
@@ -227,8 +237,8 @@ class Agenda:
     def _ask_twin(
         self, undone: Sequence[Block], begun: Mapping[str, Remains]
     ) -> Mapping[str, Judgement]:
-        """Have a twin judge the blocks that nothing else is known of, and those that were begun and
-        have indexes which somebody else may have made.
+        """Have a twin judge the blocks that the ledger knows nothing of; and those that were begun
+        and have indexes, as somebody else may have made these.
         """
         unknown = []
         for block in undone:
@@ -239,12 +249,12 @@ class Agenda:
         for left in begun.values():
             broken.update(left.broken_indexes)
         return self.twins.judge(
-            self.sessions.look, unknown, lambda: _without_indexes(self.state.everything(), broken)
+            self.sessions.look, unknown, lambda: without_indexes(self.state.everything(), broken)
         )
 
     def _taken_names(self, undone: Sequence[Block]) -> dict[str, Mapping[str, Any]]:
-        """Return what has the names already that these blocks give, and that none of them frees:
-        rows of the catalog query `relations`, by name.
+        """Return which relations have the names that these blocks give: rows of the catalog query
+        `relations`, by name. See `decisions.taken_names`.
         """
         wanted = decisions.given_names(undone)
         if not wanted:
@@ -253,16 +263,16 @@ class Agenda:
         return {row["name"]: row for row in rows}
 
     def _indexes(self, left: Remains) -> dict[Object, Definition]:
-        """Return the whole indexes of a block that was begun, as they are."""
+        """Return the valid indexes of a block that was begun, with their definitions."""
         found = {}
         for each, definition in self.state.ground.seen.definitions.items():
             if each.type == "index" and names(each.identity) in left.indexes:
                 found[each] = definition
         return found
 
-    def undecided(self, name: str) -> Problem:
-        """Return why nothing is decided about what a cell calls a block: a file or a folder of
-        `deploy/`, or none.
+    def undecided_problem(self, name: str) -> Problem:
+        """Return the problem of a cell that names a block about which nothing is decided: there is
+        no such block, or a cell before was not run.
         """
         deploy = self.source.deploy
         if name not in deploy:
@@ -286,15 +296,15 @@ class Agenda:
             entry,
             self.state.fold.changed_by(self.runbook, block.name),
             self.state.problems(block, drifted, {}),
-            lambda undo: self._remains(undo, entry),
+            lambda undo: self._find_remains(undo, entry),
             self.source,
             self.variables,
             block.named_in(self.discard),
         )
 
     def verifications(self, names: Sequence[str]) -> Iterator[tuple[str, tuple[Statement, ...]]]:
-        """Yield each verify script, with what it is about: a block, or the whole runbook. `names`
-        selects blocks.
+        """Yield each verify script as statements, with the name of what it is about: a block, or
+        the whole runbook. `names` selects blocks; empty: all.
         """
         for about, script, variables in self._used(self.source.verify):
             if not names or not script.proves.union([entry_of(about)]).isdisjoint(names):
@@ -303,8 +313,8 @@ class Agenda:
     def _used(
         self, kind: Mapping[str, Script | Variants]
     ) -> Iterator[tuple[str, Script, Mapping[str, str]]]:
-        """Yield the scripts of a kind for this target, each with what it is about, as above, and
-        with its variables.
+        """Yield the scripts of a kind (deploy, verify, revert) that this target needs: the name of
+        what each is about, the script, and its variables.
         """
         for name, entry in kind.items():
             if isinstance(entry, Script):
@@ -316,14 +326,12 @@ class Agenda:
                         yield block.name, script, variables
 
     def unverified(self, names: Sequence[str]) -> list[str]:
-        """Return the blocks, files and folders of `deploy/`, that no verify script is about.
-        `names` selects blocks.
-        """
+        """Return the blocks that no verify script is about. `names` selects blocks; empty: all."""
         return [name for name in self.source.unverified if not names or name in names]
 
     def _scripts(self, block: Block, there: Variants) -> Iterator[tuple[Script, Mapping[str, str]]]:
-        """Yield the scripts of the chosen variants, with their variables, and `admitted`, about the
-        column itself.
+        """Yield the scripts of the chosen variants, with their variables; and `admitted`, if there
+        is one, which verifies the column itself.
         """
         for variant, variables in block.choices:
             if variant in there:
@@ -331,17 +339,6 @@ class Agenda:
         probe = self.columns.probes.get(block.name)
         if probe and "admitted" in there:
             yield there["admitted"], probe
-
-
-def _without_indexes(there: Inventory, indexes: Collection[tuple[str, str]]) -> Inventory:
-    """Return the inventory without these indexes, which are half done and will be made anew."""
-    if not indexes:
-        return there
-    kept = {}
-    for each, definition in there.definitions.items():
-        if each.type != "index" or names(each.identity) not in indexes:
-            kept[each] = definition
-    return replace(there, definitions=kept)
 
 
 def _statements(script: Script, variables: Mapping[str, str]) -> tuple[Statement, ...]:

@@ -1,5 +1,5 @@
-"""Checks whether a run may do what it plans: a protected target takes just the plan that somebody
-else has approved.
+"""Checks whether a run may do what it plans: a protected target takes only the plan that somebody
+else has approved, and, if it asks for that, rehearsed.
 """
 
 from __future__ import annotations
@@ -26,9 +26,11 @@ from pgrunbook.secrets import search
 from pgrunbook.secrets.patterns import MASK
 
 WHERE = "plan"
-# what is said of a plan where not all of it stands in its record
+# is said of a plan if its record does not show all of it
 _MASKED = ", masked in part"
-_LOOKED_AT = 200  # records of one runbook on one target: a plan that is older is stale by then
+# The latest records of one runbook on one target that are searched for a plan. An older plan is
+# stale by then: its digest contains what the catalog said.
+_LOOKED_AT = 200
 
 
 def check(
@@ -39,11 +41,12 @@ def check(
     operator: str,
     risks: Sequence[Risk] = (),
 ) -> list[CheckResult]:
-    """Return one result each for the approval, the plan, and the rehearsal; none if nothing is to
-    be done, or asked for.
+    """Return a result for each problem of the approval, the plan and the rehearsal, or one if there
+    is no problem; none if nothing is to be done, or nothing is asked for.
 
-    A plan that is given is compared, and a rehearsal asked for, on targets that are not protected,
-    too. `risks` are those for which the target's policy asks for an approval.
+    - `chosen` are the run's parameters. If they name an approved plan, it is compared on a target
+      that is not protected, too.
+    - `risks` are those for which the target's policy asks for an approval.
     """
     if not plan.steps or chosen.mode not in ("apply", "revert"):
         return []
@@ -73,8 +76,8 @@ def check(
 def _check_approval(
     plan: Plan, chosen: Parameters, operator: str, risks: Sequence[Risk]
 ) -> Iterator[Problem]:
-    """Check that somebody else has approved the plan. `risks` are why that is asked for, where the
-    target as a whole is not protected.
+    """Yield a problem unless somebody else has approved the plan. `risks` are the reason to ask for
+    that on a target which is not protected.
     """
     if not chosen.approved_plan:
         why = "the target is protected"
@@ -98,12 +101,14 @@ def _check_approval(
 
 
 def is_another(approver: str, operator: str) -> bool:
-    """Whether somebody else than the operator is named as the approver."""
+    """Whether the approver is named, and is not the operator."""
     return approver.strip().casefold() not in ("", operator.strip().casefold())
 
 
 def _describe_changes(folders: Sequence[Path], plan: Plan, digest: str) -> Iterator[Problem]:
-    """Say that another plan was approved, and what differs, if its record is in the archive."""
+    """Yield the problem that another plan was approved, and what differs, if its record is in the
+    archive.
+    """
     yield Problem(
         "is not the one that was approved",
         where=WHERE,
@@ -125,8 +130,8 @@ def _describe_changes(folders: Sequence[Path], plan: Plan, digest: str) -> Itera
 
 
 def rehearsals(project: Project, target: Target, plan: Plan) -> list[str]:
-    """Return the rehearsals of this plan that the archive has, the latest first: where, how each
-    ended, and its record.
+    """Return the rehearsals of this plan that the archive has, the latest first. Of each: where it
+    ran, how it ended, and the name of its record.
     """
     folders = _folders(project, target, plan)
     found = []
@@ -147,8 +152,8 @@ def _folders(project: Project, target: Target, plan: Plan) -> list[Path]:
 
 
 def _records_of(folders: Sequence[Path], digest: str) -> Iterator[tuple[Path, Record]]:
-    """Yield the records of the plan with that digest, the latest first, of the latest few hundred
-    of all.
+    """Yield the records of the plan with that digest, the latest first. Only the latest
+    `_LOOKED_AT` records of all are searched.
     """
     found: list[Path] = []
     for folder in folders:
@@ -156,25 +161,25 @@ def _records_of(folders: Sequence[Path], digest: str) -> Iterator[tuple[Path, Re
     for path in sorted(found, key=attrgetter("name"), reverse=True)[:_LOOKED_AT]:
         # Most records are of other plans: a search of their bytes is quicker than to read them.
         if is_regular(path) and digest.encode() in path.read_bytes():
-            with suppress(*MALFORMED):  # what is no record, or not ours
+            with suppress(*MALFORMED):  # a notebook that is not a record of ours
                 record = Record.read(path)
                 if _has_digest(record.plan, digest):
                     yield path, record
 
 
 def _has_digest(plan: Row, digest: str) -> bool:
-    """Whether a record's plan is the one with that digest."""
+    """Whether a record's plan has that digest, and is what the digest was made of."""
     if not plan or plan["digest"] != digest:
         return False
-    # If a part of it was masked, its digest cannot be made again: the record's seal stands for the
-    # digest that it says.
+    # If a part of the plan was masked, the digest cannot be computed again. Then it is taken from
+    # the record, which its seal protects.
     return MASK in str(plan) or Plan.read(plan).digest == digest
 
 
 def _check_rehearsal(
     project: Project, folders: Sequence[Path], plan: Plan, chosen: Parameters
 ) -> Iterator[Problem]:
-    """Check that a rehearsal of the same plan has passed, and that its record is sealed and
+    """Yield a problem unless a rehearsal of the same plan has passed, and its record is sealed and
     unchanged.
     """
     passed: list[Path] = []
@@ -196,11 +201,11 @@ def _check_rehearsal(
 
 
 def _doubt(project: Project, notebooks: Sequence[Path]) -> str:
-    """Return why the first of these records does not vouch for its rehearsal; empty if one of them
-    does.
+    """Return what is wrong with the first of these records of a rehearsal; empty if one of them is
+    as it should be.
     """
-    # No ledger has a rehearsal: the record's seal alone vouches for it. Imported here, because few
-    # targets ask for it.
+    # No ledger has a rehearsal, as its copy is gone: the seal of its record is the only proof.
+    # Imported here, as few targets ask for a rehearsal, and these imports take their time.
     from pgrunbook.records import verification
     from pgrunbook.records.archive import Archive
     from pgrunbook.records.reading import read_archive

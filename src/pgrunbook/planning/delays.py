@@ -1,5 +1,5 @@
-"""Checks what delays a commit, and with it all who wait for its locks: the distance to the server,
-and silent standbys.
+"""Checks what delays a commit, and with it everybody who waits for its locks: the distance to the
+server, and standbys that do not answer.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from pgrunbook.postgres.catalog import Connection
 from pgrunbook.records.words import listed
 from pgrunbook.runbooks.blocks import Block
 
-_ASKED = 5
-_LEAST_MS = 20  # to wait for locks: with less, only those that nobody holds are had
+_SAMPLES = 5  # round trips that are measured
+_LEAST_MS = 20  # for the wait for locks: with less, only locks that nobody holds are got
 
 
 def measure(conn: Connection) -> float:
-    """Return the milliseconds of a round trip: the median of a few. Reads only."""
+    """Return how many milliseconds a round trip takes: the median of a few. Reads only."""
     taken = []
-    for _ in range(_ASKED):
+    for _ in range(_SAMPLES):
         sent = time.perf_counter()
         conn.execute("SELECT")
         taken.append((time.perf_counter() - sent) * 1000)
@@ -34,8 +34,10 @@ def measure(conn: Connection) -> float:
 
 
 def distance(decisions: Sequence[Decision], timeouts: Timeouts) -> Iterator[CheckResult]:
-    """Check, for each lock_timeout of blocks that may have to wait for locks, that the round trips
-    for which locks are held before the commit leave time for that.
+    """Check, for each lock_timeout of the pending blocks, that it leaves time to wait for locks.
+
+    lock_timeout bounds how long others wait for us. Of that time, two round trips go by while the
+    locks are held: see `Timeouts`.
     """
     by_limit: dict[str, list[Block]] = {}
     for each in decisions:
@@ -62,8 +64,9 @@ def distance(decisions: Sequence[Decision], timeouts: Timeouts) -> Iterator[Chec
 
 
 def standbys(conn: Connection) -> Iterator[CheckResult]:
-    """Check that enough of the standbys that a commit waits for are connected; nothing, if it waits
-    for none. Reads only.
+    """Check that enough of the standbys are connected that a commit waits for; no result if it
+    waits for none. Reads only.
+    https://www.postgresql.org/docs/current/runtime-config-replication.html
     """
     found = catalog.rows(conn, "standbys")[0]
     if not found["waits"]:

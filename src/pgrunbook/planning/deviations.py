@@ -1,4 +1,6 @@
-"""Tells what the target has otherwise than the blocks make it, by property, as problems."""
+"""Describes, as problems, what differs on the target from what the blocks make, property by
+property.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +19,8 @@ _REMEDY = (
 )
 
 
-# What a DBA sets on what others have made.
-_OF_A_DBA = {"privileges", "options", "statistics", "comment", "comment on the index"}
+# Properties that a DBA sets on objects which others have made.
+_SET_BY_A_DBA = {"privileges", "options", "statistics", "comment", "comment on the index"}
 _STAY = (
     "write it into the file, which was not applied from here yet; or, if it is to stay out of it, "
     "-p adopt {0}, which takes the block as it is here"
@@ -30,12 +32,13 @@ _JUDGE = (
 
 
 def problem(deviation: Deviation, where: str, why_not: str = "") -> Problem:
-    """Return what differs of an object; of a text of several lines, such as a function's, the
-    lines. `why_not`: the twin cannot tell, as it says.
+    """Return the problem of an object that differs; of a text of several lines, such as a
+    function's, with the lines that differ. `why_not` says why the twin cannot tell; empty if it
+    can.
     """
     each, expected, found = deviation.object, deviation.expected, deviation.found
     what, remedy = f"{each} is not as the block makes it", _REMEDY
-    if deviation.properties and deviation.properties <= _OF_A_DBA:
+    if deviation.properties and deviation.properties <= _SET_BY_A_DBA:
         remedy = _STAY.format(where)
     if why_not:
         what, remedy = f"{each} cannot be judged: {why_not}", _JUDGE.format(where)
@@ -48,7 +51,9 @@ def problem(deviation: Deviation, where: str, why_not: str = "") -> Problem:
 
 
 def shown(state: State, names: Collection[str] | None = None) -> str:
-    """Return some properties of a definition, or all, as text; one that it lacks is `none`."""
+    """Return properties of a definition as text, those of these names or all; `none` for one that
+    it lacks.
+    """
     if state is None:
         return "absent"
     wanted = sorted(state.properties.keys() - {PLACE}) if names is None else names
@@ -81,8 +86,10 @@ class Tables:
         expected: Collection[Object] = (),
         done: int = 0,
     ) -> None:
-        """`expected` are the objects that the ledger knows, which other runbooks may have made;
-        `done` is the number of the last statement of those that were done.
+        """Sort the target's objects by the blocks that make them.
+
+        - `expected` are the objects that the ledger expects: other runbooks may have made them.
+        - `done` is the number of the last statement that is known to be done.
         """
         self._done = done
         self._expected = expected
@@ -107,8 +114,8 @@ class Tables:
                     self._columns[step.block].add(target.owners[each])
 
     def problems(self, block: str, why_not: str = "") -> Iterator[Problem]:
-        """Yield what the objects that a block makes have besides, and the columns that blocks add
-        if they stand in another order. `why_not`: see `problem`.
+        """Yield a problem for each part of the block's objects that no block has made, and for
+        columns in another order than the blocks add them. `why_not`: see `problem`.
         """
         for made in self._made[block]:
             yield from self._extras(made, block, why_not)
@@ -121,7 +128,7 @@ class Tables:
                 continue
             definition = self._target[each]
             text = str(definition.properties.get("definition", ""))
-            # An index that enforces nothing is the DBA's own business.
+            # A DBA may add indexes as they like, unless they enforce something.
             if each.type == "index" and not text.startswith("CREATE UNIQUE"):
                 continue
             if why_not:

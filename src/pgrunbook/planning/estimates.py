@@ -1,5 +1,5 @@
-"""Estimates what a block in batches has to do before it begins: how many rows, and for how long, by
-what the ledger has seen. Reads only.
+"""Estimates, before a block in batches begins, how many rows it has to change and how long that
+takes: by the planner's statistics, and by the backfills that the ledger has. Reads only.
 """
 
 from __future__ import annotations
@@ -21,32 +21,35 @@ from pgrunbook.postgres import catalog, search_path, session_settings, trust
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.blocks import Block
 
-_SAMPLE = 10_000  # keys, whose batch the server plans
-# Of WAL, beside what is written: the head of a record, of which a row takes one, and each of its
-# entries in an index. https://doxygen.postgresql.org/heapam__xlog_8h.html
+_SAMPLE = 10_000  # the keys of the batch that the server plans
+# What a row takes in the WAL beside its own bytes: the header of one record, and of one more for
+# each index. https://doxygen.postgresql.org/heapam__xlog_8h.html
 _RECORD_BYTES = 60
 _COLUMNS = ["table", "key", "upto", "rows", "bytes", "to_change", "leaves_dead", "wal", "takes"]
 
 
 def frame(conn: Session, decisions: Sequence[Decision], keys: Keys) -> pd.DataFrame:
-    """Return one row a block in batches that is to run, whose `keys` are known: index `block`;
-    columns
+    """Return a row for each block in batches that is to run and whose `keys` are known: index
+    `block`; columns
 
-    - `table` and `key` (str), `upto` (the key's greatest value now, str),
-    - `rows` (of the table, by the planner's estimate), `bytes` (with indexes), `to_change` (the
-      rows that the statement would change, by the plan of a batch), `leaves_dead` (rows; missing
-      where a function is called), all numbers or missing,
-    - where a role that is not trusted has made functions which that could call, neither `upto` nor
-      `to_change`,
-    - `wal` (how much would be written, by the last backfill of the table that the ledger has; or,
-      of an UPDATE, by the size of the table) and `takes` (by the last backfill that the ledger
-      has), both str.
+    - `table`, `key`: str
+    - `upto`: the key's greatest value now, str
+    - `rows`: of the table, by the planner's estimate; a number, or missing
+    - `bytes`: of the table, with its indexes
+    - `to_change`: the rows that the statement would change, by the plan of one batch; or missing
+    - `leaves_dead`: the rows that it leaves dead; missing if it calls a function
+    - `wal`: how much would be written, by the last backfill of the table in the ledger; or, of an
+      UPDATE, by the size of the table; str
+    - `takes`: how long, by the last backfill in the ledger; str
+
+    `upto` and `to_change` are missing if a role that is not trusted has made functions which the
+    queries for them could call.
     """
     rows = []
     readable = not trust.callable_functions(conn)
     for decision in decisions:
         there = keys.get(decision.block.name)
-        # else it cannot be cut into batches as things are
+        # a block with problems cannot be cut into batches: the preconditions name them
         if there and not any(batch_keys.problems(decision.block, there)):
             rows.append(_row(conn, decision, there, readable))
     return pd.DataFrame(rows, columns=["block", *_COLUMNS]).set_index("block")
@@ -65,7 +68,8 @@ def _row(conn: Session, decision: Decision, there: Mapping[str, Any], readable: 
             upper = keyset.greatest(conn)
             share = 0.0 if upper is None else _share(conn, decision, keyset, upper)
     except psycopg.Error:
-        # another block may have to come first, or the role may not read the table
+        # A block before this one may have to come first, or the role may not read the table: then
+        # there is no estimate.
         upper = None
     to_change = None if share is None or rows is None else round(rows * share)
     return [
@@ -83,8 +87,8 @@ def _row(conn: Session, decision: Decision, there: Mapping[str, Any], readable: 
 
 
 def _share(conn: Session, decision: Decision, keyset: Keyset, upper: batches.Key) -> float | None:
-    """Return the share of the first rows that the statement would change, as the server plans it;
-    None if it calls a function, which no plan looks into, or if it reads what is not to be read.
+    """Return which share of the first rows the statement would change, by the server's plan of a
+    batch; None if it calls a function, into which no plan looks, or if it must not be planned.
     """
     batching = decision.block.batching
     assert batching
@@ -100,7 +104,7 @@ def _share(conn: Session, decision: Decision, keyset: Keyset, upper: batches.Key
     if not row or not batch.keys:
         return None
     (plan,) = row[0]
-    # The node that changes rows returns none: those that come to it from below are counted.
+    # The plan's top node changes rows and returns none: those count that the node below gives it.
     node = plan["Plan"]
     below = node.get("Plans")
     changed = float((below[0] if below else node)["Plan Rows"])
@@ -108,8 +112,8 @@ def _share(conn: Session, decision: Decision, keyset: Keyset, upper: batches.Key
 
 
 def _can_be_planned(conn: Session, block: Block) -> bool:
-    """Whether the statement reads tables alone, no view, and none that calls a function of a role
-    that is not trusted.
+    """Whether the statement may be planned: it reads tables alone, no view, and none of them calls
+    a function of a role that is not trusted. The planner calls functions, too.
     """
     path = search_path.schemas(conn, block.search_path or search_path.of(conn))
     qualifiers, names = zip(*block.relations, strict=True)
@@ -140,8 +144,8 @@ def _wal(
     keyset: Keyset,
     to_change: int | None,
 ) -> str:
-    """Return how much WAL it would write, as it did here last; else by what a new version of each
-    row takes.
+    """Return how much WAL it would write, by the last backfill of this table; or else by the size
+    of a new version of each row.
     """
     batching = decision.block.batching
     assert batching
@@ -154,7 +158,9 @@ def _wal(
         return ""
     indexed = _RECORD_BYTES * (1 + there["indexes"])
     least = to_change * (there["bytes"] / there["estimated_rows"] + indexed)
-    # each page is written as a whole when it is first changed after a checkpoint
+    # At most each page once more, as a whole: so it is written when it is first changed after a
+    # checkpoint.
+    # https://www.postgresql.org/docs/current/runtime-config-wal.html#GUC-FULL-PAGE-WRITES
     return f"about {_mb(least)} to {_mb(least + there['bytes'])}, by the size of the table"
 
 

@@ -1,4 +1,4 @@
-"""The objects that the ledger expects beside those that exist, as a run has read both last."""
+"""The objects that the ledger expects, beside those that exist, as a run has last read both."""
 
 from __future__ import annotations
 
@@ -28,8 +28,10 @@ from pgrunbook.sqltext.mentions import Relation
 
 @dataclass(slots=True)
 class Expectation:
-    """The fold of a schema's effects beside the ground, for the blocks of one runbook. Reads only,
-    in the session `look`, but for `read_anew`.
+    """The fold of a schema's effects (what the ledger expects) beside the ground (what exists), for
+    the blocks of one runbook. Both are read when they are first asked for.
+
+    Reads only, in the session `look`, but for `read_anew`.
     """
 
     sessions: Sessions
@@ -47,18 +49,18 @@ class Expectation:
 
     @property
     def ground(self) -> Ground:
-        """What is there, as it was seen last."""
+        """The objects that exist, as they were last read."""
         return self._ground or self._look(())
 
     @property
     def fold(self) -> Fold:
-        """What the ledger expects, as it was read last."""
+        """The objects that the ledger expects, as they were last read."""
         if self._fold is None:
             self._fold = read_fold(self.look, self.schema)
         return self._fold
 
-    def concern(self, blocks: Iterable[Block]) -> None:
-        """Let the first look at the ground include what these blocks concern."""
+    def include(self, blocks: Iterable[Block]) -> None:
+        """Include what these blocks concern when the ground is first read."""
         for block in blocks:
             self._relations |= block.relations
             self._runs_code = self._runs_code or not block.plain
@@ -68,7 +70,7 @@ class Expectation:
         return self.ground.concerning(relations_of(blocks))
 
     def renew(self, relations: Collection[Relation]) -> None:
-        """Look once more at these relations, and read the ledger anew when somebody asks."""
+        """Read these relations again now, and the ledger when it is next asked for."""
         self._look(relations)
         self._fold = None
 
@@ -81,7 +83,7 @@ class Expectation:
         return self._ground
 
     def forget(self) -> None:
-        """Look at everything anew, when somebody asks."""
+        """Read everything again when it is next asked for."""
         self._ground = self._fold = None
 
     def everything(self) -> Inventory:
@@ -105,15 +107,17 @@ class Expectation:
         return found
 
     def drift(self, blocks: Sequence[Block]) -> list[Drift]:
-        """Return what is not there as the ledger expects it; `blocks` are all of the runbook."""
+        """Return the objects that are not as the ledger expects them; `blocks` are all of the
+        runbook.
+        """
         found = find_drift(self.fold, self.ground.seen, self._version)
         parts = self.fold.parts
         covered = [e for e in found if self.ground.covers(e.object, parts.get(e.object))]
         return self._without_half_done(covered, blocks) if covered else []
 
     def _without_half_done(self, found: Sequence[Drift], blocks: Sequence[Block]) -> list[Drift]:
-        # Blocks of this runbook may be half undone, or half done: what is there of these is decided
-        # about with them.
+        # A block of this runbook may be half done, or half undone: its objects are in between, and
+        # no drift. What to do about them is decided with the block.
         own = sorted({each.setter.block for each in found if each.setter.is_of(self.runbook)})
         entries = ledger.entries(self.look, self.runbook, self.schema, own)
         begun = self._begun(blocks)
@@ -158,8 +162,9 @@ class Expectation:
         }
 
     def kept(self, blocks: Sequence[Block], drifted: Sequence[Drift]) -> dict[str, list[Drift]]:
-        """Return the drift that blocks which are not done are to keep, or have caused before they
-        were broken off, by the block's name: with what is gone, its parts are.
+        """Return, by block, the drift that is to stay: pending blocks name it in their header
+        `keeps`, or have caused it before they were broken off. If an object is gone, its parts are
+        gone with it.
         """
         begun = self._begun(blocks)
         keeping = {
@@ -186,7 +191,9 @@ class Expectation:
                 yield Drift(each, expected, None, gone.setter)
 
     def names_in_headers(self, known: Object) -> set[str]:
-        """Return how a header may name an object: one of the run's schema without it, too."""
+        """Return the names by which a header may name an object: in full, or without the run's
+        schema.
+        """
         within = known.identity.replace(f"{maybe_double_quote_name(self.schema)}.", "", 1)
         return {str(known), f"{known.type} {within}"}
 
@@ -194,7 +201,7 @@ class Expectation:
         self, block: Block, drifted: Sequence[Drift], kept: Mapping[str, Sequence[Drift]]
     ) -> list[Problem]:
         """Return a problem for each object that the block was the last to set, and that is not as
-        it left it; but for what another block is to keep so.
+        it left it; but for those that a pending block is to keep as they are.
         """
         problems = []
         keeps = {each.object for each in chain.from_iterable(kept.values())}
@@ -209,16 +216,19 @@ class Expectation:
         return self.look.info.server_version // 10_000
 
     def unread(self) -> dict[Object, tuple[Definition | None, Definition]]:
-        """Return the expected objects that are to be read anew: how they were printed, None if
-        nobody knows, and how they are printed now.
+        """Return the expected objects that are to be read anew, with their definitions before (None
+        if the ledger has only their names) and now.
         """
         fold, seen = self.fold, self.ground.seen
         wanted = fold.unread | fold.outdated(self._version)
         return {each: (fold.definitions.get(each), seen[each]) for each in wanted if each in seen}
 
     def read_anew(self, run_id: str) -> None:
-        """Write into the ledger how the server prints what is expected, where that is not known, or
-        was printed by another major version.
+        """Write into the ledger how this server prints the expected objects of which the ledger has
+        no definition, or one that another major version has printed.
+
+        Definitions are texts of the server, and these may change with its major version: without
+        this, each upgrade would look like drift.
         """
         found = self.unread()
         if not found:

@@ -1,5 +1,5 @@
-"""Checks that the server knows the words of what is to run: our parser has the grammar of one
-version, the target that of another. Reads only.
+"""Checks that the server can parse what is to run: our parser has the grammar of one version of
+PostgreSQL, the target may have that of an older one. Reads only.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from pgrunbook.postgres.session import Session
 
 _CHECK = "has no words that this server lacks"
 
-# The server parses all of a text before it executes any of it. So each text ends with what is SQL
-# in no version: that word is what it complains of if it knows all that stands before it, and
-# nothing is executed. An error that is caught is in nobody's log. The first text is empty: what is
-# said of it is what is said of one that is known.
+# How to have a statement parsed and not executed: the server parses all of a text before it
+# executes any of it. So each text ends with a word that is no SQL in any version. If the server can
+# parse all that stands before, it complains of that word, otherwise of an earlier one; nothing is
+# executed. The first text is empty, and gives the complaint of a text that can be parsed. In a DO
+# block, as an error that is caught there is written into no log.
 _ASK = """\
 DO $grammar$
 DECLARE
@@ -44,11 +45,13 @@ $grammar$"""
 
 
 def check(conn: Session, decisions: Sequence[Decision]) -> list[CheckResult]:
-    """Return one result, or one for each statement that this server cannot parse."""
-    # A server that is as new as our parser knows what that knows.
+    """Return one result, or one for each statement that this server cannot parse. No result if the
+    server is as new as our parser.
+    """
     ours = pglast.get_postgresql_version()[0]
     server = conn.info.server_version // 10_000
-    # Where a backslash escapes, texts end elsewhere than our parser thinks.
+    # If a backslash escapes, strings end elsewhere than our parser thinks: another check refuses
+    # that.
     plain = conn.info.parameter_status("standard_conforming_strings") == "on"
     pending: list[Pending] = []
     for decision in decisions:
@@ -59,7 +62,7 @@ def check(conn: Session, decisions: Sequence[Decision]) -> list[CheckResult]:
     try:
         complaints = _complaints(conn, [each.statement.sql for each in pending])
     except psycopg.Error as exc:
-        # where plpgsql may not be used, the server cannot be asked
+        # the role may not use plpgsql
         return [CheckResult("grammar", _CHECK, not_run=str(exc).splitlines()[0])]
     results = []
     for each, complaint in zip(pending, complaints, strict=True):
@@ -74,8 +77,8 @@ def check(conn: Session, decisions: Sequence[Decision]) -> list[CheckResult]:
 
 
 def _complaints(conn: Session, texts: Sequence[str]) -> list[str]:
-    """Return what the server says of each statement, empty where it knows all."""
-    # Together first: most often it knows all.
+    """Return the server's complaint about each statement; empty if it can parse it."""
+    # All of them as one text first: most often the server has no complaint.
     if not any(_ask(conn, [";\n".join(texts)])):
         return [""] * len(texts)
     return _ask(conn, texts)

@@ -1,4 +1,5 @@
-"""The ground that a block changes: an inventory that a run reads once, and keeps up to date.
+"""The ground: the objects that a run's blocks may change, as an inventory that is read once and
+kept up to date.
 
 In a small database all schemas are read. In a large one, the run's own schema and those that the
 ledger knows objects of; and of others, or if these are large, too, only the relations that the
@@ -38,19 +39,23 @@ _MANY_IN_ALL = 700
 
 @dataclass(slots=True)
 class Ground:
-    """The objects that a run may change, as it has read them last in `seen`.
+    """The objects that a run may change, as they were last read.
 
-    `whole`: all schemas were read; otherwise these `schemas` were. What is in them and not in
-    `seen` was absent.
+    - `whole`: all schemas were read; otherwise these `schemas` were. What is in them and not in
+      `seen` was absent.
+    - `seen` are the objects.
+    - `named` has the identity of each object by its address, also of those that are gone.
+    - `at` has each object of `seen` by its address.
+    - `looked_at` are the identities of relations that were read by name.
     """
 
     schema: str
     whole: bool = False
     schemas: frozenset[str] = frozenset()
     seen: Inventory = field(default_factory=Inventory)
-    named: dict[Address, str] = field(default_factory=dict)  # the identity of what is at an address
-    at: dict[Address, Object] = field(default_factory=dict)  # what of `seen` is at an address
-    looked_at: set[str] = field(default_factory=set)  # identities of relations
+    named: dict[Address, str] = field(default_factory=dict)
+    at: dict[Address, Object] = field(default_factory=dict)
+    looked_at: set[str] = field(default_factory=set)
 
     @classmethod
     def look(
@@ -62,8 +67,11 @@ class Ground:
         code: bool,
         others: Iterable[str] = (),
     ) -> Ground:
-        """Read everything; in a large database the schema and these `others`, or these relations
-        and what hangs on them, unless a block runs `code`.
+        """Read the objects that blocks may change.
+
+        Everything, if the database is small or a block runs `code`; otherwise the schema and the
+        `others`, if these are not large, either; and in any case the relations that blocks name,
+        with what hangs on them.
         """
         ground = cls(schema)
         wanted = {schema, *others}
@@ -80,9 +88,7 @@ class Ground:
         return ground
 
     def refresh(self, conn: Connection, relations: Collection[Relation]) -> None:
-        """Read these relations and what hangs on them once more: somebody may have altered them
-        meanwhile.
-        """
+        """Read these relations again, with what hangs on them: somebody may have altered them."""
         if not relations:
             return
         schemas = [schema or self.schema for schema, _ in relations]
@@ -99,8 +105,8 @@ class Ground:
         self._add(read_objects(conn, addresses))
 
     def covers(self, each: Object, part_of: str | None) -> bool:
-        """Whether an object was looked for; `part_of` is the identity of the relation that it is a
-        part of.
+        """Whether an object would be in `seen` if it existed. `part_of` is the identity of the
+        relation that it is a part of.
         """
         if self.whole or each.identity in self.looked_at or part_of in self.looked_at:
             return True
@@ -122,8 +128,8 @@ class Ground:
         return found
 
     def concerning(self, relations: Collection[Relation]) -> dict[Object, Definition]:
-        """Return these relations and all their parts, with the properties that a block may rest on:
-        not who owns them, who may use them, and what is remarked about them.
+        """Return these relations and all their parts, with the properties that a block may depend
+        on: not owners, privileges, comments, see `_REMARKS`.
         """
         wanted = {(schema or self.schema, name) for schema, name in relations}
         identities: set[str] = set()
@@ -136,7 +142,7 @@ class Ground:
     def compare(
         self, conn: Connection, relations: Collection[Relation], *, code: bool
     ) -> list[Difference]:
-        """Read once more, as `refresh` does, or everything after `code` has run. Returns what has
+        """Read again, as `refresh` does, or everything after `code` has run; return what has
         changed.
         """
         before = dict(self.seen.definitions)
@@ -149,8 +155,8 @@ class Ground:
         found = differences(before, self.seen, renumbered=True)
         return [each for each in found if not each.object.shared]
 
-    def take(self, effect: Iterable[Difference], after: Inventory) -> None:
-        """Take account of what a block has changed."""
+    def note_effect(self, effect: Iterable[Difference], after: Inventory) -> None:
+        """Take account of what a block has changed: `after` are the objects as they are now."""
         self._forget([difference.object for difference in effect])
         self._add(after)
 
@@ -170,7 +176,9 @@ class Ground:
         self.at |= more.at()
 
     def parts_of(self, objects: Iterable[Object], after: Inventory) -> dict[Object, str | None]:
-        """Return the identity of the table, or whatever it is, that each object is a part of."""
+        """Return, for each object that is part of another one, the identity of that, a table for
+        instance.
+        """
         identities = {address: each.identity for each, address in after.addresses.items()}
         found = {}
         for each in objects:

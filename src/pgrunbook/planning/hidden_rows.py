@@ -1,5 +1,8 @@
-"""Whether row security hides rows from statements that change them, as far as their text tells.
-Reads only. The server raises an error for each statement of a block from which it hides some.
+"""Finds statements that change rows of tables whose row security may hide rows from them, as far as
+their text tells. Reads only.
+
+A block runs with row_security = off: the server raises an error instead of leaving hidden rows out.
+So this finds before the run what would fail in the middle of it.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from pgrunbook.sqltext.created_objects import created_objects
 from pgrunbook.sqltext.parse_tree import nodes
 from pgrunbook.sqltext.search_paths import path_behind
 
-# What to do about it; the second one, where a block is to leave them out.
+# What to do if rows are hidden: see all of them, or leave the hidden ones out.
 SEES_ALL = (
     "run as a role that has BYPASSRLS; or, if its owner does not see all of it, ALTER TABLE … NO "
     "FORCE ROW LEVEL SECURITY in a block before this one, and FORCE it again in one behind it"
@@ -32,7 +35,7 @@ MEANT = "if what is hidden is to stay as it is: SET LOCAL row_security = on befo
 
 _CHECK = "sees every row that it is to change"
 
-# What only defines the statements that are in it.
+# A statement in one of these is not executed, only defined.
 _DEFINING = (ast.CreateFunctionStmt, ast.RuleStmt, ast.ViewStmt)
 _CHANGING = (ast.UpdateStmt, ast.DeleteStmt, ast.MergeStmt)
 
@@ -47,16 +50,20 @@ class _Change(NamedTuple):
 
 
 def raised(exc: psycopg.Error) -> bool:
-    """Return whether the server has raised the error in place of hiding rows."""
+    """Whether the server has raised the error instead of hiding rows. It has no SQLSTATE of its
+    own: the name of the C function tells.
+    """
     return exc.diag.source_function == "check_enable_rls"
 
 
 def check(conn: Session, decisions: Sequence[Decision], role: str) -> Iterator[CheckResult]:
-    """Yield a result for each statement from which rows are hidden; `role` is who runs blocks
-    without a role of their own. Of blocks in batches `batch_keys` tells.
+    """Yield a failed result for each statement from which rows may be hidden. `role` runs the
+    blocks that have no role of their own. Blocks in batches are checked by `batch_keys`.
     """
     changes = list(_changes(conn, decisions, role))
-    places = {(schema, each.table, each.role) for each in changes for schema in each.schemas}
+    places: set[tuple[str, str, str]] = set()
+    for each in changes:
+        places.update((schema, each.table, each.role) for schema in each.schemas)
     if not places:
         return
     schemas, tables, names = map(list, zip(*sorted(places), strict=True))
@@ -76,7 +83,7 @@ def check(conn: Session, decisions: Sequence[Decision], role: str) -> Iterator[C
 
 def _changes(conn: Session, decisions: Sequence[Decision], role: str) -> Iterator[_Change]:
     paths = Paths(conn)
-    unknown: set[str] = set()  # what these are then, the catalog does not know yet
+    unknown: set[str] = set()  # names of what the blocks make or alter: the catalog cannot tell yet
     for decision in decisions:
         block = decision.block
         if not decision.pending or block.batching:

@@ -1,5 +1,5 @@
-"""Checks what a revert would take along: rows, and what later runbooks have built on its tables.
-Reads only.
+"""Checks what a revert would lose: rows, and what later runbooks have built on its tables. Reads
+only.
 """
 
 from __future__ import annotations
@@ -66,15 +66,16 @@ def check(
     """Check that nothing is lost but what the blocks in `discard` may lose, that no row holds a
     value that is taken back, and that no later runbook is in place that works on the same tables.
 
-    `expected` is what the ledger expects; `again` returns the command that runs a runbook in a
-    schema, in a mode.
+    - `expected` is what the ledger expects.
+    - `again` returns the command that runs a runbook in a schema, in a mode.
     """
     undone = [each for each in decisions if each.action is Action.REVERT]
     results: list[CheckResult] = []
     with conn.transaction():
         conn.execute("SELECT set_config('statement_timeout', %s, true)", [statement_timeout])
-        # Rows that a policy hides even from the owner would be lost with the others: now they are
-        # an error.
+        # A policy may hide rows even from the owner, and DROP would take them, too. With this
+        # setting, a query from which rows would be hidden is an error.
+        # https://www.postgresql.org/docs/current/ddl-rowsecurity.html
         conn.execute("SET LOCAL row_security = off")
         for decision in undone:
             if not decision.block.named_in(discard):
@@ -117,8 +118,8 @@ def _check_empty(conn: Connection, schema: str, decision: Decision, loss: Loss) 
 
 
 def _untrusted_function(conn: Connection, table: str, column: str) -> Problem | None:
-    """Return the first function that would run with our rights if the column of a table were read;
-    None if there is none.
+    """Return a problem if a function of a role that is not trusted would run with our rights when
+    the column of a table is read: in an index, a policy or the column's default.
     """
     (relation,) = conn.execute("SELECT to_regclass(%s)::oid", [table]).fetchone() or (None,)
     if not relation:
@@ -128,7 +129,7 @@ def _untrusted_function(conn: Connection, table: str, column: str) -> Problem | 
 
 
 def _remedy(exc: psycopg.Error) -> str:
-    """Return what to do if it could not be seen what a table holds."""
+    """Return what to do about an error that kept us from reading a table."""
     if isinstance(exc, psycopg.errors.QueryCanceled):
         return "raise statement_timeout"
     return "see that this role can read it"
@@ -159,8 +160,8 @@ def _has_something(conn: Connection, schema: str, loss: Loss) -> sql.Composed:
 
 
 class Holder(NamedTuple):
-    """A column that would no longer take a value, and the operator by which values of its type are
-    equal. Its names are as SQL writes them; `qualified` is that of the table with its schema.
+    """A column that will not accept a value any more. Names are as SQL writes them; `qualified` is
+    the table with its schema, `equals` the operator of the column's type, with its schema, too.
     """
 
     table: str
@@ -176,7 +177,7 @@ class Holder(NamedTuple):
 
     @property
     def question(self) -> str:
-        """The same without a name that would have to be looked up."""
+        """The same with all names qualified: nobody's own operator is called for `=`."""
         return (
             f"FROM {self.qualified} WHERE {self.column} {self.equals} "
             f"{sql.Literal(self.value).as_string()}"
@@ -184,8 +185,8 @@ class Holder(NamedTuple):
 
 
 def _holders(conn: Connection, schema: str, undone: Sequence[Decision]) -> dict[Holder, str]:
-    """Return the columns that may hold a value which is taken back, each with the block that takes
-    it back: the column itself, and those that share its type or its lookup table.
+    """Return the columns that may hold a value which is taken back, each with the block that does
+    so: the column itself, and those that share its type or its lookup table.
     """
     holders: dict[Holder, str] = {}
     for decision in undone:
@@ -245,8 +246,8 @@ def _later_runbooks(
     expected: Fold,
     again: Callable[[str, str, str], str],
 ) -> Iterator[CheckResult]:
-    """Find the later runbooks that are in place and work on the same tables: what they have made
-    there may rest on what is to go, and would go with it unnoticed.
+    """Yield a problem for each later runbook that is in place and works on the same tables: what it
+    has made may depend on what is reverted, and would go unnoticed with it.
     """
     tables: set[str] = set()
     for decision in undone:
@@ -285,8 +286,8 @@ def _later_runbooks(
 
 
 def _is_later(setter: Setter, runbook: str, first: datetime | None) -> bool:
-    """Tell whether a block is of a later runbook; runbooks of other schemas have an order of their
-    own, so one of these is later if it came after the first block of the runbook.
+    """Whether a block is of a later runbook. Numbers order the runbooks of one schema; a block in
+    another schema is later if it came after the first block of the runbook.
     """
     if not setter.schema:
         return setter.runbook > runbook

@@ -23,8 +23,11 @@ def check(
     decisions: Sequence[Decision],
     shape: Connection,
 ) -> list[CheckResult]:
-    """Check everything that the blocks need of the target. Returns one result each. In the session
-    `shape` the tables are as the blocks will find them. Reads only.
+    """Check everything that the blocks need of the target. Returns the results in the order in
+    which the preconditions show them. Reads only.
+
+    `shape` is a session in which the tables are as the blocks will find them: `conn` itself, or one
+    on the copy that runbooks before this one have changed.
     """
     pending = [decision.block for decision in decisions if decision.pending]
     privileges = catalog.rows(conn, "privileges", schema=schema)[0]
@@ -37,25 +40,27 @@ def check(
         results += server_checks.check_backslashes(conn, pending)
     if any(d.action is not Action.SKIP for d in decisions):
         results += [*_ledger(conn, privileges, identity), _temporary(privileges, identity)]
-    for name in sorted(_named(conn, pending, identity.role) | {schema}):
+    for name in sorted(_named_schemas(conn, pending, identity.role) | {schema}):
         results += server_checks.check_shadows(shape, name)
     results += server_checks.report_event_triggers(conn)
     before = "" if shape is conn else "a runbook"
     named = roles.look(conn, pending, before)
     results += named.check(identity.role)
-    # on a copy everything belongs to its owner
+    # On a copy everything belongs to the copy's owner: privileges of other roles cannot be read.
     made_by = named.of_headers if shape is conn else []
     there = NeededRelations.read(shape, schema, decisions, made_by)
     results += requirements.check(shape, there, decisions, identity.role)
-    results += _changed(shape, decisions, identity.role)
+    results += _check_changed(shape, decisions, identity.role)
     wrong = {result.where for result in results if result.problem}
     for decision in decisions:
         results += _decision_results(decision, there, wrong)
     return list(dict.fromkeys(results))
 
 
-def _named(conn: Connection, blocks: Sequence[Block], role: str) -> set[str]:
-    """Return the schemas in which blocks look names up, besides the run's."""
+def _named_schemas(conn: Connection, blocks: Sequence[Block], role: str) -> set[str]:
+    """Return the schemas in which blocks look names up, besides the run's: see
+    `server_checks.named_schemas`.
+    """
     named: set[str] = set()
     for block in blocks:
         nodes = [statement.node for statement in block.statements]
@@ -223,7 +228,8 @@ def _grant(privilege: str, kind: str, name: str, role: str) -> str:
     return f"GRANT {privilege} ON {kind} {quoted(name)} TO {quoted(role)}"
 
 
-# What each variant changes: the variable that names it, the kind of thing that it is, and the use.
+# What each variant of a block that admits a value changes: the variable that names it, its kind,
+# and the use, see `requirements.check_use`.
 _CHANGES = {
     "check": ("table", "table", "alter"),
     "check_no_inherit": ("table", "table", "alter"),
@@ -234,9 +240,11 @@ _CHANGES = {
 }
 
 
-def _changed(conn: Connection, decisions: Sequence[Decision], role: str) -> Iterator[CheckResult]:
-    """Check what the chosen variants change: a table or type must be ours, a lookup table must take
-    our rows.
+def _check_changed(
+    conn: Connection, decisions: Sequence[Decision], role: str
+) -> Iterator[CheckResult]:
+    """Check what the chosen variants change: a table or a type must belong to the role, a lookup
+    table must take its rows.
     """
     for decision in decisions:
         for variant, variables in decision.block.choices if decision.pending else ():
@@ -249,8 +257,8 @@ def _changed(conn: Connection, decisions: Sequence[Decision], role: str) -> Iter
 def _decision_results(
     decision: Decision, there: NeededRelations, named: Collection[str]
 ) -> list[CheckResult]:
-    """Return the problems of the decision; none if all there is to say is that a table or a column
-    is missing that is `named` by another result.
+    """Return the results of a decision: its problems, or that there is none. Nothing if a table or
+    a column is missing that another failed result has `named`: that is the reason for the problems.
     """
     block = decision.block
     if block.admits and block.admits[:2] not in there.columns:

@@ -1,13 +1,13 @@
-"""Finds what is left to do of a block outside a transaction that was begun: by the names in its
-statements, and by what the catalog says of these. What the ledger does not know of is not taken for
-the block's own.
+"""Finds what is left to do of a block outside a transaction that was begun: the names in its
+statements are looked up in the catalog. An object is the block's own only if the ledger says that a
+run has begun the statement that makes it.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pglast import ast
@@ -15,6 +15,8 @@ from pglast.enums import AlterTableType
 from psycopg import sql
 
 from pgrunbook.errors import Problem
+from pgrunbook.inventory.names import names
+from pgrunbook.inventory.objects import Inventory
 from pgrunbook.ledger.ledger import Start
 from pgrunbook.postgres import catalog, search_path
 from pgrunbook.postgres.session import Session
@@ -30,12 +32,13 @@ _COPY = re.compile(r"_cc(new|old)\d*$")
 
 @dataclass(frozen=True, slots=True)
 class Remains:
-    """What is left of a block.
+    """What is left of a block that was begun.
 
-    - `statements` are the positions in the block of those to run.
-    - `indexes` are the whole indexes of the block that exist, by schema and name.
-    - `broken` names what is half done, `broken_indexes` the indexes among it; `repairs` are
-      statements that drop these.
+    - `statements` are the indexes of those to run.
+    - `indexes` are the block's indexes that exist and are valid, by schema and name.
+    - `broken` names what is half done; `broken_indexes` are the indexes among it.
+    - `repairs` are statements that drop the broken indexes.
+    - `problems` say why the block cannot go on.
     """
 
     statements: tuple[int, ...]
@@ -53,9 +56,12 @@ def find_remains(
     before: Collection[tuple[str, ...]] = (),
     starts: Mapping[str, Start] | None = None,
 ) -> Remains:
-    """Return what is left of the block. `begun` are the statements that runs of ours have started,
-    None if they have not begun the block; `before` are the indexes that existed before they did, by
-    schema and name; `starts` says when those of them began that name no index. Reads only.
+    """Return what is left of the block. Reads only.
+
+    - `begun` are the statements that runs have started, by the ledger; None if no run has begun the
+      block.
+    - `before` are the indexes that existed before the first of these runs, by schema and name.
+    - `starts` says when those of `begun` started that leave the name of an index to PostgreSQL.
     """
     there: list[Row] = [*_rows(look, block)]
     unnamed = _unnamed_rows(block, there, starts or {})
@@ -91,8 +97,19 @@ def find_remains(
 
 
 def find_half_done(conn: Session, block: Block) -> list[str]:
-    """Return what of the block, and of its tables, is half done. Reads only."""
+    """Return what is half done of the block and of its tables, in words. Reads only."""
     return [_describe(row) for row in _rows(conn, block) if not row["whole"]]
+
+
+def without_indexes(there: Inventory, indexes: Collection[tuple[str, str]]) -> Inventory:
+    """Return the inventory without these indexes, which are half done and will be made anew."""
+    if not indexes:
+        return there
+    kept = {}
+    for each, definition in there.definitions.items():
+        if each.type != "index" or names(each.identity) not in indexes:
+            kept[each] = definition
+    return replace(there, definitions=kept)
 
 
 def is_detaching(conn: Session, block: Block, partition: str) -> bool:
@@ -131,31 +148,32 @@ def is_copy(index: str) -> bool:
 
 def find_unnamed(block: Block) -> list[str]:
     """Return the statements that leave the name of an index to PostgreSQL."""
-    return [
-        each.sql
-        for each in block.statements
-        if isinstance(each.node, ast.IndexStmt) and not each.node.idxname
-    ]
+    unnamed = []
+    for each in block.statements:
+        if isinstance(each.node, ast.IndexStmt) and not each.node.idxname:
+            unnamed.append(each.sql)
+    return unnamed
 
 
 def _unnamed_rows(
     block: Block, there: Sequence[Row], starts: Mapping[str, Start]
 ) -> dict[str, list[Row]]:
-    """Return for each statement in `starts` the indexes of its table that were written since: it
-    has made one, or somebody else has.
+    """Return for each statement in `starts` the indexes of its table that are younger than its
+    start. The statement has made one of them, or somebody else has.
     """
     own = {each.name for each in block.made if each.name}
     others = [row for row in there if row["kind"] == "index" and row["name"] not in own]
     found = {}
     for each in block.statements:
-        if start := starts.get(each.sql):
+        start = starts.get(each.sql)
+        if start:
             table = each.node.relation.relname
             found[each.sql] = [r for r in others if r["table"] == table and r["age"] < start.age]
     return found
 
 
 def _index_rows(node: Any, there: Sequence[Row]) -> list[Row]:
-    """Return the rows of the index that a statement makes, whole or not."""
+    """Return the rows of the index that a statement makes, valid or not."""
     if not isinstance(node, ast.IndexStmt):
         return []
     schema = node.relation.schemaname
@@ -168,15 +186,15 @@ def _index_rows(node: Any, there: Sequence[Row]) -> list[Row]:
 
 
 def _has_nothing_to_drop(node: Any, there: Sequence[Row]) -> bool:
-    """Whether a statement drops or detaches what is gone already."""
+    """Whether a statement drops an index, or detaches a partition, that is gone already."""
     partition = detached_partition(node)
     if partition:
-        kind, names = "partition", {partition}
+        kind, gone = "partition", {partition}
     elif isinstance(node, ast.DropStmt):
-        kind, names = "index", {names[-1].sval for names in node.objects}
+        kind, gone = "index", {parts[-1].sval for parts in node.objects}
     else:
         return False
-    return names.isdisjoint(row["name"] for row in there if row["kind"] == kind)
+    return gone.isdisjoint(row["name"] for row in there if row["kind"] == kind)
 
 
 def detached_partition(node: Any) -> str:
@@ -206,8 +224,8 @@ def _describe(row: Row) -> str:
 
 
 def _drop_index(row: Row, schema: str) -> str:
-    names = (row["name"],) if row["schema"] == schema else (row["schema"], row["name"])
-    return f"DROP INDEX CONCURRENTLY {sql.Identifier(*names).as_string()}"
+    parts = (row["name"],) if row["schema"] == schema else (row["schema"], row["name"])
+    return f"DROP INDEX CONCURRENTLY {sql.Identifier(*parts).as_string()}"
 
 
 def _unknown_index(block: Block, row: Row) -> Problem:
@@ -221,7 +239,7 @@ def _unknown_index(block: Block, row: Row) -> Problem:
 
 
 def _foreign_index(block: Block, row: Row, broken: Sequence[Row]) -> Problem:
-    # Somebody else has made it meanwhile. Nobody can tell whether it is what the block makes.
+    # Somebody else has made it since. Nobody can tell whether it is what the block makes.
     found = [_describe(row)]
     for each in broken:
         if each["kind"] == "index":

@@ -21,9 +21,12 @@ from pgrunbook.sqltext.needs import Need
 
 @dataclass(frozen=True, slots=True)
 class NeededRelations:
-    """The relations that blocks need, as far as the schema has them: the rows of the catalog query
-    `relations` by name, and of the tables among them those of `columns` by table and column.
-    `by_role`: the relations again, as the roles see them that blocks run as.
+    """The relations that blocks need, as far as the schema has them.
+
+    - `relations` are rows of the catalog query of that name, by the relations' names: they say what
+      this role may do.
+    - `columns` are rows of the catalog query of that name, by table and column.
+    - `by_role` has the relations again for each role that blocks run as.
     """
 
     schema: str
@@ -35,7 +38,7 @@ class NeededRelations:
     def read(
         cls, conn: Connection, schema: str, decisions: Sequence[Decision], roles: Iterable[str] = ()
     ) -> NeededRelations:
-        """Look at all that these blocks need, fill, or admit a value to; as these roles, too."""
+        """Read all that these blocks need, fill, or admit a value to; for these roles, too."""
         names = set()
         for decision in decisions:
             block = decision.block
@@ -76,8 +79,8 @@ _KINDS = {
 def check(
     conn: Connection, there: NeededRelations, decisions: Sequence[Decision], role: str
 ) -> Iterator[CheckResult]:
-    """Check tables and columns that must be there, and what the role must be allowed to do with
-    them for the blocks that are to run.
+    """Check that the tables and columns exist that blocks need, and that the role may do with them
+    what the pending blocks do.
     """
     needs = {need for need, _ in _needs(decisions)}
     of_pending = [*_needs(decisions, only_pending=True)]
@@ -112,8 +115,8 @@ def check(
 def _needs(
     decisions: Sequence[Decision], *, only_pending: bool = False
 ) -> Iterator[tuple[Need, Block]]:
-    """Yield what the blocks need, each with the block; not what they or the blocks
-    before them make, or may make as far as their texts show.
+    """Yield what the blocks need, each with the block; but for what they or the blocks before them
+    make, or may make as far as their texts show.
     """
     made: set[tuple[str, str]] = set()  # relations, and columns with their tables
     altered: set[str] = set()  # relations of which only the server knows what became of them
@@ -122,7 +125,7 @@ def _needs(
         made |= {(each.parent, each.name) for each in block.made}
         altered |= block.altered
         if decision.pending and block.runs_code:
-            return  # it may make anything
+            return  # it may make anything: nothing can be said of the blocks behind it
         if only_pending and not decision.pending:
             continue
         for need in block.needs:
@@ -135,8 +138,8 @@ def _blocks_by_need(decisions: Sequence[Decision]) -> dict[Need, str]:
     """Return the names of the blocks that need each table and column, the first few of many."""
     blocks: dict[Need, dict[str, None]] = {}
     for need, block in _needs(decisions):
-        # Only a foreign key's column may have another type than the one that is needed: for any
-        # other use the uses need not be told apart.
+        # A foreign key's column may have another type than the one that is needed, if the two can
+        # be compared. For any other use the type must be the same, and the uses count as one.
         use = need.use if need.use == "reference" and need.type else ""
         for about in (Need(need.table, ""), need._replace(use=use)):
             blocks.setdefault(about, {})[block.name] = None
@@ -209,8 +212,10 @@ _MAY = {
 
 
 def check_use(use: str, relation: Mapping[str, Any], named: str, role: str) -> CheckResult:
-    """Check whether this role may use an object in this way, by a row that has the catalog's
-    answers; `named` is how SQL writes the object's name.
+    """Check whether the role may use an object in this way.
+
+    `relation` is a row that has the catalog's answers for the role; `named` is how SQL writes the
+    object's name.
     """
     check, answer, what, expected, remedy = _MAY[use]
     names = {"owner": relation["owner"], "name": named, "role": quoted(role)}
@@ -255,8 +260,8 @@ def _columns(
 
 
 def _referenced(conn: Connection, schema: str, needs: Iterable[Need]) -> Iterator[CheckResult]:
-    """Check that each column that a foreign key references is a unique key, or part of one that is
-    referenced as a whole.
+    """Check that each column that a foreign key refers to is a unique key, or part of one whose
+    columns are all referred to.
     """
     wanted = {(need.table, need.column) for need in needs if need.use == "reference"}
     rows = catalog.rows(
@@ -282,7 +287,9 @@ def _referenced(conn: Connection, schema: str, needs: Iterable[Need]) -> Iterato
 def _filled(
     conn: Connection, there: NeededRelations, table: str, filled: Collection[str]
 ) -> Iterator[CheckResult]:
-    """Check that the product need not write more columns than the `filled` ones."""
+    """Check that a row can be written with the `filled` columns alone: all others must have a
+    default, or allow NULL. So the application can write to the table once the blocks are done.
+    """
     keys = catalog.rows(conn, "unique_keys", schema=there.schema, tables=[table])
     primary = [row["columns"] for row in keys if row["primary"]]
     mandatory = []

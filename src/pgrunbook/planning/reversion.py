@@ -1,4 +1,4 @@
-"""Decides what to undo of a block: what the ledger says it did, compared with what is there."""
+"""Decides what to undo of a block: what the ledger says that it did, compared with what exists."""
 
 from __future__ import annotations
 
@@ -30,11 +30,13 @@ def decide(
     variables: Mapping[str, str],
     discard: bool,
 ) -> Decision:
-    """Decide what is to be undone of a block. What a run has only adopted was there before, and
-    stays.
+    """Decide what to undo of a block. What a run has only adopted existed before, and stays.
 
-    - `changes` is what the block has changed, `drifted` what is not as it left it.
-    - `left` returns what an earlier run outside a transaction has left to do.
+    - `found` are the facts that hold of its column now, if it admits a value.
+    - `entry` is its latest row in the ledger.
+    - `changes` are the objects that it has changed, with their definitions before and after.
+    - `drifted` has a problem for each object that is not as the block left it.
+    - `left` returns what an earlier revert outside a transaction has left to do.
     - `variables` are the placeholders' values for a block that is one file.
     - With `discard`, rows may be lost.
     """
@@ -77,8 +79,8 @@ def decide(
 
 
 def _as_applied(block: Block, entry: Entry) -> Block:
-    """Return the block with the variants that the ledger has, and what they made: the target as it
-    is now would ask for others.
+    """Return the block with the variants that were applied, as the ledger has them, and the facts
+    that they made: the target as it is now would ask for others.
     """
     choices = tuple(zip(entry.variants, entry.variables or (), strict=False))
     return replace(block, choices=choices, facts=entry.facts if block.admits else {})
@@ -104,7 +106,8 @@ def _problems(block: Block, found: Facts, entry: Entry) -> Iterator[Problem]:
         )
 
 
-# In the block's own transaction: rows may have come since the preconditions looked.
+# Runs in the block's own transaction, under the lock that DROP takes anyway: rows may have come
+# since the preconditions looked.
 _GUARD = """\
 LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE;
 DO $guard$ BEGIN
@@ -117,12 +120,12 @@ END $guard$;
 
 
 def _guarded(undo: Block, discard: bool) -> Block:
-    """Return the block with a look at each table before it is dropped; or, if what it holds may go,
-    with a line that says so.
+    """Return the block with a check that each table is empty before it is dropped; with `discard`,
+    with a comment that says what is lost.
     """
     lost = find_losses(undo.statements)
     if discard and lost:
-        # the line is a part of the SQL, which somebody approves
+        # the comment is part of the SQL, so that who approves the SQL approves the loss
         return replace(undo, sql=f"-- with all that is in {', '.join(map(str, lost))}\n{undo.sql}")
     tables = [loss.table for loss in lost if not loss.column]
     if not tables:

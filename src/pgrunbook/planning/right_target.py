@@ -1,4 +1,4 @@
-"""Checks that the database that answered is the one that was meant."""
+"""Checks that the database which answered is the one that was meant."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 
 def check_identity(target: Target, identity: Identity) -> None:
-    """Raise Refused if what answered is not what `pgrunbook.toml` says the target is."""
+    """Raise Refused if the database or the cluster that answered is another one than
+    `pgrunbook.toml` says of the target.
+    """
     problems = []
     for label, expected, found in (
         ("database", target.expected.database, identity.database),
@@ -66,9 +68,7 @@ def check_name(
             where=f"target {target.name!r}",
             expected=f'database = "{identity.database}"\nsystem_identifier = '
             f'"{identity.system_identifier}"',
-            found="\n".join(
-                f'{name} = "{getattr(given, name)}"' for name in ("database", "system_identifier")
-            ),
+            found=f'database = "{given.database}"\nsystem_identifier = "{given.system_identifier}"',
             remedy=f"write both into [targets.{target.name}] of pgrunbook.toml, if this is the "
             "database that is meant",
         )
@@ -94,8 +94,8 @@ def check_name(
 
 
 def _copied(target: Target, server_match: ServerMatch, project: Project) -> set[str]:
-    """Return the targets of which this is a copy for certain, or is said to be one and is not the
-    server itself.
+    """Return the targets of which this database is a copy: any, if the ledger shows it; or the one
+    that the key `copy_of` names, if this is another server than the ledger was written on.
     """
     if server_match.is_copy:
         return {*project.settings.targets}
@@ -140,13 +140,13 @@ def _asks_less(given: TargetSettings, other: TargetSettings) -> bool:
 
 
 def _is_reached_as(name: str, settings: TargetSettings, target: Target) -> bool:
-    """Whether a target that is named by its variable or service is this one of pgrunbook.toml."""
+    """Whether the target was given as `env:…` or `service:…`, and is this one of pgrunbook.toml."""
     if settings.env:
         return target.name == f"env:{settings.env}"
     return target.name == f"service:{settings.service or name}"
 
 
 def _is_known_as(settings: TargetSettings, identity: Identity) -> bool:
-    """Whether it is the same database of the same cluster, as far as these tell."""
+    """Whether pgrunbook.toml says that it is this database of this cluster."""
     known = settings.system_identifier == identity.system_identifier
     return known and settings.database in ("", identity.database)

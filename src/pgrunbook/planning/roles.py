@@ -1,5 +1,5 @@
-"""Checks that the roles that blocks name are there, and that this one may become those that it
-becomes. Reads only.
+"""Checks that the roles exist that blocks name, and that the run's role may become those that its
+blocks run as. Reads only.
 """
 
 from __future__ import annotations
@@ -20,15 +20,17 @@ from pgrunbook.sqltext import mentions
 from pgrunbook.sqltext.parse_tree import nodes
 
 
-class _Named(NamedTuple):
-    """A role that is named in a header or a statement; `becomes`: what follows runs as it is."""
+class _NamedRole(NamedTuple):
+    """A role that a header or a statement names. `becomes`: what follows runs as this role."""
 
     role: str
     becomes: bool
 
 
 class _Place(NamedTuple):
-    """Where it is named first, and what is done before it and may make any role, if anything."""
+    """Where a role is named first. `behind` is what comes before that and may make any role, as a
+    block that runs code; empty if nothing does.
+    """
 
     where: str
     behind: str
@@ -36,22 +38,25 @@ class _Place(NamedTuple):
 
 @dataclass(frozen=True)
 class Roles:
-    """The roles that blocks name, and do not make themselves, and what the server says of them, by
-    their names. `of_headers`: those of headers that are there already.
+    """The roles that blocks name and do not make themselves.
+
+    - `places` says where each is named first.
+    - `rows` has what the server says of each, by its name.
+    - `of_headers` are those of headers that exist already.
     """
 
-    places: Mapping[_Named, _Place]
+    places: Mapping[_NamedRole, _Place]
     rows: Mapping[str, Mapping[str, Any]]
     of_headers: Sequence[str]
 
     def check(self, role: str) -> Iterator[CheckResult]:
-        """Check each of them for `role`, who runs the blocks."""
+        """Check each of them. `role` is the run's."""
         for named, place in self.places.items():
             yield _result(named, place, self.rows[named.role], role)
 
 
 def look(conn: Connection, blocks: Sequence[Block], behind: str = "") -> Roles:
-    """Look for the roles of these blocks. `behind`: what is done before them, and may make any."""
+    """Look for the roles of these blocks. `behind` is what runs before them, see `_Place`."""
     places = _places(blocks, behind)
     of_headers = {block.role for block in blocks} - {""}
     names = of_headers.union(named.role for named in places)
@@ -62,7 +67,7 @@ def look(conn: Connection, blocks: Sequence[Block], behind: str = "") -> Roles:
     return Roles(places, rows, [name for name in sorted(of_headers) if rows[name]["there"]])
 
 
-def _result(named: _Named, place: _Place, row: Mapping[str, Any], role: str) -> CheckResult:
+def _result(named: _NamedRole, place: _Place, row: Mapping[str, Any], role: str) -> CheckResult:
     check, expected = "names a role that is there", "a role"
     what, remedy = "is no role of this server", "correct the name, or make it in a block before"
     if named.becomes:
@@ -80,13 +85,13 @@ def _result(named: _Named, place: _Place, row: Mapping[str, Any], role: str) -> 
     return result(place.where, check, passed, what, **about)
 
 
-def _places(blocks: Sequence[Block], behind: str) -> dict[_Named, _Place]:
-    places: dict[_Named, _Place] = {}
+def _places(blocks: Sequence[Block], behind: str) -> dict[_NamedRole, _Place]:
+    places: dict[_NamedRole, _Place] = {}
     made: set[str] = set()
     for block in blocks:
         if block.role and block.role not in made:
             place = _Place(f"{block.name}, header role", behind)
-            places.setdefault(_Named(block.role, True), place)
+            places.setdefault(_NamedRole(block.role, True), place)
         for statement in block.statements:
             for named in _roles(statement.node):
                 if named.role not in made:
@@ -97,25 +102,25 @@ def _places(blocks: Sequence[Block], behind: str) -> dict[_Named, _Place]:
     return places
 
 
-def _roles(node: ast.Node) -> Iterator[_Named]:
-    """Yield the roles that a statement names, and that have to be there for it."""
+def _roles(node: ast.Node) -> Iterator[_NamedRole]:
+    """Yield the roles that must exist for a statement."""
     if role_set(node) not in ("", "none"):
-        yield _Named(role_set(node), True)
+        yield _NamedRole(role_set(node), True)
     match node:
         case ast.DropRoleStmt(missing_ok=True) | ast.DropUserMappingStmt(missing_ok=True):
             return
         case ast.GrantRoleStmt(granted_roles=granted):
             for each in granted:
-                yield _Named(each.priv_name, False)
+                yield _NamedRole(each.priv_name, False)
     for each in nodes(node):
         match each:
             case ast.RoleSpec(roletype=RoleSpecType.ROLESPEC_CSTRING, rolename=role):
-                yield _Named(role, False)
+                yield _NamedRole(role, False)
 
 
 def role_set(node: ast.Node) -> str:
-    """Return the role that a statement sets for those behind it, or `none` for the session's own;
-    empty if it sets none.
+    """Return the role that SET ROLE sets for the statements behind it, or `none` for the session's
+    own; empty if it is another statement.
     """
     match node:
         case ast.VariableSetStmt(name="role", args=(ast.A_Const(val=ast.String(sval=role)),)):
@@ -124,7 +129,9 @@ def role_set(node: ast.Node) -> str:
 
 
 def _made(node: ast.Node) -> Iterator[str]:
-    """Yield the roles that a statement makes, or that it lets others become."""
+    """Yield the roles that a statement makes, renames, or grants: what could be said of these now
+    may not be true behind it.
+    """
     match node:
         case ast.CreateRoleStmt(role=role):
             yield role

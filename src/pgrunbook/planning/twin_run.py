@@ -1,5 +1,5 @@
-"""Runs the pending blocks one after the other on a twin that is without what they make, and keeps
-what each statement changes there.
+"""Runs the pending blocks one after the other on a twin, once what they make was dropped there, and
+keeps what each statement changes.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from pgrunbook.inventory.objects import Inventory, Object
 from pgrunbook.inventory.read import read
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.planning.timeline import Change, Step, Work
-from pgrunbook.planning.twin_state import TwinState, drop_statement, is_one_of
+from pgrunbook.planning.twin_state import TwinState, is_one_of
 from pgrunbook.planning.twin_statements import as_role, substitute, work_of, work_of_node
 from pgrunbook.planning.votes import Trial
 from pgrunbook.postgres import search_path
+from pgrunbook.postgres.plans import Plans
 from pgrunbook.postgres.twin_server import Twin
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.runbooks.scripts import Statement
@@ -55,26 +56,27 @@ def first_failure(twin: Twin, path: str, decisions: Sequence[Decision]) -> Trial
 class TwinRun:
     """Runs blocks on a twin.
 
-    - `steps` has what each statement, or each block, has changed so far.
-    - `stood_in` has, by block, the function that it called and that only stands in for one of an
-      extension: see `TwinLimits`.
+    `steps` has what each statement, or each block, has changed so far; `stood_in`, by block, the
+    function that it called and that only stands in for one of an extension: see `TwinLimits`.
     """
 
     def __init__(self, twin: Twin, path: str, *, apart: bool = True) -> None:
-        """`path` is the search path of blocks that have none of their own; `apart`: read the
-        changes after each statement, and not only after each block.
+        """Open the sessions on the twin.
+
+        `path` is the search path of blocks that have none of their own. `apart`: read the changes
+        after each statement, which is slower, and needed only if a block is there in part.
         """
         self._apart = apart
         self.steps: list[Step] = []
-        self.stood_in: dict[str, str] = {}  # see `TwinLimits`
+        self.stood_in: dict[str, str] = {}
         self._path = path
         self._missing = twin.missing
         self._role = twin.role
-        # If the second session cannot be opened, the first is closed again.
+        self._plans = Plans()
         with ExitStack() as stack:
             self._conn = stack.enter_context(twin.session())
             self._beside = stack.enter_context(twin.owner_session())
-            self._stack = stack.pop_all()
+            self._stack = stack.pop_all()  # or the first is closed if the second cannot be opened
         for conn in (self._conn, self._beside):
             conn.execute(f"SET statement_timeout = '{_STATEMENT_TIMEOUT}'".encode())
 
@@ -89,11 +91,12 @@ class TwinRun:
     def clear_away(
         self, blocks: Sequence[Block], was_there: Callable[[CreatedObject], bool]
     ) -> None:
-        """Drop what the blocks make, the last first, with what depends on it; not what `was_there`
-        before them.
+        """Drop what the blocks make, the last first, with what depends on it; but for the objects
+        of which `was_there` says that they were there before the blocks.
         """
-        # What they drop before they make it was there before them: it stays. So does what they
-        # rename first, unless it is there by its new name.
+        # An object that the blocks drop before they make it was there before them: it stays. So
+        # does one that they rename, unless the target has it by its new name already: then the
+        # rename is undone.
         dropped_first, renamed_first = _gone_first(blocks)
         with_rename: dict[tuple[str, str], list[str]] = defaultdict(list)
         for block in reversed(blocks):
@@ -114,13 +117,13 @@ class TwinRun:
         try:
             self._beside.execute("; ".join(statements).encode())
         except psycopg.Error:
-            # It is not there, or was renamed, or is a schema that is not empty.
+            # It does not exist, or was renamed, or is a schema that is not empty: it stays.
             if self._beside.closed:
                 raise
 
     def run(self, blocks: Sequence[Block]) -> list[Trial]:
-        """Run the blocks up to the first that fails. Returns one trial for each, in order; those
-        behind the failed one were not tried.
+        """Run the blocks up to the first that fails. Returns a trial for each block, in order;
+        those behind the failed one were not tried.
         """
         state = TwinState(self._conn, self._beside, self._missing)
         for block in blocks:
@@ -154,18 +157,19 @@ class TwinRun:
             failure, sqlstate, steps = exc.problem, exc.sqlstate, []
         first = len(self.steps) + 1
         self.steps += steps
+        self._plans.take(sum(len(step.changes) for step in steps), self._conn, self._beside)
         numbers = range(first, len(self.steps) + 1)
         size = len(block.statements)
         return Trial(block.name, size, numbers, failure=failure, sqlstate=sqlstate)
 
 
-_Name = tuple[str, str]  # of an object, and that of its table if it is part of one
+_Name = tuple[str, str]  # an object's name, and that of its table, empty if it has none
 
 
 def _gone_first(blocks: Sequence[Block]) -> tuple[dict[_Name, str], set[_Name]]:
-    """Return the objects that statements drop, each with its kind as DROP writes it, and those that
-    they rename, before any of them makes one of that name. What IF NOT EXISTS may find counts for
-    dropped if it is gone in the end.
+    """Return the objects that the blocks find and not make: those that they drop, each with its
+    kind as DROP writes it, and those that they rename, before one of them makes an object of that
+    name. What IF NOT EXISTS may have found counts as dropped if it is dropped later.
     """
     made: set[_Name] = set()
     leniently: set[_Name] = set()
@@ -192,7 +196,9 @@ def _gone_first(blocks: Sequence[Block]) -> tuple[dict[_Name, str], set[_Name]]:
 
 
 def _is_another(each: CreatedObject, dropped: str) -> bool:
-    """Whether a relation comes in the place of one of another kind: DROP knows which is there."""
+    """Whether a relation replaces a dropped one of another kind, as a table does a view. DROP names
+    the kind, and so cannot drop the wrong one.
+    """
     return each.kind in RELATIONS and dropped in RELATIONS and each.kind != dropped
 
 
@@ -240,8 +246,8 @@ def _in_transaction(
 def _make_anew_without_duplicates(
     conn: psycopg.Connection[Any], statement: Statement, state: TwinState
 ) -> None:
-    """Undo a statement that left a name to PostgreSQL, drop what it would have made under the name
-    that was taken, and run it again. Without effect for any other statement.
+    """If a statement left a name to PostgreSQL, and the twin has what it makes already, undo the
+    statement, drop that, and run it again. `clear_away` had no name by which to drop it.
     """
     if all(each.name for each in created_objects(statement.node)):
         return
@@ -264,8 +270,8 @@ def _parts(block: Block, *, apart: bool) -> Iterator[tuple[int, Sequence[Stateme
 
 
 def _execute(conn: psycopg.Connection[Any], statement: Statement, state: TwinState) -> None:
-    """Run a statement behind a savepoint. What keeps it from running, as it is on the twin already,
-    is dropped first, or left out.
+    """Run a statement behind a savepoint. If it fails because the twin has what it makes already,
+    that is dropped, or the statement is replaced by one that does without: see `substitute`.
     """
     for _ in range(_MOST_OBSTACLES):
         try:
@@ -277,7 +283,8 @@ def _execute(conn: psycopg.Connection[Any], statement: Statement, state: TwinSta
                 raise _Failed(statement, exc, len(_SAVEPOINT)) from exc
             conn.execute("ROLLBACK TO pgrunbook_statement")
             obstacle = state.overload(exc) or state.other_shape(exc, _replaced([statement]))
-            # DO and CALL may make objects that the text does not name: the error names them.
+            # DO and CALL may make objects that their text does not name: `clear_away` has not
+            # dropped these, and the error names them.
             if work_of_node(statement.node) is Work.ROWS:
                 obstacle = obstacle or state.obstacle(exc)
             if obstacle:
@@ -300,14 +307,9 @@ _MOST_OBSTACLES = 100  # objects that one DO or CALL makes
 def _drop_leftovers(
     conn: psycopg.Connection[Any], objects: Sequence[Object], state: TwinState
 ) -> None:
-    """Drop what `clear_away` has left on the twin, as no statement says that it makes it, with what
-    depends on it.
-    """
+    """Drop what `clear_away` has left on the twin, as no statement says that it makes it."""
     for each in objects:
-        conn.execute(drop_statement(each).encode())
-        for gone, (_, after) in state.transaction_changes([]).items():
-            if after is None:
-                state.forget(gone)
+        state.drop(each)
     conn.execute("RELEASE pgrunbook_statement; SAVEPOINT pgrunbook_statement")
 
 

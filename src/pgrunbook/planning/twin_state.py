@@ -1,4 +1,4 @@
-"""The state of a twin: its objects, as they were last read, and what a statement has changed."""
+"""Keeps the objects of a twin as they were last read, and finds what a statement has changed."""
 
 from __future__ import annotations
 
@@ -44,9 +44,10 @@ class TwinState:
     ) -> None:
         """Read all objects.
 
-        `conn` runs the blocks; `beside` is a second session, which sees what the transaction of
-        `conn` has dropped and not yet committed. `stood_in_for` are the extensions that the twin's
-        server does not have.
+        - `conn` runs the blocks.
+        - `beside` is a second session: it still sees what the open transaction of `conn` has
+          dropped.
+        - `stood_in_for` are the extensions that the twin's server does not have.
         """
         self.stood_in_for = stood_in_for
         self._conn = conn
@@ -58,15 +59,16 @@ class TwinState:
         self.later: Counter[CreatedObject] = Counter()
 
     def transaction_changes(self, replaced: Sequence[CreatedObject]) -> dict[Object, Change]:
-        """Return what the open transaction has changed, and what it has `replaced`, even by the
-        same.
+        """Return what the open transaction has changed. Objects that it has `replaced` (OR REPLACE)
+        count even if they are the same as before.
         """
-        # The rows of the catalog that it has written carry its number. A row that it has deleted is
+        # Not by reading everything again, which takes long for each statement: rows of the catalog
+        # that the transaction has written carry its number (xmin). A row that it has deleted is
         # gone for it, but not for the session beside it.
         found = read_changes(self._conn)
         if found.xid is None:
             return {}
-        # of the roles a twin has the names alone
+        # Roles and other shared objects are not copied: a twin has the names of roles alone.
         addresses = {each for each in found.addresses if each.classid not in SHARED}
         if found.deleted_from:
             addresses |= {*read_overwritten(self._beside, found.xid, found.deleted_from)}
@@ -82,8 +84,8 @@ class TwinState:
         return changes
 
     def duplicates(self, changes: Mapping[Object, Change]) -> list[Object]:
-        """Return the objects that no block has made, and that differ from one which was just made
-        by their names alone.
+        """Return the objects that no block has made, and that are equal, but for the name, to one
+        which was just made.
         """
         found = []
         for each, (before, after) in changes.items():
@@ -104,8 +106,8 @@ class TwinState:
         return None
 
     def obstacle(self, exc: psycopg.Error) -> Object | None:
-        """Return the object that no block has made, and that is there already, as the error says;
-        None if it says something else.
+        """Return the object of which the error says that it exists already, if no block has made
+        it; None otherwise.
         """
         said = _ALREADY.match(exc.diag.message_primary or "")
         if not said or not isinstance(exc, _DUPLICATE):
@@ -119,8 +121,8 @@ class TwinState:
         return None
 
     def overload(self, exc: psycopg.Error) -> Object | None:
-        """Return a function that only a later statement makes, and that is there already, if the
-        error says that a call may mean it as well as another one.
+        """Return the function that makes a call ambiguous, if only a later statement makes it and
+        the twin has it already; None if the error is another one.
         """
         if not isinstance(exc, errors.AmbiguousFunction):
             return None
@@ -154,15 +156,24 @@ class TwinState:
         found = self._at.get(Address(OIDS[catalog], oid)) if oid else None
         return found if found in self._now and found not in self._made else None
 
-    def forget(self, each: Object) -> None:
-        """Take the object, and what is part of it, for absent before."""
+    def drop(self, each: Object) -> None:
+        """Drop the object in the open transaction, and what depends on it, as if never there."""
+        self._conn.execute(_drop_statement(each).encode())
+        for gone, (_, after) in self.transaction_changes([]).items():
+            if after is None:
+                self._forget(gone)
+
+    def _forget(self, each: Object) -> None:
+        """Take the object and its parts for absent: they were dropped, and no block did so."""
         own = self._now.addresses.get(each)
         parts = [part for part, owner in self._now.owners.items() if owner == own]
         for gone in (each, *parts):
             self._now.definitions.pop(gone, None)
 
     def all_changes(self) -> dict[Object, Change]:
-        """Return what has changed since, by whatever transactions. Reads all objects again."""
+        """Return what has changed since the last look, in any number of transactions. Reads all
+        objects again.
+        """
         now = read.read(self._conn)
         self._at |= now.at()
         changes = _changes(self._now, now)
@@ -178,7 +189,7 @@ class TwinState:
                 self._now.definitions[each] = after
 
 
-def drop_statement(each: Object) -> str:
+def _drop_statement(each: Object) -> str:
     """Return the statement that drops the object, with what depends on it."""
     name, _, table = each.identity.rpartition(" on ")
     match each.type:
@@ -214,8 +225,8 @@ def _without_name(each: Object, definition: Definition) -> dict[str, Any]:
 def _changes(
     before: Mapping[Object, Definition], after: Mapping[Object, Definition]
 ) -> dict[Object, Change]:
-    return {
-        each.object: (each.before, each.after)
-        for each in differences(before, after)
-        if each.before != each.after
-    }
+    changes: dict[Object, Change] = {}
+    for each in differences(before, after):
+        if each.before != each.after:
+            changes[each.object] = each.before, each.after
+    return changes

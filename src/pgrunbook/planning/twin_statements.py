@@ -1,4 +1,6 @@
-"""What statements do that a twin does not show, and what is run there in the place of some."""
+"""Tells what statements do that a twin does not show, and replaces those that fail there because it
+is a copy.
+"""
 
 from __future__ import annotations
 
@@ -69,8 +71,8 @@ def _are_constants(targets: Sequence[ast.ResTarget] | None) -> bool:
 
 
 def as_role(statement: Statement, role: str) -> Statement:
-    """Return the statement; where it goes back to the role of the session, one that becomes the
-    run's: on a twin, somebody else has begun the session.
+    """Return the statement to run on a twin. SET ROLE NONE goes back to the role of the session,
+    which there is that of the twin's maker: it is replaced by SET ROLE to the run's.
     """
     match statement.node:
         case ast.VariableSetStmt(
@@ -81,9 +83,12 @@ def as_role(statement: Statement, role: str) -> Statement:
 
 
 def substitute(statement: str, exc: psycopg.Error, stood_in_for: Collection[str]) -> str | None:
-    """Return what to run in place of a statement that fails because it was done before the twin was
-    made, it drops what is gone, or adds what others need; or as an extension has another owner
-    there. None: it fails for another reason.
+    """Return what to run in place of a statement that fails on a twin only because it is a copy;
+    empty to leave it out, None if it fails for another reason.
+
+    - What it makes was copied, or is not on a twin: an extension, a role.
+    - What it drops is gone, as `clear_away` has dropped it.
+    - It comments on an extension, which has another owner there.
     """
     node = parse_sql(statement)[0].stmt
     match node:
@@ -107,7 +112,7 @@ def substitute(statement: str, exc: psycopg.Error, stood_in_for: Collection[str]
     return None
 
 
-# Who has made the copy has begun the session.
+# The session belongs to the role that has made the copy, and owns its extensions.
 _AS_OWNER = """\
 SELECT pg_catalog.set_config('pgrunbook.role', pg_catalog.current_setting('role'), true);
 SET LOCAL ROLE NONE;

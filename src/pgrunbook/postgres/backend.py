@@ -33,7 +33,7 @@ def require_one(conn: psycopg.Connection[Any], where: str) -> None:
     """
     for _ in range(2):
         if _answering_pid(conn) != conn.info.backend_pid:
-            raise _pooled(conn, where, "another backend than the one that we connected to")
+            raise _pooler_error(conn, where, "another backend than the one that we connected to")
 
 
 def _answering_pid(conn: psycopg.Connection[Any]) -> object:
@@ -87,16 +87,16 @@ def require_set(conn: psycopg.Connection[Any], settings: Mapping[str, str], wher
     asked = ", ".join(f"pg_catalog.current_setting({sql.quote(name)})" for name in settings)
     found = conn.execute(f"{_WHO}, {asked}".encode()).fetchone() or ()
     if found[:1] != (conn.info.backend_pid,) or len(found) != len(settings) + 1:
-        raise _pooled(conn, where, "another backend than the one that we connected to")
+        raise _pooler_error(conn, where, "another backend than the one that we connected to")
     lost = []
     for name, there in zip(settings, found[1:], strict=True):
         if there != settings[name]:
             lost.append(name)
     if lost:
-        raise _pooled(conn, where, f"what was set in it is not there: {', '.join(lost)}")
+        raise _pooler_error(conn, where, f"what was set in it is not there: {', '.join(lost)}")
 
 
-def _pooled(conn: psycopg.Connection[Any], where: str, found: str) -> Refused:
+def _pooler_error(conn: psycopg.Connection[Any], where: str, found: str) -> Refused:
     return Refused.of(
         "a connection pooler answers, and not the server itself",
         where=where,

@@ -191,7 +191,7 @@ def with_literals(name: str, parameters: Mapping[str, object]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class TablesSnapshot:
     """The catalog's state of some tables, as frames. Absent tables are absent rows.
 
     | frame | index | columns |
@@ -230,7 +230,7 @@ _INDEXES: Mapping[str, Sequence[str]] = {
 
 def snapshot(
     conn: Connection, schema: str, tables: Sequence[str], kinds: Sequence[str] = (*_INDEXES,)
-) -> Snapshot:
+) -> TablesSnapshot:
     """Return the state of these tables of the schema, with the enums and domains that their columns
     use.
 
@@ -242,4 +242,4 @@ def snapshot(
     for kind, index in _INDEXES.items():
         asked = names if kind in kinds else []
         frames[kind] = frame(conn, kind, index, schema=schema, tables=asked)
-    return Snapshot(**frames)
+    return TablesSnapshot(**frames)

@@ -30,7 +30,7 @@ def problem_of(exc: psycopg.Error, *, where: str, remedy: str = "") -> Problem:
         return Problem(str(exc), where=where, remedy=exc.remedy)
     if isinstance(exc, Locked):
         return exc.problem
-    if path := search_path.strayed(exc):
+    if path := search_path.path_in_error(exc):
         return Problem(
             "leaves a search path that nobody has looked at",
             where=where,

@@ -103,7 +103,7 @@ class Server:
             return
         try:
             if self.data.exists():  # it may have been removed
-                with _locked(self.data):
+                with _lock(self.data):
                     fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     self._shut_down()
         except BlockingIOError:
@@ -138,11 +138,11 @@ def start(
             "no such embedded PostgreSQL", where="version", expected=known, found=str(version)
         )
     data = data.expanduser().resolve()
-    with _locked(data):
+    with _lock(data):
         if not _is_cluster(data, version):
             _initdb(data, bin_, superuser)
-        server = _running(data, version, bin_, superuser)
-        _use(server)
+        server = _wait_until_running(data, version, bin_, superuser)
+        _count_user(server)
     return server
 
 
@@ -153,11 +153,11 @@ def is_used(data: Path) -> bool:
     return data.expanduser().resolve() in _uses
 
 
-def _use(server: Server) -> None:
+def _count_user(server: Server) -> None:
     """Count this process among the users. A lock, since the kernel takes it from whom it kills; a
     list would not.
     """
-    users = os.open(_beside(server.data, ".users"), os.O_RDWR | os.O_CREAT, 0o600)
+    users = os.open(_file_beside(server.data, ".users"), os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(users, fcntl.LOCK_SH)
     if server.data in _uses:  # of a file that may have been removed since
         os.close(_uses[server.data])
@@ -203,14 +203,14 @@ def _load(conn: psycopg.Connection, server: Server, name: str, sample: Path | No
 
 
 @contextmanager
-def _locked(data: Path) -> Iterator[None]:
+def _lock(data: Path) -> Iterator[None]:
     """Keep everybody else from starting or stopping this server. The lock is beside the data, not
     in /tmp: it is for those who may use the data, and the kernel lets nobody, not even root, open
     another's file there (fs.protected_regular).
     """
     with programs.ours_to_use(data):
         data.parent.mkdir(parents=True, exist_ok=True)
-        lock = os.open(_beside(data, ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        lock = os.open(_file_beside(data, ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -218,7 +218,7 @@ def _locked(data: Path) -> Iterator[None]:
         os.close(lock)
 
 
-def _beside(data: Path, suffix: str) -> Path:
+def _file_beside(data: Path, suffix: str) -> Path:
     return data.with_name(data.name + suffix)
 
 
@@ -263,7 +263,7 @@ def _initdb(data: Path, bin_: Path, superuser: str) -> None:
         Path(made, "data").rename(data)
 
 
-def _running(data: Path, version: int, bin_: Path, superuser: str) -> Server:
+def _wait_until_running(data: Path, version: int, bin_: Path, superuser: str) -> Server:
     """Return the server, once it answers: a postmaster that is alive may still be recovering, or on
     its way out.
     """

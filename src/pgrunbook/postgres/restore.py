@@ -98,9 +98,9 @@ class Restore:
                 self.left_out[row["oid"]] = row["name"]
         withheld = [row["acl"] for row in catalog.rows(conn, "withheld")]
         self._withheld = (_OF_THE_SERVER, *withheld)
-        self._entries = [entry for entry in self._listed() if not self._is_left_out(entry)]
+        self._entries = [entry for entry in self._list_entries() if not self._is_left_out(entry)]
 
-    def _listed(self) -> Iterator[_Entry]:
+    def _list_entries(self) -> Iterator[_Entry]:
         listed = _pg_restore(self._copy, "", "--list", str(self._file)).stdout
         for line in listed.splitlines():
             if match := re.match(r"(\d+); (\d+) (\d+) (.*)", line):

@@ -57,7 +57,7 @@ def name_setting(
         return problem
     where: list[tuple[str | None, str | None, str]] = []
     with suppress(psycopg.Error), closing(again()) as conn:
-        where = _settings_there(conn, setting)
+        where = _find_settings(conn, setting)
     if not where:
         found = f"{setting} is too short for a session of ours to set its own"
         ways = [alter(user, None, setting), f"-- if it is set there; {_ELSEWHERE}"]
@@ -70,7 +70,7 @@ def name_setting(
     )
 
 
-def _settings_there(
+def _find_settings(
     conn: psycopg.Connection[Any], setting: str
 ) -> list[tuple[str | None, str | None, str]]:
     """Return (role, database, value) for each place where it is set for this session, the one that
@@ -84,7 +84,7 @@ def _settings_there(
 
 
 def who(role: str | None, database: str | None) -> list[str]:
-    """Return for whom a setting is: `the role ada`, `the database crm`, or both."""
+    """Return for whom a setting is: `the role ada`, `the database shop`, or both."""
     words = []
     if role:
         words.append(f"the role {role}")

@@ -58,7 +58,7 @@ SELECT (classid::bigint << 32) | objid::bigint, objsubid::int
   FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"""
 
 
-def of_working(schema: str) -> set[tuple[int, int]]:
+def of_work_session(schema: str) -> set[tuple[int, int]]:
     """Return what `HELD` finds in the session that applies blocks, once it has taken its locks."""
     return {(WORK, 1), (of_work(schema), 1)}
 

@@ -17,6 +17,7 @@ from pgrunbook.postgres import catalog, connection, run_locks, session_settings
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.connection import closing_unless_usable
 from pgrunbook.postgres.heartbeat import IDLE_TIMEOUT, Heartbeat
+from pgrunbook.postgres.plans import Plans
 from pgrunbook.postgres.session import MARGIN_S, Session
 from pgrunbook.postgres.target import Target
 
@@ -58,6 +59,7 @@ class Sessions:
     _lock: Session | None = None
     _heartbeat: Heartbeat | None = None
     _place: Mapping[str, Any] = field(default_factory=dict)
+    _plans: Plans = field(default_factory=Plans)
 
     def __post_init__(self) -> None:
         _all.add(self)
@@ -107,13 +109,17 @@ class Sessions:
         locks than a run's, is closed; the next is opened anew.
         """
         if self._work is not None and not self._work.closed:
-            own = run_locks.of_working(self.schema) if self._lock is not None else set()
+            own = run_locks.of_work_session(self.schema) if self._lock is not None else set()
             try:
                 held = self._work.put_back(session_settings.UNSETTING, run_locks.HELD)
                 if {*held} != own:
                     self._work.close()
             except psycopg.Error:
                 self._work.close()
+
+    def grown(self, objects: int) -> None:
+        """Take account of so many objects that a block has made: see `Plans`."""
+        self._plans.take(objects, self._look, self._work)
 
     def _claim(self, conn: Connection) -> None:
         """Take the lock of the session that applies blocks. Whoever has it is about to end."""
@@ -252,7 +258,7 @@ def wait_for_end(conn: Session, run_id: str) -> None:
     """
     deadline = time.monotonic() + SETTLING_S
     key = run_locks.of_work(conn.schema)
-    while working := _of_run(run_id, run_locks.holders(conn, key)):
+    while working := _sessions_of_run(run_id, run_locks.holders(conn, key)):
         if time.monotonic() > deadline:
             raise Failed(
                 f"its session, pid {working[0]['pid']}, has not ended, and may still commit"
@@ -260,6 +266,6 @@ def wait_for_end(conn: Session, run_id: str) -> None:
         time.sleep(0.1)
 
 
-def _of_run(run_id: str, holders: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def _sessions_of_run(run_id: str, holders: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Return the sessions of a run, by their names; a name that this role is not shown may be."""
     return [row for row in holders if run_id[:8] in (row["application"] or run_id)]

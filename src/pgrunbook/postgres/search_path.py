@@ -60,15 +60,15 @@ _DEFERRED = "EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgdeferrable)"
 
 def require(schemas: Iterable[str], *, last: bool = False) -> str:
     """Return the statement that raises an error where the path leads elsewhere than to these
-    schemas, or to pg_catalog behind another: a function can set any path. See `strayed`. `last`: it
-    is for behind the last statement.
+    schemas, or to pg_catalog behind another: a function can set any path. See `path_in_error`.
+    `last`: it is for behind the last statement.
     """
     seen = sql.Literal(sorted({*schemas, "pg_catalog"}))
     when = sql.SQL(_DEFERRED if last else "true")
     return sql.SQL(_REQUIRE).format(when, _STRAYED, seen).as_string()
 
 
-def strayed(exc: psycopg.Error) -> str:
+def path_in_error(exc: psycopg.Error) -> str:
     """Return the path that `require` has raised the error for; empty if it is another error."""
     found = re.search(rf"{_STRAYED}(\{{.*\}})", exc.diag.message_primary or "")
     return found[1] if found else ""

@@ -77,15 +77,26 @@ def put_back(slot: str) -> str:
     return _PUT_BACK % slot
 
 
+def entering(slot: str, settings: Mapping[str, str]) -> str:
+    """Return the statement that keeps the values of these settings, and sets others."""
+    return f"SELECT {keeping(slot, settings)},\n       {_calls(settings)}"
+
+
+def _calls(settings: Mapping[str, str]) -> str:
+    """Return the expressions that set these, in the transaction; evaluated from the left."""
+    calls = []
+    for name, value in settings.items():
+        calls.append(f"pg_catalog.set_config({sql.quote(name)}, {sql.quote(value)}, true)")
+    return ",\n       ".join(calls)
+
+
 # A block may set its path, its role, how dates are read or how long it may take itself, and a
 # function that it calls may: what holds after a statement holds for the next one. In between we are
 # ourselves.
 _BLOCK_S, _OWN = "pgrunbook.block", "pgrunbook.own"
 _FOR_ITSELF = ["role", "statement_timeout", "idle_in_transaction_session_timeout"]
 NOTE_OWN = f"SELECT {keeping(_OWN, _FOR_ITSELF)}"
-_CALL = "pg_catalog.set_config({}, {}, true)"
-_CALLS = [_CALL.format(*map(sql.quote, setting)) for setting in _READ_AND_PRINTED.items()]
-_READ_AS_OURS = ",\n       ".join(_CALLS)
+_READ_AS_OURS = _calls(_READ_AND_PRINTED)
 LEAVE = f"""\
 SELECT {keeping(_BLOCK_S, [*_FOR_ITSELF, *_READ_AND_PRINTED])},
        {_READ_AS_OURS},

@@ -35,7 +35,8 @@ class TargetSettings(ClosedModel):
     A `protected` one takes only the plan that somebody else has approved; one with `rehearsal`,
     protected or not, only a plan that has passed a rehearsal. One that is a `copy_of` another, as a
     backup restored every night is, is not taken for that one. `hazards` has the policy for those
-    that are not simply allowed. `give_way` is what backfills give way to: see `give_way.Limits`.
+    that are not simply allowed. `give_way` is what backfills give way to: see
+    `give_way.PressureLimits`.
     """
 
     service: str = ""

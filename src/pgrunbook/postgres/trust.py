@@ -140,13 +140,13 @@ def untrusted_objects(conn: Connection) -> tuple[bool, list[Problem]]:
     code of theirs.
     """
     row = catalog.rows(conn, "ledger_there")[0]
-    return row["there"], [_untrusted(conn.info.user, **found) for found in row["strange"]]
+    return row["there"], [_untrusted_problem(conn.info.user, **found) for found in row["strange"]]
 
 
 _HIDES = "hides rows from this role"
 
 
-def _untrusted(role: str, name: str, what: str, owner: str) -> Problem:
+def _untrusted_problem(role: str, name: str, what: str, owner: str) -> Problem:
     if what == _HIDES:
         return Problem(
             what,

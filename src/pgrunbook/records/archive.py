@@ -1,18 +1,18 @@
 """The archive: executed notebooks and what belongs to each, sealed one after the other into a
 chain.
 
-A record is the file `….ipynb`, the others that are `BESIDE` it, and its seal `….dsse.json`: an
-envelope that holds the digest of each of these files and of the seal before it. `HEAD` in the
-archive's root names the last seal, as sha256sum writes it. So whatever is changed, removed, added
-or put elsewhere shows; but for the end of the chain, cut off together with `HEAD`: that shows where
-somebody else has noted the head, as the targets' ledgers do.
+A record is the file `….ipynb`, the files `BESIDE` it, and its seal `….dsse.json`: an envelope that
+holds the digest of each of these files and of the seal before it. `HEAD` in the archive's root
+names the last seal, as sha256sum writes it. So every file shows that is changed, removed, added or
+moved. Only if the end of the chain is cut off together with `HEAD`, the archive cannot tell: then
+it shows where somebody else has noted the head, as the ledgers of the targets do.
 
-Other archives may have been merged into it: their chains stay as they are, and `MERGED` names the
+Other archives may have been merged into it. Their chains stay as they are, and `MERGED` names the
 last seal of each. Every seal that is made after that names them, too.
 
-Nothing outside this module knows that an archive is a folder. Whoever can write to it may have put
-anything there: a name that stands in one of its files is taken by `Archive.file` alone, and nothing
-outside is read, written or removed.
+Nothing outside this module knows that an archive is a folder. Whoever can write to the folder may
+have put anything there. So a path that stands in one of its files is resolved by `Archive.file`
+alone, and nothing outside the archive is read, written or removed.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from pgrunbook.records.seal import Seal
 from pgrunbook.records.untrusted_files import is_regular, is_there, printable
 
 if TYPE_CHECKING:
-    # Not when a run begins, which only looks whether it could be sealed: what signs takes 8 MB.
+    # Only for types: it takes 8 MB, and a run that begins only checks whether it can be sealed.
     from securesystemslib.signer import Signer
 
 
@@ -48,9 +48,9 @@ MERGED = "MERGED"
 _LOCK = ".lock"
 _NEW = ".seal"  # a seal that is not in its place yet
 
-# What is in the root of an archive and is no record: how to read it, where it ends, and what keeps
-# the folder in a repository.
-_BESIDE = {"README.md", HEAD, MERGED, _LOCK, ".gitattributes", ".gitignore", ".gitkeep"}
+# Files in the root of an archive that belong to no record; those of git keep the folder in a
+# repository.
+_IN_ROOT = {"README.md", HEAD, MERGED, _LOCK, ".gitattributes", ".gitignore", ".gitkeep"}
 
 # How long to wait for another run that is just sealing its record.
 _LOCK_S = 60
@@ -72,12 +72,15 @@ class Archive:
         signer: Signer | None,
         complete: Callable[[], None] = lambda: None,
     ) -> Head:
-        """Seal the record of this executed notebook, whose files will not change any more. Returns
-        the new head.
+        """Seal the record of this executed notebook. Returns the new head.
 
-        `complete` writes what is missing of its files, once nothing else can refuse. Raises Refused
-        if it has a seal, or if no record can have its name; Failed if the archive is not whole
-        enough to add to it. What an interrupted seal has left is finished, or removed, first.
+        - `run` and `sources`: what the seal says of the run, and the digests of what was run.
+        - `complete` is called when nothing else can refuse the seal, while nobody else adds to the
+          archive: it writes the files of the record that are missing. They may not change later.
+
+        What an interrupted seal has left is finished, or removed, first. Raises Refused if the
+        record has a seal, or if no record can have its name; Failed if the archive is not whole
+        enough to add to it.
         """
         from pgrunbook.records import attestation
         from pgrunbook.records.attestation import Predicate, Resource, Statement
@@ -113,8 +116,8 @@ class Archive:
             return Head(predicate.sequence, f"{record}{SEAL}", sha256, predicate.archive or sha256)
 
     def check(self, notebook: Path) -> None:
-        """Raise Refused unless a record of this name could be written and sealed. What an
-        interrupted seal has left is finished.
+        """Raise Refused unless a record of this name can be written and sealed. Finishes what an
+        interrupted seal has left.
         """
         record = self.record(notebook)
         taken = sorted(name for name in names(record) if is_there(self.root / name))
@@ -159,7 +162,7 @@ class Archive:
             )
 
     def is_sealed(self, notebook: Path) -> bool:
-        """Whether the record of this executed notebook has a seal."""
+        """Return whether the record of this executed notebook has a seal."""
         return seal_of(notebook).exists()
 
     def noted_head(self) -> tuple[str, str] | None:
@@ -172,7 +175,7 @@ class Archive:
         return noted[0] if noted else None
 
     def noted_merged(self) -> list[tuple[str, str]]:
-        """Return the same of the chains that other archives have brought, as `MERGED` says."""
+        """Return digest and name of the last seal of each merged chain, as `MERGED` says."""
         return self._noted(MERGED)
 
     def _noted(self, name: str) -> list[tuple[str, str]]:
@@ -193,20 +196,18 @@ class Archive:
         return noted
 
     def note(self, head: Seal, merged: Iterable[Seal]) -> None:
-        """Write which seals are the last ones: of the archive's own chain, and of those that others
-        have brought.
-        """
+        """Write HEAD and MERGED: the last seals of the archive's own chain, and of merged ones."""
         lines = [f"{seal.sha256}  {seal.name}\n" for seal in merged]
         if lines:
             atomic.write(self.root / MERGED, "".join(lines).encode())
         atomic.write(self.root / HEAD, f"{head.sha256}  {head.name}\n".encode())
 
     def files(self) -> Iterator[Path]:
-        """Yield all paths of records: not what can be made anew, nor what lies in the root."""
+        """Yield all paths of records: not the pages, which can be made anew, nor `_IN_ROOT`."""
         for path in sorted(self.root.rglob("*")):
             parts = path.relative_to(self.root).parts
             is_folder = path.is_dir() and not path.is_symlink()
-            in_root = len(parts) == 1 and parts[0] in _BESIDE
+            in_root = len(parts) == 1 and parts[0] in _IN_ROOT
             if not is_folder and not in_root and parts[0] != MADE:
                 yield path
 
@@ -231,20 +232,19 @@ class Archive:
         return None
 
     def _names(self, record: str) -> list[str]:
-        """The files of a record, the notebook first."""
+        """Return the files of a record, the notebook first."""
         beside = [record + part for part in BESIDE]
         return [record + NOTEBOOK, *(name for name in beside if is_there(self.root / name))]
 
     def file(self, name: str) -> Path:
-        """Return the path that a name in the archive stands for. Raises Unreadable if that cannot
-        be one of it.
+        """Return the path of a file of the archive, by its name from the root on. Raises Unreadable
+        if it leads elsewhere.
         """
         return untrusted_files.path_below(self.root, name)
 
     def name(self, path: Path) -> str:
-        """Return the path from the root on, wherever a symbolic link leads. Raises Refused if it is
-        not below the root.
-        """
+        """Return a file's name from the root on. Raises Refused if it is not below the root."""
+        # The folder is resolved, and the file is not: a symbolic link has a name of its own.
         resolved, root = path.parent.resolve() / path.name, self.root.resolve()
         if resolved.is_relative_to(root) and path.name != "..":
             return resolved.relative_to(root).as_posix()
@@ -252,8 +252,8 @@ class Archive:
         raise Refused.of("is not in the archive", where=printable(path.name), remedy=remedy)
 
     def record(self, notebook: Path) -> str:
-        """Return what the names of the record's files begin with, from the root on. Raises Refused
-        if no record can have the name: what is sealed has to be found again.
+        """Return what the names of all files of a record begin with, from the root on. Raises
+        Refused if no record can have this name, see `naming.problems`.
         """
         name = self.name(notebook)
         problems = list(naming.problems(self.root, name))
@@ -265,12 +265,11 @@ class Archive:
 
     @contextmanager
     def alone(self, again: str) -> Iterator[str | None]:
-        """Keep others from adding to the archive as long as the `with` block lasts. Yields the name
-        of the last seal, None if there is none yet; what an interrupted seal has left is in its
-        place then.
+        """Keep other processes from adding to the archive during the `with` block.
 
-        `again` is the command to give once more if another process does not let go. Raises Failed
-        then, and if the chain has no end to go on from.
+        Yields the name of the last seal, None if there is none yet. What an interrupted seal has
+        left is in its place by then. Raises Failed if another process does not let go, with `again`
+        as the command of the remedy; and if the chain has no end to go on from.
         """
         self.root.mkdir(parents=True, exist_ok=True)
         try:
@@ -290,8 +289,8 @@ class Archive:
             lock.release()
 
     def _finish_interrupted(self) -> str | None:
-        """Put into its place what an interrupted seal has left, and return the name of the last
-        seal; None if there is none yet. Raises Failed if the chain has no end to go on from.
+        """Put into its place what an interrupted seal has left. Returns the name of the last seal,
+        None if there is none yet. Raises Failed if the chain has no end to go on from.
         """
         try:
             left = self.interrupted()

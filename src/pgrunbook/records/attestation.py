@@ -1,4 +1,4 @@
-"""Statements about a record, and who vouches for them: in-toto statements in DSSE envelopes.
+"""The format of seals: in-toto statements about a record, in DSSE envelopes that may be signed.
 
 https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md,
 https://github.com/secure-systems-lab/dsse/blob/master/envelope.md
@@ -26,6 +26,7 @@ PAYLOAD_TYPE = "application/vnd.in-toto+json"
 
 
 class _Closed(BaseModel):
+    # A key that is not known is refused: a seal vouches for all that it says.
     model_config = ConfigDict(
         extra="forbid", frozen=True, populate_by_name=True, strict=True, defer_build=True
     )
@@ -38,14 +39,14 @@ class Digest(_Closed):
 
 
 class Resource(_Closed):
-    """A file of the archive, its path from the root on, and what its bytes are."""
+    """A file of the archive: its path from the root on, and the digest of its bytes."""
 
     name: str
     digest: Digest
 
     @classmethod
     def of(cls, name: str, sha256: str) -> Resource:
-        """The resource with this name and this SHA-256."""
+        """Return the resource with this name and this SHA-256."""
         return cls(name=name, digest=Digest(sha256=sha256))
 
     @property
@@ -55,9 +56,12 @@ class Resource(_Closed):
 
 
 class Predicate(_Closed):
-    """What is said about the files of a record: its place in the chain, `previous` being the seal
-    before it and `archive` the digest of the first one; the run; the digests of what was run, by
-    file; `merged`, the last seals of the chains that other archives have brought.
+    """What a seal says about the files of a record.
+
+    - `sequence`, `previous`, `archive`: its place in the chain, the seal before it, and the digest
+      of the first seal (None in the first itself).
+    - `run`: the run, with its parameters and its verdict. `sources`: the digests of what was run.
+    - `merged`: the last seals of the chains that other archives have brought.
     """
 
     archive: str | None
@@ -86,7 +90,7 @@ class Statement(_Closed):
 
 
 def seal_envelope(statement: Statement, signer: Signer | None) -> bytes:
-    """The file of an envelope around the statement; without a signer it has no signatures."""
+    """Return the bytes of an envelope around a statement; without a signer it is not signed."""
     said = statement.model_dump(mode="json", by_alias=True)
     if not statement.predicate.merged:
         del said["predicate"]["merged"]  # as archives without such chains always had it
@@ -98,8 +102,8 @@ def seal_envelope(statement: Statement, signer: Signer | None) -> bytes:
 
 
 def open_envelope(data: bytes) -> tuple[Statement, Envelope]:
-    """The statement in the file of an envelope, whoever signed it. Raises Unreadable, saying
-    why.
+    """Return the statement in the bytes of an envelope, whether it is signed or not. Raises
+    Unreadable with the reason.
     """
     try:
         envelope = Envelope.from_dict(json.loads(data))
@@ -116,7 +120,7 @@ def open_envelope(data: bytes) -> tuple[Statement, Envelope]:
 
 
 def is_signed(envelope: Envelope, keys: Sequence[Key]) -> bool:
-    """Whether one of the keys has signed it."""
+    """Return whether one of the keys has signed the envelope."""
     try:
         return bool(envelope.verify(list(keys), threshold=1))
     except (VerificationError, ValueError):
@@ -124,8 +128,8 @@ def is_signed(envelope: Envelope, keys: Sequence[Key]) -> bool:
 
 
 def signer(path: Path) -> Signer:
-    """What signs with the private key in a PEM file. Raises Refused if it is not of Ed25519, or has
-    a passphrase.
+    """Return what signs with the private key in a PEM file. Raises Refused if the key is not of
+    Ed25519, or has a passphrase: nobody is there to type it.
     """
     try:
         key = load_pem_private_key(path.read_bytes(), password=None)
@@ -137,15 +141,15 @@ def signer(path: Path) -> Signer:
 
 
 def _made(path: Path, *half: str) -> str:
-    """The command that makes a key. It writes over no file."""
+    """Return the command that makes a key, of which `half` says how. It overwrites no file."""
     new = path.with_stem(f"{path.stem}-ed25519") if path.exists() else path
     making = half or ("genpkey", "-algorithm", "ed25519")
     return shlex.join(["openssl", *making, "-out", str(new)])
 
 
 def public_key(path: Path, private: Path | None = None) -> Key:
-    """The public key in a PEM file; `private` is the file of the key that it may be the half of.
-    Raises Refused if it is not one of Ed25519.
+    """Return the public key in a PEM file. Raises Refused if it is not of Ed25519, with the command
+    that makes it from the file `private`.
     """
     remedy = "have whoever seals make it of the private key, with openssl pkey -pubout"
     if private:

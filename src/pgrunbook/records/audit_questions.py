@@ -80,8 +80,8 @@ def _cell(record: Record, *kinds: str) -> str:
 
 
 def _told(answer: Callable[[Record], str], record: Record) -> str:
-    """The answer; or that a record of another version says it in other words, which must not cost
-    the other answers.
+    """Return the answer of a function; UNREADABLE if the record is not as it expects. A record of
+    another version keeps its other answers.
     """
     try:
         return answer(record)
@@ -107,7 +107,7 @@ def _sql(record: Record) -> str:
 
 
 def _none(record: Record) -> str:
-    """Why no SQL ran."""
+    """Return why no SQL ran."""
     if planned := [block.name for block in record.blocks if block.sql]:
         return f"None. To be run: {listed(planned)}."
     if record.card:
@@ -129,8 +129,8 @@ def _database(record: Record) -> str:
 
 
 def _server(known: Mapping[str, str]) -> str:
-    """Whether it was the one that the ledger was written on; records before version 5 of the ledger
-    do not say.
+    """Return whether it was the server that the ledger was written on. Records from before version
+    5 of the ledger do not say.
     """
     if "server" not in known:
         return ""
@@ -171,7 +171,7 @@ def _rehearsed(record: Record) -> str:
 
 
 def _at_risk(record: Record) -> str:
-    """What the plan said before anything ran; records before hazards were told say nothing."""
+    """Return the hazards that the plan named before anything ran. Old records have none."""
     frame = record.last(Kind.HAZARDS)
     if frame is None:
         return "The record does not say." if record.last(Kind.PRECONDITIONS) else NOT_SO_FAR
@@ -223,11 +223,10 @@ def _versions(record: Record) -> str:
     if not record.sources:
         return NOT_SO_FAR
     notebook, digest = next(iter(record.sources.items()))
-    versions = [
-        f"{name} {version}" for name, version in record.identity.get("versions", {}).items()
-    ]
+    versions = record.identity.get("versions", {})
+    tools = ", ".join(f"{name} {version}" for name, version in versions.items())
     return (
-        f"{', '.join(versions) or 'not known'}. {notebook} with SHA-256 {digest}, and"
+        f"{tools or 'not known'}. {notebook} with SHA-256 {digest}, and"
         f" {counted(len(record.sources) - 1, 'SQL file')}, each with its own."
     )
 

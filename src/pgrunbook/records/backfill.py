@@ -1,5 +1,5 @@
-"""How a backfill went over time, in numbers and in words: its rows, the lag of its replicas, and
-its pauses. `backfill_picture` draws the same.
+"""How a backfill went over time: its rows, the lag of its replicas, and its pauses, in numbers and
+in words. `backfill_picture` draws the same.
 """
 
 from __future__ import annotations
@@ -18,16 +18,18 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-# Why a limit of the lag did not hold, as a backfill notes it.
+# A backfill notes this where it could not give way to replicas.
 LAG_UNSEEN = "how far replicas are behind is not shown to this role: no limit holds"
-# How the reason of a run begins that a header, or somebody, has ended between two batches.
+# The reason of a run begins so if the header `until`, or a person, has ended it between batches.
 NOT_DONE = "The run has ended before its backfill, as it was to: the next one goes on."
 
 
 @dataclass(frozen=True, slots=True)
 class TimeSlice:
-    """A part of the time that batches were at work: when it began, in UTC, how long it was, the
-    rows that were written in it, and how far a replica was behind at most, None if none was seen.
+    """A part of the time that batches were at work.
+
+    `at` is its begin, in UTC, `rows` what was written in it. `lag_s`: how far a replica was behind
+    at most; None if none was seen.
     """
 
     at: datetime
@@ -48,9 +50,10 @@ class TimeSlice:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """When a backfill paused between two batches, in UTC, for how long, and why; and how far a
-    replica was behind at most, None if none was seen. One of no time is no pause: something was
-    noted.
+    """A pause between two batches.
+
+    `at` is its begin, in UTC. `lag_s`: how far a replica was behind at most; None if none was seen.
+    Of 0 seconds it is not a pause: something was noted at that moment.
     """
 
     at: datetime
@@ -65,23 +68,23 @@ class Pause:
 
     @property
     def reason(self) -> str:
-        """Why, in a line."""
+        """All reasons in a line."""
         return "; ".join(self.reasons)
 
     @property
     def kind(self) -> str:
-        """What pauses of the same cause have in common."""
+        """The same for pauses of the same cause: see `kind`."""
         return kind(self.reason)
 
 
 def kind(reason: str) -> str:
-    """A reason without its numbers."""
+    """Return a reason without its numbers: what pauses of the same cause have in common."""
     return re.sub(r"\d[\d.,]*", "#", reason)
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """The pauses that had one cause: its first reason, how many there were, and their time."""
+    """All pauses with the same cause: the reason of the first, how many, and their time in all."""
 
     reason: str
     count: int
@@ -96,9 +99,9 @@ class Cause:
 
 
 def frame(slices: Sequence[TimeSlice], pauses: Sequence[Pause]) -> pd.DataFrame:
-    """Return a row a slice: index `from` (str, UTC); columns `seconds`, `rows_per_s`, `lag_s`
-    (missing if no replica was seen), `paused_s` (Float64), `rows` (Int64), and `paused` (str): why
-    it paused in it.
+    """Return a row for each slice: index `from` (str, UTC); columns `seconds`, `rows_per_s`,
+    `lag_s` (missing if no replica was seen) and `paused_s` (Float64), `rows` (Int64), and `paused`
+    (str, the causes of its pauses, a line each).
     """
     import pandas as pd  # here, because it takes a third of a second, and not everybody needs it
 
@@ -117,8 +120,8 @@ def frame(slices: Sequence[TimeSlice], pauses: Sequence[Pause]) -> pd.DataFrame:
 
 
 def _within(slices: Sequence[TimeSlice], pauses: Sequence[Pause]) -> list[list[Pause]]:
-    """Return the pauses of each slice: those that began in it, or between it and the next one. What
-    came before the first slice counts with it.
+    """Return the pauses of each slice: those that began in it, or before the next one. Those before
+    the first slice count with it.
     """
     found: list[list[Pause]] = [[] for _ in slices]
     began = [each.at for each in slices]
@@ -129,7 +132,7 @@ def _within(slices: Sequence[TimeSlice], pauses: Sequence[Pause]) -> list[list[P
 
 
 def causes(pauses: Sequence[Pause]) -> list[Cause]:
-    """Return what the pauses were for, in the order of the first of each."""
+    """Return the causes of the pauses, in the order in which each first came."""
     alike: dict[str, list[Pause]] = {}
     for pause in pauses:
         alike.setdefault(pause.kind, []).append(pause)
@@ -141,7 +144,7 @@ def causes(pauses: Sequence[Pause]) -> list[Cause]:
 
 
 def summary(slices: Sequence[TimeSlice], pauses: Sequence[Pause]) -> str:
-    """Return what the picture shows, in words."""
+    """Return in words what the picture shows."""
     if not slices:
         return "No batch has run."
     seconds, rows = sum(each.seconds for each in slices), sum(each.rows for each in slices)

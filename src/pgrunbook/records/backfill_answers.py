@@ -1,5 +1,5 @@
-"""What a record answers of its blocks in batches: how much they have changed, how fast, and what
-they gave way to.
+"""Answers from a record about its blocks in batches: how many rows they have changed, how fast, and
+what they gave way to.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from pgrunbook.records.words import counted
 
 @dataclass(frozen=True)
 class ShownBackfill:
-    """A block in batches: the runs that have worked on it since it began, and how it went over
-    time, by the columns of `Kind.BATCHES` and `Kind.BACKFILL`.
+    """A block in batches, as a record shows it.
+
+    `runs` are those that have worked on it since it began, by the columns of `Kind.BATCHES`;
+    `slices` are how it went over time, by the columns of `Kind.BACKFILL`.
     """
 
     block: str
@@ -27,15 +29,16 @@ class ShownBackfill:
 
     @classmethod
     def of_record(cls, record: Record) -> list[Self]:
-        """Those of which a record shows how they went."""
+        """Return the blocks of which a record shows how they went."""
         slices = record.by_block(Kind.BACKFILL)
         runs = record.by_block(Kind.BATCHES)
         return [cls(block, rows, slices.get(block, ())) for block, rows in runs.items()]
 
     @property
     def far(self) -> str:
-        """`200,000 rows in 412 batches`, with how many were put aside, and by how many runs."""
-        rows, batches = (sum(run[column] for run in self.runs) for column in ("rows", "batches"))
+        """`200,000 rows in 412 batches`, how many rows were put aside, and by how many runs."""
+        rows = sum(run["rows"] for run in self.runs)
+        batches = sum(run["batches"] for run in self.runs)
         parts = [f"{counted(rows, 'row')} in {counted(batches, 'batch')}"]
         if skipped := sum(run["skipped"] for run in self.runs):
             parts.append(f"{skipped:,} put aside")
@@ -45,7 +48,7 @@ class ShownBackfill:
 
     @property
     def fast(self) -> str:
-        """How far it came, how fast, and how long a batch took at most."""
+        """A sentence: how far it came, how fast, and how long a batch took at most."""
         text = f"{self.block}: {self.far}"
         if seconds := sum(each["seconds"] for each in self.slices):
             rate = sum(each["rows"] for each in self.slices) / seconds
@@ -56,7 +59,7 @@ class ShownBackfill:
 
     @property
     def gave_way(self) -> str:
-        """For how long it paused, and why; how often its batches were tried again."""
+        """A sentence: for how long it paused, and why; how often batches were tried again."""
         paused_s = sum(each["paused_s"] for each in self.slices)
         pausing = "did not pause"
         if paused_s:
@@ -66,7 +69,7 @@ class ShownBackfill:
         return f"{self.block} {pausing}."
 
     def _reasons(self) -> Iterator[str]:
-        """Why it paused: of reasons that differ by their numbers alone the first."""
+        """Yield why it paused. Reasons that differ by numbers alone are one: the first is taken."""
         told = set()
         for line in "\n".join(each["paused"] for each in self.slices).splitlines():
             how_often, _, reason = line.partition(": ")
@@ -76,10 +79,10 @@ class ShownBackfill:
 
 
 def how_fast(record: Record) -> str:
-    """How far each came and how fast, a sentence each; empty if there is none."""
+    """Return how far each backfill came and how fast, a sentence each; empty if there is none."""
     return "".join(f" {each.fast}" for each in ShownBackfill.of_record(record))
 
 
 def what_they_gave_way_to(record: Record) -> str:
-    """What each gave way to, a sentence each; empty if there is none."""
+    """Return what each backfill gave way to, a sentence each; empty if there is none."""
     return "".join(f" {each.gave_way}" for each in ShownBackfill.of_record(record))

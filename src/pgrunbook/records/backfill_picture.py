@@ -1,8 +1,8 @@
-"""How a backfill went over time, as a picture: rows per second, the lag of its replicas, and its
-pauses, shaded.
+"""Draws how a backfill went over time: rows per second, the lag of its replicas, and its pauses as
+shades.
 
-An SVG that needs nothing else: it follows the reader's light or dark colours, stays readable from
-400 pixels on, and has the numbers in words for who does not see it.
+The SVG needs no other file. It follows the reader's light or dark colours, can be read from 400
+pixels on, and has its numbers in words for readers who do not see it.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ from pgrunbook.records.backfill import Cause, Pause, TimeSlice
 _WIDTH, _LEFT, _RIGHT = 640, 78, 626
 _RATE = (40.0, 190.0)  # where the panels begin and end, from above
 _LAG = (236.0, 306.0)
-_LINE = 24  # between the lines of the legend
+_LINE = 24  # pixels between the lines of the legend
 _MOST_CAUSES = 6
 _LINE_LENGTH = 66  # characters of the legend
-_CHARACTER = 9.7  # the width of one
-_LEAST_WIDTH = 3.0  # of a pause, to be seen
+_CHARACTER = 9.7  # the width of a character, in pixels
+_LEAST_WIDTH = 3.0  # of a pause: a narrower one is not seen
 
-# `&` is the picture: of others on the same page the style says nothing.
+# `&` stands for the picture itself: a style in an SVG holds for the whole page, other pictures
+# included.
 _STYLE = """
 &text { font: 17px system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; fill: #1f2328 }
 &.back { fill: #ffffff } &.grid { stroke: #d1d9e0 } &.soft { fill: #59636e }
@@ -53,7 +54,7 @@ _DAY_S = 86_400
 
 @dataclass(frozen=True, slots=True)
 class _Time:
-    """The axis of the time, from the first slice to the last."""
+    """The time axis, from the first slice or pause to the end of the last, in seconds of Unix."""
 
     begin: float
     end: float
@@ -71,20 +72,19 @@ class _Time:
     @property
     def days(self) -> str:
         """The first and the last day."""
-        first, last = (
-            f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d}" for at in (self.begin, self.end)
-        )
+        first = f"{datetime.fromtimestamp(self.begin, UTC):%Y-%m-%d}"
+        last = f"{datetime.fromtimestamp(self.end, UTC):%Y-%m-%d}"
         return f"{first}, UTC" if first == last else f"{first} to {last}, UTC"
 
     def labels(self) -> Iterator[tuple[datetime, str]]:
-        """At most five moments, each with its text."""
+        """Yield at most five moments, each with its label."""
         span = self.end - self.begin
         days = [_DAY_S * n for n in (1, 2, 5, 10, 20, 50, 100)]
         step = next((step for step in (*_STEPS_S, *days) if span / step <= 4), days[-1])
         form = "%H:%M:%S" if step < 60 else "%H:%M"
         if span > _DAY_S:
             form = "%m-%d %H:%M" if step < _DAY_S else "%m-%d"
-        at = -(-self.begin // step) * step
+        at = -(-self.begin // step) * step  # the first multiple of the step
         while at <= self.end:
             moment = datetime.fromtimestamp(at, UTC)
             yield moment, f"{moment:{form}}"
@@ -93,7 +93,7 @@ class _Time:
 
 @dataclass(frozen=True, slots=True)
 class _Scale:
-    """A panel's axis of values, from zero to a round number above the most."""
+    """The vertical axis of a panel, from zero to a round number above the greatest value."""
 
     top: float
     bottom: float
@@ -111,7 +111,7 @@ class _Scale:
 
 
 def svg(block: str, slices: Sequence[TimeSlice], pauses: Sequence[Pause]) -> str:
-    """The picture of a block's backfill: at least one slice."""
+    """Return the picture of a block's backfill, which has at least one slice."""
     time = _Time.of(slices, pauses)
     looks: list[TimeSlice | Pause] = [*slices, *pauses]
     lags = sorted((each for each in looks if each.lag_s is not None), key=lambda each: each.at)
@@ -138,7 +138,7 @@ def svg(block: str, slices: Sequence[TimeSlice], pauses: Sequence[Pause]) -> str
 
 
 def _document(title: str, description: str, height: float, drawn: Sequence[str]) -> str:
-    # a notebook may hold several pictures, each with names of its own
+    # Ids count for the whole page, and a notebook may hold several pictures.
     name = hashlib.sha256("".join([title, description, *drawn]).encode()).hexdigest()[:8]
     return "\n".join(
         [
@@ -168,7 +168,7 @@ def _panel(heading: str, scale: _Scale, label: Callable[[float], str]) -> Iterat
 def _shades(
     time: _Time, pauses: Sequence[Pause], panels: Sequence[tuple[float, float]]
 ) -> Iterator[str]:
-    """Each pause as a shade over the panels, with the letter of its cause where there is room."""
+    """Yield each pause as a shade over the panels, with the letter of its cause where it fits."""
     letters: dict[str, str] = {}
     marked = float(_LEFT)
     for pause in sorted(pauses, key=lambda each: each.at):
@@ -185,7 +185,7 @@ def _shades(
 
 
 def _area(time: _Time, scale: _Scale, slices: Sequence[TimeSlice]) -> str:
-    """Steps, down to nothing between two runs."""
+    """Return the path of the rates: a step for each slice, down to zero between two runs."""
     parts: list[str] = []
     zero = scale.place(0)
     ended = float("-inf")
@@ -210,7 +210,7 @@ def _line(time: _Time, scale: _Scale, lags: Sequence[TimeSlice | Pause]) -> str:
 
 
 def _times(time: _Time, bottom: float) -> Iterator[str]:
-    """The labels below the last panel; none is cut off at its ends."""
+    """Yield the labels of the time below the last panel. None is cut off at the edges."""
     for at, label in time.labels():
         x, half = time.place(at), len(label) * _CHARACTER / 2
         yield f'<path class="grid" d="M{x} {bottom}v6"/>'
@@ -218,7 +218,9 @@ def _times(time: _Time, bottom: float) -> Iterator[str]:
 
 
 def _legend(causes: Sequence[Cause]) -> Iterator[tuple[str, str]]:
-    """What the shades are for: a letter and a line of text, the letter once."""
+    """Yield the lines of the legend, each with a letter: that of its cause, or empty for a further
+    line of the same cause.
+    """
     for number, cause in enumerate(causes[:_MOST_CAUSES]):
         lines = wrap(one_line(cause), _LINE_LENGTH, max_lines=3, placeholder=" …")
         yield from zip_longest([_mark(number)], lines, fillvalue="")

@@ -1,5 +1,5 @@
-"""Finds where a record contradicts its target's ledger about what was done: the blocks, their SQL
-and times, and the plan and the files by which it was done.
+"""Finds where a record contradicts its target's ledger about blocks: what was done, with which SQL,
+when, by which plan and from which files.
 """
 
 from __future__ import annotations
@@ -17,23 +17,25 @@ from pgrunbook.records.plan import Plan
 from pgrunbook.records.record import Record
 from pgrunbook.secrets.patterns import MASK
 
-# All times that are compared are of the clock of whoever ran it, which may have been set meanwhile
-# by so much.
+# Times in the record and in the ledger are both of the runner's clock. It may have been set by so
+# much while the run was at work.
 _CLOCK_CHANGE = timedelta(minutes=5)
 
 SHOW = "seal the notebook as it was executed; the ledger tells what was done: pgrunbook status"
 
 
 def contradiction(what: str, expected: object, found: object) -> Problem:
-    """Return a problem of which the ledger knows better."""
+    """Return a problem: the record says `found` where the ledger says `expected`."""
     remedy = "seal the notebook as it was executed"
     return Problem("the ledger tells otherwise", what, str(expected), str(found), remedy)
 
 
 @dataclass(frozen=True)
 class BlockContradictions:
-    """What a record shows that was done, beside the rows of the ledger. `ending` is how it ended,
-    by its cells; `rehearses`: it has worked on a copy, of which the ledger knows nothing.
+    """Compares what a record shows of blocks with the rows of the ledger.
+
+    `ending` is how the notebook ended, by its cells. `rehearses`: the run has worked on a copy, of
+    which the ledger knows nothing.
     """
 
     record: Record
@@ -49,7 +51,7 @@ class BlockContradictions:
         yield from self._check_plan()
 
     def _check_done(self) -> Iterator[Problem]:
-        """Compare what the record says that was done, with the SQL that it shows for that."""
+        """Compare each block that the record shows as done, with the SQL that it shows for it."""
         rows = {(row["block"], row["event"]): row for row in self.evidence.rows("blocks")}
         pending = [each for each in self.record.decided if each["action"] != "skip"]
         last = {each["block"]: each for each in pending}  # as it was last shown
@@ -93,8 +95,8 @@ class BlockContradictions:
             yield Problem("the record does not show it", block, event, "nothing of it", SHOW)
 
     def _is_reason(self, row: Row) -> bool:
-        """Whether a later decision names what was done as its reason: the block's cell was run
-        again.
+        """Return whether a later decision names this row as its reason. Then the block's cell was
+        run once more, and shows that it was skipped.
         """
         begin, by = f"{row['event']} ", f"run {row['run_id'][:8]}"
         for each in self.record.decided:
@@ -104,7 +106,7 @@ class BlockContradictions:
         return False
 
     def times(self) -> Iterator[Problem]:
-        """Check that blocks were begun while the run was at work, and while papermill was."""
+        """Check that blocks were begun while the run was at work, and papermill too."""
         for run, rows in self.evidence.runs.items():
             begun = sorted(_instant(row["started_at"]) for row in rows["blocks"])
             if not begun:
@@ -117,7 +119,7 @@ class BlockContradictions:
                     yield contradiction("times", known, f"{_second(first)} to {_second(last)}")
 
     def _spans(self, run: str) -> Iterator[tuple[datetime | None, datetime | None]]:
-        """Yield from when to when it was at work: by its own cards, and by papermill's note."""
+        """Yield from when to when a run was at work: by its cards, and by papermill's metadata."""
         yield (
             _moment(_last(self.record.identities, run, "started_at")),
             _moment(_last(self.record.cards, run, "ended_at")),
@@ -130,8 +132,8 @@ class BlockContradictions:
             yield first, last
 
     def _check_plan(self) -> Iterator[Problem]:
-        """Check that the plan is what its digest says, and the one that the run worked by; and that
-        the files are those of the plan.
+        """Check that the plan has the digest that it says, and that the ledger has; and that the
+        files are those of the plan.
         """
         plan = self.record.plan
         if not plan:
@@ -153,7 +155,7 @@ class BlockContradictions:
 
 
 def _digest_of(sql: str) -> str:
-    # Not the SQL itself: what the ledger has of it was never searched for secrets.
+    # Not the SQL itself: the ledger's was never searched for secrets, and this text is shown.
     if not sql:
         return "none"
     return f"SHA-256 {hashlib.sha256(sql.encode()).hexdigest()}, {len(sql.splitlines())} lines"

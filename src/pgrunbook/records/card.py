@@ -1,4 +1,4 @@
-"""How a run ended, in the executed notebook: the card at its end, the banner on top."""
+"""Shows in the executed notebook how the run ended: the card at its end, the banner at its top."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pgrunbook.errors import Verdict
 from pgrunbook.records.format.bundles import bundle
 from pgrunbook.records.format.parts import Card
 
-# Jupyter's own style sheet aligns cells to the right. Code hosts strip styles; tables read well
-# there without.
+# Jupyter's own style sheet aligns the cells of tables to the right. Code hosts strip this style,
+# and their own aligns to the left.
 STYLE = (
     "<style>.pgrunbook td, .pgrunbook th {text-align: left !important; vertical-align: top;"
     " white-space: pre-wrap; overflow-wrap: break-word}</style>"
@@ -29,7 +29,7 @@ _COLORS = {
 
 @dataclass(frozen=True, slots=True)
 class VerdictCard:
-    """How the run ended, for people and, under a MIME type of its own, for programs."""
+    """How the run ended: HTML and text for people, and data under a MIME type of ours."""
 
     card: Card
 
@@ -44,7 +44,7 @@ class VerdictCard:
         }
 
     def _facts(self) -> Mapping[str, str]:
-        """What a person is told of the run, as far as it is known, by its label."""
+        """Return what a person is told of the run, by label; what is not known is left out."""
         card = self.card
         target = took = ""
         if card.target:
@@ -66,10 +66,9 @@ class VerdictCard:
         return {label: value for label, value in facts.items() if value}
 
     def _html(self, facts: Mapping[str, str]) -> str:
-        rows = "".join(
-            f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>"
-            for name, value in facts.items()
-        )
+        rows = ""
+        for name, value in facts.items():
+            rows += f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>"
         color = _COLORS[self.card.verdict]
         return (
             f'<div class="pgrunbook" style="border-left: 6px solid {color}; padding: 0.4em 1em">'
@@ -80,8 +79,8 @@ class VerdictCard:
 
 
 def banner(verdict: Verdict, reason: str, cell: str, committed: str) -> str:
-    """Markdown for the top of a notebook that did not pass: verdict, reason, the cell's id, what
-    was committed.
+    """Return the Markdown for the top of a notebook that did not pass: verdict, reason, the id of
+    the cell, and what was committed.
     """
     where = f" In the cell `{cell}`." if cell else ""
     lines = [f"## {verdict.upper()}", f"{inline(reason).rstrip('.')}.{where}", committed]
@@ -89,8 +88,8 @@ def banner(verdict: Verdict, reason: str, cell: str, committed: str) -> str:
 
 
 def warning(masked: Sequence[str]) -> str:
-    """Markdown for the top of a notebook in which something was masked that need not be a secret:
-    where it was.
+    """Return the Markdown for the top of a notebook in which something was masked that need not be
+    a secret, with the places.
     """
     listed = [f"> - {escape(place).replace('`', '')}" for place in masked]
     return "\n".join(
@@ -103,10 +102,10 @@ def warning(masked: Sequence[str]) -> str:
 
 
 def escape(value: object) -> str:
-    """A value as text that HTML takes as it is."""
+    """Return a value as text for HTML."""
     return html.escape(controls.visible(str(value)))
 
 
 def inline(value: object) -> str:
-    """A value as text in a line of Markdown, which a line break would end."""
+    """Return a value as text for a line of Markdown: a line break would end a heading or a list."""
     return html.escape(controls.one_line(value))

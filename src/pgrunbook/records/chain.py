@@ -1,5 +1,5 @@
-"""Checks the chain of seals: each names the one before it, HEAD the last, and ledgers those that
-they have seen.
+"""Checks a chain of seals: each seal names the one before it, HEAD the last one, and ledgers name
+those that they have noted.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from pgrunbook.records.naming import SEAL
 from pgrunbook.records.reading import End
 from pgrunbook.records.seal import Seal
 
-# A problem, and the names of the files that it is about, of which it need not name all.
+# A problem, and the names of all files that it is about: `archive verify NOTEBOOK` picks by them.
 Finding = tuple[Problem, Collection[str]]
 
 
 def check_links(chain: Sequence[Seal], seals: Mapping[str, Seal]) -> Iterator[Finding]:
-    """Check that each seal names the one before it, and stands where it was made."""
+    """Check that each seal names the one before it, and lies where it was made."""
     for seal in chain:
         if seal.name != seal.notebook.removesuffix(".ipynb") + SEAL:
             yield (
@@ -79,7 +79,7 @@ def check_head(end: End, chain: Sequence[Seal]) -> Iterator[Finding]:
 
 
 def check_merged_ends(end: End, chains: Sequence[Sequence[Seal]]) -> Iterator[Finding]:
-    """Check that MERGED names the last seal of each chain that another archive has brought."""
+    """Check that each merged chain ends with the seal that MERGED names."""
     for (sha256, name), chain in zip(end.merged, chains, strict=True):
         if not chain:
             yield Problem("removed, or it cannot be read", name, f"SHA-256 {sha256}"), [name]
@@ -92,7 +92,9 @@ def check_merged_ends(end: End, chains: Sequence[Sequence[Seal]]) -> Iterator[Fi
 
 
 def check_merged_seals(chain: Sequence[Seal], seals: Mapping[str, Seal]) -> Iterator[Finding]:
-    """Check that the ends of merged chains that seals name are still there."""
+    """Check that every merged chain which a seal of ours names is still here: MERGED may have been
+    shortened together with the files.
+    """
     named: dict[str, Resource] = {}
     for seal in chain:
         named |= {each.name: each for each in seal.statement.predicate.merged}
@@ -105,7 +107,9 @@ def check_merged_seals(chain: Sequence[Seal], seals: Mapping[str, Seal]) -> Iter
 def check_noted_heads(
     chain: Sequence[Seal], target: str, heads: Sequence[Head]
 ) -> Iterator[Finding]:
-    """Check that the heads of this archive that a target's ledger has noted are still there."""
+    """Check that the archive still has the heads that a target's ledger has noted. It shows when
+    the end of the chain was cut off together with HEAD.
+    """
     digests = {seal.sha256 for seal in chain}
     others = of_other_archives(chain, heads)
     own = [head for head in heads if head not in others]
@@ -132,6 +136,6 @@ def check_noted_heads(
 
 
 def of_other_archives(chain: Sequence[Seal], heads: Sequence[Head]) -> list[Head]:
-    """Return the heads that a ledger has noted of archives of which nothing is here."""
+    """Return the heads in a ledger that belong to archives of which nothing is here."""
     archives = {seal.archive for seal in chain}
     return [head for head in heads if head.archive not in archives]

@@ -1,4 +1,4 @@
-"""What a record answers to the question what changed."""
+"""Answers from a record what has changed."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _UNCHANGED = {
 
 
 def changes(record: Record) -> str:
-    """What the blocks have changed, as the catalog said before each commit; of a record that does
-    not say that, what differs between the tables before and after.
+    """Return what the blocks have changed: their effects, which the catalog said before each
+    commit. Of an old record without effects, what differs between the tables before and after.
     """
     text = _objects(record) or _difference(record)
     if rows := _rows_written(record):
@@ -38,7 +38,7 @@ def changes(record: Record) -> str:
 
 
 def _done_so_far(record: Record) -> str:
-    """Which blocks had been applied, and which one was begun, in a run that was cut off."""
+    """Return which blocks a run that was cut off had applied, and which one it had begun."""
     done = [f"{block.event} {block.name}" for block in record.blocks if block.event in RAN]
     at_work = cell_at_work(record)
     none = "No block is on record as applied." if at_work else "It had applied no block."
@@ -57,7 +57,7 @@ def _done_so_far(record: Record) -> str:
 
 
 def _objects(record: Record) -> str:
-    """What was made, altered, moved and dropped, all blocks together; empty if no block says."""
+    """Return what all blocks together have made, altered, moved and dropped; empty if none says."""
     changed: dict[str, str] = {}
     for rows in record.by_block(Kind.EFFECT).values():
         for row in rows:
@@ -65,18 +65,19 @@ def _objects(record: Record) -> str:
     by_change: dict[str, list[str]] = {}
     for name, change in changed.items():
         by_change.setdefault(change, []).append(name)
-    return " ".join(
-        sentence(f"{change}: {listed(_grouped(names))}") for change, names in by_change.items()
-    )
+    sentences = []
+    for change, names in by_change.items():
+        sentences.append(sentence(f"{change}: {listed(_grouped(names))}"))
+    return " ".join(sentences)
 
 
-# The parts of others of which there may be many: counted then, as the cells name each.
+# Parts of other objects. Of many, only the number is told: the cells name each.
 _PARTS = ("table column", "table constraint", "index", "trigger", "policy")
 _FEW = 3
 
 
 def _grouped(names: Sequence[str]) -> list[str]:
-    """The names, those of parts last; of a kind of parts that are more than a few, how many."""
+    """Return the names, whole objects first. Of a kind of parts with more than a few, how many."""
     wholes: list[str] = []
     parts: dict[str, list[str]] = {}
     for name in names:
@@ -93,7 +94,7 @@ def _grouped(names: Sequence[str]) -> list[str]:
 
 
 def _part(name: str) -> str:
-    """The kind of the part that is called so; empty for what is no part."""
+    """Return the kind of a part by its name; empty for an object that is not a part."""
     for kind in _PARTS:
         if name.startswith(f"{kind} "):
             return kind
@@ -101,7 +102,9 @@ def _part(name: str) -> str:
 
 
 def _note(changed: dict[str, str], name: str, change: str) -> None:
-    """Add what a block did with an object to what those before it did."""
+    """Add what a block did with an object to what earlier blocks did: made and then dropped is
+    nothing, dropped and then made is made anew.
+    """
     before = changed.get(name)
     if before == "made" and change == "dropped":
         del changed[name]
@@ -112,22 +115,21 @@ def _note(changed: dict[str, str], name: str, change: str) -> None:
 
 
 def _rows_written(record: Record) -> str:
-    """How many rows of which tables the blocks have written; empty if none."""
+    """Return how many rows of which tables the blocks have written; empty if none."""
     written: Counter[tuple[str, str]] = Counter()
     for rows in record.by_block(Kind.ROWS).values():
         for row in rows:
             for how in ("inserted", "updated", "deleted", "truncated"):
                 written[how, row["table"]] += row.get(how, 0)
-    parts = [
-        f"{counted(number, 'row')} {how} in {table}"
-        for (how, table), number in written.items()
-        if number
-    ]
+    parts = []
+    for (how, table), number in written.items():
+        if number:
+            parts.append(f"{counted(number, 'row')} {how} in {table}")
     return sentence(listed(parts)) if parts else ""
 
 
 def _difference(record: Record) -> str:
-    """What of the tables differs; empty if nothing does."""
+    """Return how the tables differ before and after; empty if they do not."""
     rows = record.rows(Kind.DIFFERENCE)
     counts = Counter((row["change"], row["kind"]) for row in rows)
     by_change: dict[str, list[str]] = {}

@@ -1,12 +1,12 @@
-"""Compares two records: did both run the same SQL, take the same locks, and come to the same
-result?
+"""Compares two records: whether both ran the same SQL, took the same locks, and came to the same
+result.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from difflib import unified_diff
 from textwrap import fill
 from typing import Any
@@ -16,14 +16,15 @@ from pgrunbook.records.format.parts import Kind
 from pgrunbook.records.record import Record, ShownBlock
 from pgrunbook.records.words import counted
 
-# Who owns what a rehearsal makes on its copy: on the target it is the role of the run.
+# The owner of what a rehearsal makes on its copy. On the target that is the role of the run.
 _COPY_OWNER = re.compile(rf"\b{copy_place.PREFIX}\w+")
 
 
 @dataclass(frozen=True, slots=True)
 class ComparedPart:
-    """One thing compared: what it is, how it is in each record, and what differs; times and numbers
-    of rows never count as different, but tables that rows were written to do.
+    """One thing that was compared: how it is in each record, and in `detail` what differs.
+
+    Times and numbers of rows never count as different; which tables were written to does.
     """
 
     what: str
@@ -34,8 +35,8 @@ class ComparedPart:
 
 
 def compare(one: Record, other: Record) -> list[ComparedPart]:
-    """Compare verdict, target, sources, each block's decision, SQL, locks, time and effect, and the
-    difference that came of it. Returns all parts, the equal ones, too.
+    """Compare verdict, database and files; of each block what was done, its SQL, locks, time and
+    effect; and the difference of the tables. Returns all parts, equal ones too.
     """
     parts = [
         _part("verdict", one.noted.get("verdict", ""), other.noted.get("verdict", "")),
@@ -56,7 +57,7 @@ def _part(what: str, one: str, other: str) -> ComparedPart:
 
 
 def _part_of_lengths(what: str, one: str, other: str, diff: str) -> ComparedPart:
-    """Return the part of two texts or lists of which only the length is told, and what differs."""
+    """Return the part of two texts or lists. Only their lengths are told, and what differs."""
     if diff and one == other:  # it would look as if nothing differed
         other = f"{other}, different"
     return ComparedPart(what, one, other, not diff, diff)
@@ -108,10 +109,12 @@ def _shown(record: Record, kind: Kind, block: str) -> list[str]:
 
 
 def _line(row: Mapping[str, Any]) -> str:
-    numbers = [
-        f"{value:,} {name}" for name, value in row.items() if isinstance(value, int) and value
-    ]
-    texts = [value for value in row.values() if isinstance(value, str)]
+    texts, numbers = [], []
+    for name, value in row.items():
+        if isinstance(value, str):
+            texts.append(value)
+        elif isinstance(value, int) and value:
+            numbers.append(f"{value:,} {name}")
     return " ".join([*texts, *numbers])
 
 
@@ -177,7 +180,4 @@ def _wrap(line: str, *, indent: int) -> str:
 
 def data(parts: list[ComparedPart]) -> list[Mapping[str, Any]]:
     """Return the parts as JSON values."""
-    return [
-        {"what": p.what, "one": p.one, "other": p.other, "same": p.same, "detail": p.detail}
-        for p in parts
-    ]
+    return [asdict(part) for part in parts]

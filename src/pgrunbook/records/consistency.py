@@ -1,4 +1,4 @@
-"""Where a record contradicts itself: parameters or a verdict that were changed after the run."""
+"""Finds where a record contradicts itself: parameters or a verdict were edited after the run."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from pgrunbook.runbooks.parameters import Parameters
 def problems(
     record: Record, cells: Sequence[NotebookNode], chosen: Parameters | None
 ) -> Iterator[Problem]:
-    """All of them; `chosen` are the parameters that its cells say now, None if they cannot be
-    read.
+    """Yield each contradiction. `chosen` are the parameters that the cells say now; None if they
+    cannot be read.
     """
     if chosen:
         yield from _changed_parameters(record, chosen)
@@ -25,8 +25,8 @@ def problems(
 
 
 def _changed_parameters(record: Record, chosen: Parameters) -> Iterator[Problem]:
-    """Parameters that are not what the run says on the card of the target and, if it has ended, on
-    its verdict's: as they are when somebody has edited their cell after the run.
+    """Yield parameters that differ from the identity card or the verdict card: somebody has edited
+    their cell after the run.
     """
     remedy = "put the parameters back as they were when the cell of the target was run"
     changed = partial(Problem, "was changed after the run", remedy=remedy)
@@ -46,10 +46,10 @@ def _changed_parameters(record: Record, chosen: Parameters) -> Iterator[Problem]
 
 
 def _changed_verdict(record: Record, cells: Sequence[NotebookNode]) -> Iterator[Problem]:
-    """A verdict that was noted on top, and that the cells deny."""
+    """Yield a problem if the verdict in the metadata is not that of the cells."""
     noted, said = record.noted.get("verdict"), find_ending(cells)
     if noted == Verdict.PASSED and said and said.verdict is not Verdict.PASSED:
         remedy = "seal the notebook as it was executed"
         yield Problem("was changed after the run", "verdict", str(said.verdict), noted, remedy)
     if noted and noted not in list(Verdict):
-        yield Problem("is no verdict", "verdict", ", ".join(Verdict), str(noted))
+        yield Problem("is not a verdict", "verdict", ", ".join(Verdict), str(noted))

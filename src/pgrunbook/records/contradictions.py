@@ -1,8 +1,9 @@
-"""Finds where a record contradicts its target's ledger: no seal is to vouch for a run that never
-was.
+"""Finds where a record contradicts its target's ledger, before it is sealed.
 
-What programs read in the record is compared: the runs that it names and their parameters, verdicts,
-blocks, SQL, times, plan and code.
+No seal is to vouch for a run that never was.
+
+Compared is what programs read in the record: its runs with their parameters and verdicts, blocks,
+SQL, times, plan and code.
 """
 
 from __future__ import annotations
@@ -29,11 +30,13 @@ Row = Mapping[str, Any]
 
 
 def _numbers(value: Any) -> Any:
-    """Return a JSON value with its numbers as jsonb compares them: it keeps 1e23 as a whole one."""
+    """Return a JSON value with its numbers as jsonb has them. jsonb stores a numeric, so that 1e23
+    comes back as a whole number, https://www.postgresql.org/docs/current/datatype-json.html.
+    """
     return json.loads(json.dumps(value), parse_int=Decimal, parse_float=Decimal)
 
 
-# How a decision names what the ledger had: `ledger.Entry.when`.
+# A decision names the row that it rests on in this form: `ledger.Entry.when`.
 _WHEN = re.compile(r"(\w+) (\d{4}-\d\d-\d\d \d\d:\d\d) UTC, run (\w{8})")
 
 _NO_ROWS = {
@@ -47,8 +50,10 @@ _NO_ROWS = {
 
 @dataclass(frozen=True)
 class Comparison:
-    """A record beside the ledger of its target. `chosen` are its parameters; `ending` is how it
-    ended, by its cells. `by_hand`: who seals it has not executed it.
+    """A record beside the ledger of its target.
+
+    `chosen` are its parameters, `ending` is how it ended by its cells. `by_hand`: it is sealed
+    later, and not by the process that has executed it.
     """
 
     record: Record
@@ -59,7 +64,7 @@ class Comparison:
 
     @property
     def elsewhere(self) -> str:
-        """Why it is not this ledger that knows about the record; empty if it is."""
+        """Why this ledger cannot know the record; empty if it can."""
         if self.evidence.runs:
             return ""
         if self.evidence.version == 1:
@@ -75,15 +80,14 @@ class Comparison:
 
     @property
     def says(self) -> str:
-        """What the ledger says of a record without `problems`, in a line."""
+        """What the ledger says of a record without `problems`, in a line for the seal."""
         if not self.evidence.runs:
             why = "it wrote nothing"
             if self._passed or self.chosen.mode == "plan":
                 why = _NO_ROWS[self.chosen.mode]
             return f"the ledger has no run of that id, as {why}"
-        done = [
-            row for row in self.evidence.rows("blocks") if row["event"] not in ledger.BROKEN_OFF
-        ]
+        events = [row["event"] for row in self.evidence.rows("blocks")]
+        done = [event for event in events if event not in ledger.BROKEN_OFF]
         verdicts = dict.fromkeys(row["verdict"] for row in self.evidence.rows("verdicts"))
         how = ", ".join(verdicts) or "no verdict"
         return f"the ledger has the same: {counted(len(done), 'block')}, {how}"
@@ -106,8 +110,8 @@ class Comparison:
 
     @property
     def remark(self) -> str:
-        """What is to be told of a record without `problems`: of its cells, and of its times if a
-        clock was set while it was run; empty if nothing is.
+        """What is to be told of a record without `problems`: about its cells, and about its times
+        if a clock was set during the run. Empty if there is nothing.
         """
         remarks = [self._cells.remark]
         if not self.by_hand:
@@ -170,8 +174,8 @@ class Comparison:
                     yield contradiction(f"parameter {name}", value, parameters[name])
 
     def _check_verdicts(self) -> Iterator[Problem]:
-        """Check that a run that passed has passed in the ledger, too; and that one which did not
-        shows what came after, if it had passed in the ledger.
+        """Check that a run which passed has passed in the ledger, too. If only the ledger says
+        passed, the record has to show what came after.
         """
         noted = (self.record.noted.get("verdict", ""), self.record.noted.get("reason", ""))
         for card in self.record.cards:
@@ -190,8 +194,8 @@ class Comparison:
 
     @property
     def _broken_off(self) -> bool:
-        """Whether a cell failed, or did not come to its end: then what the run had said before does
-        not count any more.
+        """Whether a cell failed, or did not come to its end. Then a verdict that was written before
+        does not count any more.
         """
         for cell in self.record.cells:
             if cell.state in ("failed", "interrupted", "running", "pending"):
@@ -200,14 +204,14 @@ class Comparison:
 
     @property
     def _has_idle_run(self) -> bool:
-        """Whether the notebook holds a later run that the ledger does not have, as it found nothing
-        to do: see `_check_runs_without_rows`.
+        """Whether the notebook holds a later run without rows in the ledger, as it found nothing to
+        do: see `_check_runs_without_rows`.
         """
         return any(card.get("run") not in self.evidence.runs for card in self.record.cards)
 
     def _check_runs_without_rows(self) -> Iterator[Problem]:
-        """Check that a run which passed and has no row in the ledger found everything done, by runs
-        that the ledger has.
+        """Check that a run which passed without a row in the ledger found everything done: each
+        block is skipped, for a reason that the ledger has.
         """
         if self.chosen.mode in ("plan", "rehearse"):
             return  # they write nothing into the target
@@ -238,7 +242,7 @@ class Comparison:
             yield Problem(unknown, name, expected, f"{said['action']}, {said['reason']}", SHOW)
 
     def _is_known(self, said: Row) -> bool:
-        """Whether the ledger has the reason for which a block was skipped."""
+        """Return whether the ledger has what a decision rests on."""
         if said["action"] != "skip":
             return any(row["block"] == said["block"] for row in self.evidence.rows("blocks"))
         named = _WHEN.search(said["reason"])
@@ -247,8 +251,8 @@ class Comparison:
         return (said["block"], *named.groups()) in self.evidence.block_events
 
     def _check_shown(self) -> Iterator[Problem]:
-        """Check that a run which passed shows what every such run shows, and the plan by which it
-        has done something.
+        """Check that a run which passed shows what every such run shows; and the plan, if it has
+        done something.
         """
         if not self._passed:
             return

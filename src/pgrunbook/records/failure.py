@@ -1,4 +1,4 @@
-"""The failure of a run, as its record shows it; and what was tried again, or was left alone."""
+"""Answers from a record what failed in the run, what was tried again, and what was left alone."""
 
 from __future__ import annotations
 
@@ -14,15 +14,14 @@ from pgrunbook.records.record import UNENDED, Record
 from pgrunbook.records.unfinished_cells import BROKEN_OFF
 from pgrunbook.records.words import counted, listed, sentence
 
-# Of more problems or blocks, the cell below has the rest.
-_SHOWN = 20
+_SHOWN = 20  # problems or blocks; the cell itself shows all
 _CUT = 160  # characters of a line in the index
 
 
 @dataclass(frozen=True)
 class Failure:
-    """The problems of the error that ended a run, and the cell that it ended. `text` is what the
-    error says, where the record holds no problems as data.
+    """The error that ended a run: its problems, and the id of the cell. `text` is the text of the
+    error where the record has no problems as data.
     """
 
     problems: Sequence[Problem] = ()
@@ -31,7 +30,7 @@ class Failure:
 
     @classmethod
     def of(cls, record: Record) -> Failure:
-        """Return the failure that a record shows; an empty one if no cell ended with an error."""
+        """Return the failure in a record; an empty one if no cell ended with an error."""
         for cell in record.notebook["cells"]:
             outputs = cell.get("outputs", ())
             if not any(output.get("output_type") == "error" for output in outputs):
@@ -43,7 +42,7 @@ class Failure:
         return cls()
 
     def after(self, reason: str) -> str:
-        """Return the reason why a run ended and its first problem, in a line for a table."""
+        """Return the reason of a verdict with the first problem, in a line for a table."""
         if not self.problems or self.problems[0].what in reason:
             return _cut(reason)
         text = _cut(f"{reason} {_with_full_stop(_place_and_what(self.problems[0]))}")
@@ -51,7 +50,7 @@ class Failure:
         return f"{text} And {counted(more, 'more problem')}." if more else text
 
     def sentences(self) -> list[str]:
-        """Return each problem in a line; of many, the first ones and how many more."""
+        """Return each problem in a line; of many, the first ones, and how many more there are."""
         lines = [_sentences(problem) for problem in self.problems[:_SHOWN]]
         if len(self.problems) > _SHOWN:
             lines.append(f"And {len(self.problems) - _SHOWN} more, which the cell shows.")
@@ -75,8 +74,8 @@ def _place_and_what(problem: Problem) -> str:
 
 
 def verdict_and_reason(record: Record, *, is_sealed: bool) -> tuple[str, str]:
-    """Return the verdict and the reason, as the seal has them; `unknown` as long as the run may be
-    at work.
+    """Return the verdict and the reason as the seal has them; `unknown` while the run may be at
+    work.
     """
     if record.noted.get("verdict"):
         return str(record.noted["verdict"]), str(record.noted.get("reason") or "")
@@ -87,7 +86,7 @@ def verdict_and_reason(record: Record, *, is_sealed: bool) -> tuple[str, str]:
 
 
 def what_failed(record: Record) -> str:
-    """Answer what failed, was retried or was skipped: a line for each problem, and for each reason
+    """Return what failed, was retried or was skipped: a line for each problem, and for each reason
     to leave blocks alone.
     """
     parts = [f"cell {cell.name} {cell.state}" for cell in record.cells if cell.state in BROKEN_OFF]
@@ -120,7 +119,7 @@ def where_it_failed(record: Record) -> str:
     return ""
 
 
-# What was decided about a block, what came of it, and how that is called.
+# What was decided about a block, the event that came of it, and the heading for such blocks.
 _LEFT_ALONE = (
     ("skip", "", "Skipped"),
     ("adopt", "adopted", "Adopted as they were"),

@@ -1,4 +1,4 @@
-"""Tells what was found in an archive, as text and as JSON."""
+"""What `archive verify` has found, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ from pgrunbook.records.words import counted
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What was found in an archive: how many seals can be read, how many of them a key of ours has
-    signed (None if there was no key to check with), the last of the chain, and all that is wrong.
-    `notes`: which seals vouch for less than others, as they say themselves; and archives that only
-    ledgers know of.
+    """What was found in an archive.
+
+    - `seals`: how many can be read. `signed`: how many of them a given key has signed; None without
+      a key. `head`: the last of the chain.
+    - `problems`: everything that is wrong.
+    - `notes`: seals that vouch for less than others, as they say themselves; and archives that only
+      ledgers know of.
     """
 
     seals: int
@@ -37,7 +40,9 @@ class Verification:
         checked: Iterable[Seal],
         more: Iterable[str] = (),
     ) -> Self:
-        """Make a verification of which no part makes lines of its own: files may have any name."""
+        """Make a verification in which line breaks are escaped: a file may have any name, and is
+        not to look like a line of ours.
+        """
         plain = tuple(Problem(*map(printable, astuple(problem))) for problem in problems)
         notes = [*(_note(seal) for seal in checked if seal.caveat), *more]
         return cls(seals, signed, head, plain, tuple(map(printable, notes)))

@@ -72,14 +72,16 @@ def _failed(targets: list[dict[str, Any]]) -> str:
     return "\n".join([*lines, f"{counted(again, 'target')} tried more than once."])
 
 
-# What somebody has to look at first.
+# The states that an operator has to look at first.
 _FIRST = ("failed", "set aside", "not done")
 
 
 def reasons(targets: Sequence[Row]) -> list[tuple[str, str, list[str]]]:
-    """Why targets are what they are, what failed first and the largest groups before others: the
-    state, the reason of the first one, and the names of all with a reason that differs from it by
-    numbers and by their own names alone.
+    """Group targets by their state and their reason, which may differ in numbers and in the names
+    of the targets themselves.
+
+    Returns for each group the state, the reason of its first target, and the names of all. What
+    failed comes first, then larger groups before smaller ones.
     """
     groups: dict[tuple[str, str], tuple[str, str, list[str]]] = {}
     for each in targets:

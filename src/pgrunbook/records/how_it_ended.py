@@ -52,20 +52,20 @@ class Ending:
         return "\n".join(line for line in lines if line)
 
 
-_REASON = 2_000  # characters of somebody else's error; the notebook has more
+_REASON = 2_000  # characters of an error that is not ours; the notebook has all of it
 _RUN_AGAIN = "Run again: the next run finds what is done already, and goes on from there."
 
 
 def judge(cells: Sequence[NotebookNode]) -> Ending:
     """Return how executed cells ended: with an error, wherever it is; else as the card says."""
-    # Cells with neither did not get to the end, whatever they are marked as: `sys.exit(0)` leaves
-    # such.
+    # Cells with neither did not get to the end, even if papermill calls them completed: it does
+    # after `sys.exit(0)`.
     return find_ending(cells) or Ending(Verdict.FAILED, "the notebook ended without a verdict")
 
 
 def final_ending(cells: Sequence[NotebookNode]) -> Ending:
-    """Return how cells ended that nobody is executing any more: as judged; but if they do not say,
-    and some never ran, whoever ran them was killed.
+    """Return how cells ended that nobody is executing any more. If they do not say, and some never
+    ran, their runner was killed.
     """
     states = {cell.get("metadata", {}).get("papermill", {}).get("status") for cell in cells}
     if find_ending(cells) is None and states & {"running", "pending"}:
@@ -74,7 +74,7 @@ def final_ending(cells: Sequence[NotebookNode]) -> Ending:
 
 
 def find_ending(cells: Sequence[NotebookNode]) -> Ending | None:
-    """Return how the cells themselves say that the run ended; None if they do not."""
+    """Return how the run ended by the outputs of its cells; None if they do not say."""
     try:
         for output, index in _outputs(cells):
             if output.output_type == "error":
@@ -89,8 +89,10 @@ def find_ending(cells: Sequence[NotebookNode]) -> Ending | None:
 def judge_cut_off(
     cut: Ending, cells: Sequence[NotebookNode], noted: tuple[Verdict, str] | None
 ) -> Ending:
-    """Return how a run ended that was cut off: as it had said by then, in a cell or, by verdict and
-    reason, in the ledger.
+    """Return how a run ended that was cut off.
+
+    A verdict that it had shown in a cell by then counts more than `cut`, and so does `noted`, the
+    verdict and the reason in the ledger. `passed` counts only if no cell was left to run.
     """
     first = find_ending(cells)
     if first is None and noted:
@@ -98,7 +100,7 @@ def judge_cut_off(
     if first is None or first.verdict is Verdict.INTERRUPTED:
         return cut
     if first.verdict is Verdict.PASSED:
-        # one that passed has to have come to its last cell, too
+        # cells behind the verdict may have done something, too
         for cell in cells[(cut.cell or 0) + 1 :]:
             if cell.cell_type == "code" and cell.source.strip() != _WAY_BACK:
                 return cut
@@ -110,16 +112,16 @@ _WAY_BACK = "run.revert()"
 
 
 def may_have_written(ending: Ending, cells: Sequence[NotebookNode]) -> bool:
-    """Whether the run may have written into its target, so that this is to be asked."""
-    # Bad parameters, bad SQL, a target that is not ready or is locked end a run before its first
-    # block: then the target may be one that should not even be connected to.
+    """Return whether the run may have written into its target: then its ledger is asked."""
+    # A run that was refused or locked out ends before its first block. Then the target may be one
+    # that nobody is meant to connect to.
     if ending.verdict not in (Verdict.REFUSED, Verdict.LOCKED_OUT):
         return True
     return any(BLOCK_MIME in output.get("data", ()) for output, _ in _outputs(cells))
 
 
 def shown(cells: Sequence[NotebookNode], kind: type[P]) -> Iterator[tuple[P, int]]:
-    """Yield what the cells' outputs say of a kind, and the index of the cell."""
+    """Yield each part of this kind in the outputs of the cells, with the index of its cell."""
     for output, index in _outputs(cells):
         for said in bundles.parts(output.get("data", {}), kind):
             yield said, index
@@ -132,10 +134,8 @@ def _outputs(cells: Sequence[NotebookNode]) -> Iterator[tuple[NotebookNode, int]
 
 
 def _problems(cell: NotebookNode) -> tuple[Problem, ...]:
-    """Return the problems of the error that ended a cell; none if what the cell holds is somebody
-    else's.
-    """
-    # IPython makes the text of an error twice: so they are shown twice, too.
+    """Return the problems of the error that ended a cell; none if they cannot be read."""
+    # IPython renders an error twice, and each time the cell shows its problems.
     found: dict[Problem, None] = {}
     try:
         for said, _ in shown([cell], Problems):
@@ -146,8 +146,8 @@ def _problems(cell: NotebookNode) -> tuple[Problem, ...]:
 
 
 def _after_blocks(ending: Ending, cells: Sequence[NotebookNode]) -> Ending:
-    """Return how a run ended in the last of these cells: one that has committed blocks was not
-    refused, whoever says so.
+    """Return how a run ended in the last of these cells. A run that has committed blocks was not
+    refused, as that says that nothing was changed: it failed.
     """
     if ending.verdict not in (Verdict.REFUSED, Verdict.LOCKED_OUT):
         return ending

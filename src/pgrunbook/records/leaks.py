@@ -1,6 +1,4 @@
-"""Searches a notebook for secrets, and masks them: while a record comes into being, and before it
-is sealed.
-"""
+"""Searches a notebook for secrets, and masks them, while it is executed and before it is sealed."""
 
 from __future__ import annotations
 
@@ -14,8 +12,8 @@ from pgrunbook.secrets.search import Leak, clean, is_sql, leaks_in_value
 
 
 class _Place(NamedTuple):
-    """Where a secret may stand: in words, and as a node with one of its keys. `sql`: it is about a
-    database.
+    """A place where a secret may stand: a node of the notebook and one of its keys. `where` says so
+    in words. `sql`: the value is SQL, or about a database.
     """
 
     where: str
@@ -32,8 +30,8 @@ def search(notebook: NotebookNode, secrets: Sequence[str]) -> list[Leak]:
     """Return the leaks in a notebook: in sources, outputs, attachments and metadata, in keys as
     well as values.
     """
-    # In the outputs of our own methods each value is looked at by itself: what stands beside a
-    # column called `password` is its type.
+    # In outputs of our own each value is searched by itself: what stands beside the name of a
+    # column `password` is its type, and not a password.
     leaks = []
     for place in _places(notebook, secrets):
         found = leaks_in_value(place.value, secrets, sql=place.sql)
@@ -42,10 +40,10 @@ def search(notebook: NotebookNode, secrets: Sequence[str]) -> list[Leak]:
 
 
 def mask(notebook: NotebookNode, secrets: Sequence[str]) -> None:
-    """Take every leak out of a notebook, in place.
+    """Mask every leak in a notebook, in place.
 
-    `***` stands for the secret where it can be told where it ends, and a note for the whole text
-    where it cannot. A number with a leak becomes a text.
+    `***` stands for a secret if its end can be told; else a note stands for the whole text. A
+    number with a leak becomes a text.
     """
     for place in list(_places(notebook, secrets)):
         if not leaks_in_value(place.value, secrets, sql=place.sql):
@@ -57,7 +55,7 @@ def mask(notebook: NotebookNode, secrets: Sequence[str]) -> None:
 
 
 def _places(notebook: NotebookNode, secrets: Sequence[str]) -> Iterator[_Place]:
-    """Yield all places where a secret may stand, but for what is the format's own."""
+    """Yield all places where a secret may stand: everything but what nbformat prescribes."""
     for key in notebook.keys() - {"cells", "nbformat", "nbformat_minor"}:
         yield _Place(key, notebook, key)
     for number, cell in enumerate(notebook.cells, 1):
@@ -67,6 +65,6 @@ def _places(notebook: NotebookNode, secrets: Sequence[str]) -> Iterator[_Place]:
         for key in sorted(cell.keys() - {"cell_type", "execution_count", "outputs"}):
             yield _Place(f"{name}, {key}", cell, key, sql=key == "source" and is_sql(cell.source))
         for position, output in enumerate(cell.get("outputs", ()), 1):
-            ours = any_ours(output.get("data", ()))  # a name is a name there
+            ours = any_ours(output.get("data", ()))
             for key in sorted(output.keys() - {"output_type", "name", "execution_count"}):
                 yield _Place(f"{name}, output {position}", output, key, ours)

@@ -1,5 +1,6 @@
-"""Asks the ledger of a run's target about the run's record while that is sealed: what the ledger
-says is a part of the seal.
+"""Asks the ledger of a run's target about the record while it is sealed.
+
+The answer is a part of the seal.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ _WITHOUT_ROWS = "the ledger's rows are not in the record"
 
 @dataclass(frozen=True)
 class LedgerCheck:
-    """Asks about one record, which is sealed `by_hand` or at the end of its run. What cannot be had
-    is added to `problems`.
+    """Asks about one record, which is sealed `by_hand` or at the end of its run. Whatever cannot be
+    read or written is added to `problems`, and does not prevent the seal.
     """
 
     record: Record
@@ -45,8 +46,8 @@ class LedgerCheck:
 
     @contextmanager
     def session(self, target: Target | None) -> Iterator[Session | None]:
-        """Open a session on the target, if the run can have written there; by hand, whatever the
-        notebook says of that. Yields None if there is none.
+        """Open a session on the target, if the run can have written there. By hand it is opened in
+        any case: the notebook may say anything. Yields None if there is no session.
         """
         conn: Session | None = None
         if self.chosen and (self.by_hand or self._may_have_written()):
@@ -68,8 +69,8 @@ class LedgerCheck:
         """Return what the target's ledger says of the record. Raises Refused if it does not know
         the run, or contradicts the record.
 
-        A record of before the ledger's time, or of another database than the one that answers, is
-        not compared.
+        A record from before version 2 of the ledger, or of another database than the one that
+        answers, is not compared, and the seal says so.
         """
         if conn is None or self.chosen is None:
             reason = self.problems[-1].partition(": ")[2] if self.problems else ""

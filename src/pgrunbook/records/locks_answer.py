@@ -9,13 +9,13 @@ from pgrunbook.records.words import counted, listed
 
 
 def locks(record: Record) -> str:
-    """What was locked for longest, in what mode, and for whom a block waited."""
+    """Return what was locked for longest, in which mode, and for whom a block waited."""
     held = []
     for block in record.blocks:
         held += [(lock, block) for lock in block.locks]
     text = "No lock on anything that existed before."
     if held:
-        # readers wait for this mode alone: among its locks is what the application felt most
+        # Readers wait for ACCESS EXCLUSIVE alone: the application felt these locks most.
         strongest = [pair for pair in held if pair[0]["lock"] == "ACCESS EXCLUSIVE"] or held
         lock, block = max(strongest, key=lambda pair: float(pair[0]["held_ms"]))
         text = (
@@ -46,7 +46,7 @@ def _waits(record: Record) -> str:
 
 
 def _waits_outside(record: Record) -> str:
-    """What is said of blocks outside a transaction: only their cells show for whom they waited."""
+    """Return a note about blocks outside a transaction: only their cells show their waits."""
     names = [block.name for block in record.blocks if block.statements and not block.in_transaction]
     return f" For whom {listed(names)} waited, outside a transaction, its cell shows." * bool(names)
 

@@ -1,5 +1,5 @@
-"""Refuses notebooks that are no records of ours, or were changed: whatever error they raise where
-they are read becomes one refusal.
+"""Refuses notebooks that are not records, or were edited: any error in reading one becomes a
+refusal.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from pgrunbook.errors import Refused, RunbookError, first_line
 
-# What a notebook of another form raises, wherever a part of it is read: by us, or by nbformat.
+# What code of ours or of nbformat raises where a notebook is not as it expects. To check the form
+# of each part before it is read would be a second reader.
 MALFORMED = (
     LookupError,
     TypeError,
@@ -25,8 +26,8 @@ MALFORMED = (
 
 @contextmanager
 def refuse(name: str) -> Iterator[None]:
-    """Raise Refused if the notebook of this name, which is read in the `with` block, is of another
-    form.
+    """Raise Refused if the `with` block, which reads the notebook of this name, raises one of
+    MALFORMED.
     """
     try:
         yield
@@ -34,7 +35,7 @@ def refuse(name: str) -> Iterator[None]:
         raise
     except MALFORMED as exc:
         raise Refused.of(
-            "is no record of ours",
+            "is not a record of ours",
             where=name,
             expected="a notebook that a run has executed, as it was saved then",
             found=_describe(exc),
@@ -43,7 +44,7 @@ def refuse(name: str) -> Iterator[None]:
 
 
 def _describe(exc: Exception) -> str:
-    # without the value, which may be anything
+    # without the value, which may be a secret
     if isinstance(exc, ValidationError):
         first = exc.errors(include_url=False, include_input=False)[0]
         return f"{'.'.join(map(str, (exc.title, *first['loc'])))}: {first['msg']}"

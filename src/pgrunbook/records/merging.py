@@ -1,5 +1,6 @@
-"""Merges archives: what several machines have recorded becomes one archive. No seal is made anew:
-the chains stay as they are beside each other, and so do their signatures.
+"""Merges archives: what several machines have recorded becomes one archive.
+
+No seal is made anew. The chains stay beside each other as they are, with their signatures.
 """
 
 from __future__ import annotations
@@ -23,19 +24,19 @@ from pgrunbook.records.untrusted_files import is_there
 
 
 class Merged(NamedTuple):
-    """How many records an archive has brought, and how many were there before."""
+    """How many records were added by an archive, and how many of its records were known."""
 
     added: int
     known: int
 
 
 def merge(archive: Archive, folder: Path, keys: Sequence[Key] = ()) -> Merged:
-    """Bring the records of the archive in this folder into another one. A record that is there
-    already is left as it is. What breaks off in the middle is finished by the same call.
+    """Bring the records of the archive in `folder` into `archive`. Known records are left as they
+    are. If it breaks off in the middle, the same call finishes it.
 
-    Raises Refused with all that is wrong if one of the two does not verify, if they have different
-    files of the same name, or if they are copies of one archive that both went on; nothing is
-    changed then.
+    Raises Refused, and changes nothing, if one of the two does not verify, if they have different
+    files of the same name, or if they are copies of one archive that both went on. It names
+    everything that is wrong.
     """
     other = Archive(folder)
     other.require_there()
@@ -73,8 +74,8 @@ def merge(archive: Archive, folder: Path, keys: Sequence[Key] = ()) -> Merged:
 
 
 def _chains(reading: Reading) -> list[list[Seal]]:
-    """Return the chains that have seals, as far as they are noted."""
-    # What was copied beyond their ends belongs to a merge that was broken off.
+    """Return the chains that have seals, each up to the seal that HEAD or MERGED names."""
+    # Seals behind that belong to a merge that was broken off.
     ends = list(reading.end.merged)
     if reading.end.noted:
         ends.insert(0, reading.end.noted)
@@ -89,8 +90,8 @@ def _chains(reading: Reading) -> list[list[Seal]]:
 
 
 def _digests(seals: Sequence[Seal]) -> dict[str, str]:
-    """Return the SHA-256 of each file of these records, the seals last: a copy that breaks off
-    leaves no seal without its files.
+    """Return the SHA-256 of each file of these records, the seals last. In this order they are
+    copied: a copy that breaks off leaves no seal without its files.
     """
     digests: dict[str, str] = {}
     for seal in seals:
@@ -99,7 +100,7 @@ def _digests(seals: Sequence[Seal]) -> dict[str, str]:
 
 
 def _check_names(archive: Archive, digests: Mapping[str, str]) -> Iterator[Problem]:
-    """Find files that the archive has already, and that are others."""
+    """Find files that the archive has under the same name, with other bytes."""
     for name, sha256 in digests.items():
         if not is_there(archive.root / name):
             continue
@@ -110,13 +111,13 @@ def _check_names(archive: Archive, digests: Mapping[str, str]) -> Iterator[Probl
                 where=name,
                 expected=sha256,
                 found=found,
-                remedy="one of them is no record of its run: see which its seal is about",
+                remedy="one of them is not the record of its run: see which its seal is about",
             )
 
 
 def _check_known(mine: Reading, known: Sequence[Seal]) -> Iterator[Problem]:
-    """Find seals that differ from ours though they have the same number: two copies of one archive
-    both went on.
+    """Find seals that differ from ours of the same number and chain: two copies of one archive both
+    went on.
     """
     for seal in known:
         there = mine.seals.get(seal.name)
@@ -142,7 +143,9 @@ def _copy(other: Archive, archive: Archive, digests: Mapping[str, str]) -> None:
 
 
 def _note(archive: Archive, mine: Reading, theirs: Reading, ends: Mapping[str, Seal]) -> None:
-    """The archive's own chain stays its own; an empty archive takes that of the other one."""
+    """Note the new ends. The archive's own chain stays its own; an empty archive takes the chain of
+    the other one as its own.
+    """
     noted = mine.end.noted or theirs.end.noted
     if noted is None:
         return

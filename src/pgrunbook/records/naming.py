@@ -1,4 +1,4 @@
-"""What the files of a record are called, and what no record can be called."""
+"""The names of a record's files, and names that no record can have."""
 
 from __future__ import annotations
 
@@ -8,36 +8,33 @@ from pathlib import Path, PurePosixPath
 from pgrunbook.errors import Problem, Unreadable
 from pgrunbook.records import untrusted_files
 
-# How the names of a record's files end: of what its seal is about, the executed notebook first, and
-# of the seal.
+# The ends of the names of a record's files: the executed notebook, the files beside it, the seal.
 NOTEBOOK = ".ipynb"
 JOURNAL = ".fleet.jsonl"  # of a fleet's run
 BESIDE = (".html", ".ledger.json", ".snapshots.json", JOURNAL)
 SEAL = ".dsse.json"
 
-# The folder in an archive where the pages are made, which can be made anew from the records.
+# The folder of an archive with the pages. They are no records, and can be made anew from them.
 MADE = "site"
 
 
 def seal_of(notebook: Path) -> Path:
-    """Where the seal of an executed notebook lies, if it has one: beside it."""
+    """Return the path of an executed notebook's seal, which need not exist."""
     return notebook.with_name(notebook.stem + SEAL)
 
 
 def records_of(folder: Path, run_id: str) -> Iterator[Path]:
-    """The executed notebooks in a folder that are called after a run."""
+    """Return the executed notebooks in a folder whose names have the id of this run."""
     return folder.glob(f"*-{run_id[:8]}{NOTEBOOK}")
 
 
 def names(record: str) -> set[str]:
-    """What the files of a record and its seal can be called, by what all of them begin with."""
+    """Return all names that files of a record can have. `record` is what they begin with."""
     return {record + ending for ending in (NOTEBOOK, *BESIDE, SEAL)}
 
 
 def problems(root: Path, name: str) -> Iterator[Problem]:
-    """Why the notebook of this name cannot be a record's, as what is sealed has to be found again;
-    nothing if it can.
-    """
+    """Yield why no record can have this name: what is sealed has to be found again."""
     if PurePosixPath(name).suffix != NOTEBOOK:
         yield Problem(
             "is not called as the notebook of a record is",

@@ -1,4 +1,4 @@
-"""Names the pages of the site: as their records are named, unless something else has the name."""
+"""Names the pages of the site: as their records, unless the name is taken."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 
-# What the site itself is made of.
+# The files of the site itself.
 OWN = {"index.html", "index.js", "index.jsonl", "style.css"}
 
-# How the names of pages end. In no folder of theirs does a name end so: none is in another's place.
+# The ends of pages' names. No folder of a page may have such a name: it would be in the place of a
+# page.
 _PAGE, _ODD_PAGE = ENDINGS = ".html", ".htm"
 
 
 def pages(names: Iterable[str]) -> dict[str, str]:
-    """Return the page of each record: by the record's name; or by a digest of that, if the name is
-    taken by the site itself or by another record.
+    """Return the name of the page of each record. It is the record's own, or a digest of that if
+    the site itself or another record has taken the name.
     """
     names = list(names)
     # some file systems do not tell upper from lower case
@@ -31,7 +32,9 @@ def pages(names: Iterable[str]) -> dict[str, str]:
 
 
 def _is_in_the_way(page: str) -> bool:
-    """Whether a page would be the site's own file, or in a folder that is called as a page is."""
+    """Return whether a page would be a file of the site itself, or in a folder that is named as a
+    page.
+    """
     first, *parts = _fold(page).split("/")
     folders = [first, *parts[:-1]] if parts else []
     return first in OWN or any(folder.endswith(ENDINGS) for folder in folders)

@@ -1,5 +1,5 @@
-"""A plan: what a run is going to do, to which database, in which state; and its digest, which can
-be approved.
+"""A plan: what a run is going to do, to which database and in which state. Its digest is what
+somebody approves.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pgrunbook.errors import Problem
 
 
 class Step(NamedTuple):
-    """A block that is not done: what is to be done with it, and exactly the SQL that is to run."""
+    """A block that is not done: its action, and exactly the SQL that is to run."""
 
     block: str
     action: str
@@ -25,11 +25,13 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be done, in order, and all that this rests on.
+    """What is to be done, in order, and everything that this rests on.
 
-    `target` is the database's identity: `database`, `system identifier`, `server`, `schema`.
-    `files` has the SHA-256 of each SQL file by its path, and under that of the notebook, the one of
-    its code. `facts` are what the catalog says of the tables concerned.
+    - `direction`: `apply` or `revert`.
+    - `target`: the database's identity, `database`, `system identifier`, `server` and `schema`.
+    - `files`: the SHA-256 of each SQL file by its path; and of the notebook's code, by the path of
+      the notebook.
+    - `facts`: what the catalog says of the tables concerned.
     """
 
     runbook: str
@@ -41,7 +43,7 @@ class Plan:
 
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> Self:
-        """The plan that `data` was made of."""
+        """Return the plan from its JSON values, see `data`."""
         steps = [Step(*step) for step in data["steps"]]
         return cls(**{**{key: data[key] for key in cls.__dataclass_fields__}, "steps": steps})
 
@@ -64,7 +66,7 @@ class Plan:
 
 
 def differences(approved: Plan, now: Plan) -> Iterator[Problem]:
-    """Everything in which a plan differs from the one that was approved."""
+    """Yield everything in which a plan differs from the one that was approved."""
     for what, then, found in [
         ("the target is another one", approved.target, now.target),
         ("was edited since", approved.files, now.files),
@@ -103,7 +105,7 @@ def _steps(approved: Plan, now: Plan) -> Iterator[Problem]:
 
 
 def _changed(then: Step, found: Step) -> tuple[str, str]:
-    """The lines of the SQL that differ, or stand elsewhere."""
+    """Return the lines of the SQL that differ: those of the approved plan, and those of now."""
     one = [f"{then.action}:", *then.sql.splitlines()]
     other = [f"{found.action}:", *found.sql.splitlines()]
     before, after = [], []
@@ -117,7 +119,10 @@ def _changed(then: Step, found: Step) -> tuple[str, str]:
 
 
 def _told(text: str | None) -> str:
-    """A digest as one, whole: it may differ from another in its last digit."""
+    """Return a file's digest or a fact for people. A digest is not cut short: two may differ in the
+    last digit.
+    """
     if text is None:
         return "absent"
-    return f"sha256 {text}" if len(text) == 64 and " " not in text else text
+    is_digest = len(text) == 64 and " " not in text
+    return f"sha256 {text}" if is_digest else text

@@ -9,14 +9,14 @@ _FULL, _EMPTY = "█", "░"
 
 
 def share(progress: Progress) -> float | None:
-    """How much of it is done, from 0 to 1; None if nobody knows how much there is."""
+    """Return how much is done, from 0 to 1; None if the planner has no estimate of the total."""
     if not progress.total:
         return None
     return min(1.0, progress.done / progress.total)
 
 
 def bar(progress: Progress, width: int = 24) -> str:
-    """The same as a bar of characters; empty if it is not known."""
+    """Return the same as a bar of characters; empty if it is not known."""
     if (done := share(progress)) is None:
         return ""
     full = round(done * width)
@@ -24,8 +24,8 @@ def bar(progress: Progress, width: int = 24) -> str:
 
 
 def line(progress: Progress) -> str:
-    """`1,200,000 of about 2,000,000 rows (60%), 8,000 rows/s, replica 0.2 s behind, 100.0 s left`;
-    and if it pauses, why, instead of a rate and a time that do not hold then.
+    """Return `1,200,000 of about 2,000,000 rows (60%), 8,000 rows/s, replica 0.2 s behind, 100.0 s
+    left`. While it pauses, the reason stands for the rate and the time, which do not hold then.
     """
     parts = [f"{progress.done:,} rows"]
     if (done := share(progress)) is not None:

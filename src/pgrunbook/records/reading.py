@@ -1,4 +1,4 @@
-"""Reads what is in an archive, at a moment at which nothing was being added to it."""
+"""Reads an archive as it is at one moment, while nothing is added to it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ from pgrunbook.records.naming import SEAL
 from pgrunbook.records.seal import Seal
 from pgrunbook.records.untrusted_files import is_regular
 
-# How often to begin anew because a run has just sealed its record.
+# How often to begin anew because a run has sealed its record meanwhile.
 _READINGS = 5
 
 
 class End(NamedTuple):
-    """The end of an archive: what `HEAD` notes, the seal that is `left`, not in its place yet, and
-    what `MERGED` notes; or the problem why they cannot be read.
+    """The end of an archive: digest and name of the last seals.
+
+    - `noted`: as HEAD says. `merged`: as MERGED says, of other archives' chains.
+    - `left`: a seal that an interrupted run has not put into its place.
+    - `problem`: why they cannot be read.
     """
 
     noted: tuple[str, str] | None = None
@@ -29,7 +32,7 @@ class End(NamedTuple):
 
     @classmethod
     def of(cls, archive: Archive) -> End:
-        """As it is at this moment."""
+        """Read the end as it is now."""
         try:
             noted, left = archive.noted_head(), archive.interrupted()
         except (Unreadable, OSError) as exc:
@@ -42,8 +45,8 @@ class End(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """An archive at one moment: where it ends, its files and its seals by name, and what could not
-    be read.
+    """An archive at one moment: its end, its files and its seals by name, and `problems` for what
+    could not be read.
     """
 
     end: End
@@ -74,7 +77,7 @@ class Reading(NamedTuple):
         return chains
 
     def without(self, names: Collection[str]) -> Reading:
-        """Return the same as if these files were not there."""
+        """Return the reading as if these files did not exist."""
         return self._replace(
             files={name: path for name, path in self.files.items() if name not in names},
             seals={name: seal for name, seal in self.seals.items() if name not in names},
@@ -87,7 +90,8 @@ def _in_order(seals: Iterable[Seal]) -> list[Seal]:
 
 def read_archive(archive: Archive) -> Reading:
     """Read the archive at a moment at which no run was sealing its record."""
-    # No lock is taken, as a copy may be read-only: it is read again if its end has moved meanwhile.
+    # Without the archive's lock, as a copy on a read-only disk is to be checked, too. Instead it is
+    # read again if its end has moved meanwhile.
     for _ in range(_READINGS):
         reading = _read(archive)
         if End.of(archive) == reading.end:
@@ -103,7 +107,7 @@ def read_archive(archive: Archive) -> Reading:
 
 
 def _read(archive: Archive) -> Reading:
-    # The end first: seals are only ever added, so that none before it is missed.
+    # The end first. Seals are only ever added: so all seals before this end are read.
     end = End.of(archive)
     files: dict[str, Path] = {}
     problems: list[Problem] = []
@@ -127,7 +131,7 @@ def _read(archive: Archive) -> Reading:
 
 def _no_file(name: str, path: Path) -> Problem:
     return Problem(
-        "is no file of a record, and was not read",
+        "is not a file of a record, and was not read",
         name,
         "a regular file",
         "a symbolic link" if path.is_symlink() else "something else",
@@ -136,7 +140,7 @@ def _no_file(name: str, path: Path) -> Problem:
 
 
 def sealed_run(archive: Archive, run_id: str) -> Seal | None:
-    """Return the seal of the record of a run; None if none of the seals that can be read is."""
+    """Return the seal of a run's record; None if there is none among the seals that can be read."""
     for path in archive.files():
         if path.name.endswith(SEAL):
             with suppress(Unreadable, OSError):  # `archive verify` names those

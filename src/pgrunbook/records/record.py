@@ -1,6 +1,4 @@
-"""Reads what an executed notebook says as data: for the reviewer's page, and for whoever compares
-two runs.
-"""
+"""Reads the data in an executed notebook: for the reviewer's page, the seal, and comparisons."""
 
 from __future__ import annotations
 
@@ -30,9 +28,11 @@ UNENDED = "its run has not ended, or its runner was killed"
 
 @dataclass(frozen=True)
 class ShownFrame:
-    """A frame that a method of a run returned: its `parts.Kind`, the id of the cell that shows it,
-    and its rows by column, the index's columns first. `about` has what else it says, by the keys of
-    `parts.Frame`, such as the name of a block.
+    """A frame that a cell shows.
+
+    - `kind`: its `parts.Kind`. `cell`: the id of the cell.
+    - `rows`: each by column, the columns of the index first.
+    - `about`: what else it says, by the keys of `parts.Frame`, such as the name of a block.
     """
 
     kind: str
@@ -43,8 +43,11 @@ class ShownFrame:
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell: its id, its kind (`markdown` or `code`), and what became of it: `pending` (never
-    run), `running`, `completed`, `failed`, `interrupted`; empty if papermill did not run it.
+    """A cell of the notebook.
+
+    - `name`: its id. `kind`: `markdown` or `code`.
+    - `state`: `pending` (never run), `running`, `completed`, `failed` or `interrupted`; empty if
+      papermill did not run it.
     """
 
     name: str
@@ -79,7 +82,7 @@ class ShownBlock:
 
 @dataclass(frozen=True)
 class Record:
-    """An executed notebook. What it does not hold, because the run did not get so far, is empty."""
+    """An executed notebook. What is not in it, as the run did not get so far, is empty here."""
 
     notebook: Mapping[str, Any]
     # the snapshots that sealing has moved out of it
@@ -87,7 +90,7 @@ class Record:
 
     @classmethod
     def read(cls, path: Path) -> Record:
-        """Read the record in a file, with the snapshots beside it. Raises ValueError if it is no
+        """Read the record in a file, with the snapshots beside it. Raises ValueError if it is not a
         notebook, NewerFormat if a later version of pgrunbook has written it.
         """
         notebook = json.loads(path.read_text(encoding="utf-8"))
@@ -109,31 +112,29 @@ class Record:
 
     @cached_property
     def noted(self) -> Row:
-        """What our engine has noted of this execution: `verdict`, `reason`, `run_id`; nothing if
-        another one ran it.
+        """What our engine has noted of this execution, by the keys of `parts.Noted`; empty if
+        another engine ran it.
         """
         noted = bundles.noted(self._metadata).said()
-        # papermill's own engine keeps what ours has noted of an execution before
+        # Another engine keeps the metadata that ours has written in an earlier execution.
         if noted.get("start_time", self.started_at) != self.started_at:
             return {}
         return noted
 
     @property
     def parameters(self) -> Row:
-        """What papermill was given."""
+        """The parameters that papermill was given."""
         given: Row = self._papermill.get("parameters") or {}
         return given
 
     @property
     def target(self) -> str:
-        """The target's name, as the verdict's card or what papermill was given has it; or empty."""
+        """The name of the target by the verdict card, else by papermill's parameters; or empty."""
         return str(self.card.get("target") or self.parameters.get("target") or "")
 
     @property
     def runbook(self) -> str:
-        """Which runbook was run, as the verdict's card, the list of what was run or papermill names
-        it; or empty.
-        """
+        """The name of the runbook by the verdict card, the list of files or papermill; or empty."""
         listed = list(self.sources)[:1]
         for name in (self.card.get("runbook"), *listed, self._papermill.get("input_path")):
             if name:
@@ -147,7 +148,7 @@ class Record:
 
     @property
     def seconds(self) -> float:
-        """How long it ran."""
+        """How long it ran, in seconds; 0 if that is not known."""
         took = self._papermill.get("duration")
         if not took and self.fleet:
             took = self.card.get("took_ms", 0) / 1000
@@ -155,9 +156,7 @@ class Record:
 
     @property
     def unended(self) -> bool:
-        """Whether papermill has not ended it, though it is at a cell or has some left: see
-        UNENDED.
-        """
+        """Whether papermill has not ended it, and cells are running or left to run: see UNENDED."""
         if self._papermill.get("end_time"):
             return False
         return any(cell.state in ("running", "pending") for cell in self.cells)
@@ -175,8 +174,8 @@ class Record:
         return found
 
     def last(self, kind: str) -> ShownFrame | None:
-        """Return the last frame of a kind: where a cell was run again, that counts; None if there
-        is none.
+        """Return the last frame of a kind; None if there is none. In a notebook whose cell was run
+        again, the last one counts.
         """
         for frame in reversed(self.frames):
             if frame.kind == kind:
@@ -189,8 +188,12 @@ class Record:
         return frame.rows if frame else ()
 
     def by_block(self, kind: Kind) -> dict[str, Sequence[Row]]:
-        """The rows of each block's frame of a kind; the last, of a cell that was run again."""
-        return {f.about.get("block", ""): f.rows for f in self.frames if f.kind == kind}
+        """Return the rows of the last frame of a kind, by block."""
+        found = {}
+        for frame in self.frames:
+            if frame.kind == kind:
+                found[frame.about.get("block", "")] = frame.rows
+        return found
 
     @cached_property
     def identity(self) -> Row:
@@ -201,13 +204,13 @@ class Record:
 
     @property
     def sources(self) -> Mapping[str, str]:
-        """SHA-256 of each file that was run, by its path from the project's root."""
+        """The SHA-256 of each file that was run, by its path from the project's root."""
         frame = self.last(Kind.SOURCES)
         return frame.about["files"] if frame else {}
 
     @cached_property
     def blocks(self) -> Sequence[ShownBlock]:
-        """The blocks that the run came to, in order."""
+        """The blocks that the run got to, in order."""
         done = {said.block: said for said, _ in self._shown(Done)}
         decided = {said.block: (said, cell) for said, cell in self._shown(Decided)}
         return [self._block(said, cell, done.get(name)) for name, (said, cell) in decided.items()]
@@ -243,16 +246,14 @@ class Record:
 
     @cached_property
     def plan(self) -> Row:
-        """The plan, by the keys of `parts.PlanShown`; empty if the run did not come to one."""
+        """The plan, by the keys of `parts.PlanShown`; empty if the run did not get to one."""
         for said, _ in self._shown(PlanShown):
             return said.said()
         return {}
 
     @cached_property
     def fleet(self) -> Row:
-        """A fleet's run, by the keys of `parts.FleetShown`; empty if it is the record of a target's
-        own.
-        """
+        """A fleet's run, by the keys of `parts.FleetShown`; empty in the record of a target."""
         for said, _ in self._shown(FleetShown):
             return said.said()
         return {}
@@ -266,13 +267,13 @@ class Record:
 
     @property
     def card(self) -> Row:
-        """The verdict's card; empty if the run did not come to its end."""
+        """The verdict card; empty if the run did not come to its end."""
         return next(iter(self.cards), {})
 
     @property
     def cards(self) -> Sequence[Row]:
-        """The card of each run that came to its end, by the keys of `parts.Card`: in a notebook
-        that was begun again there may be several.
+        """The verdict card of each run that came to its end, by the keys of `parts.Card`. There are
+        several in a notebook whose first cell was run again.
         """
         return [said.said() for said, _ in self._shown(Card)]
 
@@ -288,7 +289,7 @@ class Record:
 
     @property
     def runs(self) -> Sequence[str]:
-        """The id of each run that it names, the one of our engine first."""
+        """The id of each run that it names, the one that our engine has noted first."""
         named = [self.noted.get("run_id")]
         named += [card.get("run") for card in (*self.identities, *self.cards)]
         return list(dict.fromkeys(str(run) for run in named if run))
@@ -307,7 +308,7 @@ class Record:
 
     @property
     def cells_in_file(self) -> Sequence[Row]:
-        """Its cells as they stand in the file, but for those of the parameters."""
+        """The cells as they are in the file, without those of the parameters."""
         cells = []
         for cell in self.notebook["cells"]:
             if _PARAMETERS.isdisjoint(cell.get("metadata", {}).get("tags", ())):
@@ -315,11 +316,11 @@ class Record:
         return cells
 
     def snapshots(self) -> dict[str, Any]:
-        """Return `before` and `after`, each with its frames, as far as the run took them, and as
-        `expected` what the blocks make.
+        """Return the snapshots of the tables.
 
-        Frames are mappings of `columns` and `rows`. `expected` has, by block, lists of kind, table,
-        name and value.
+        - `before` and `after`: frames by name, each with `columns` and `rows`; as far as the run
+          took them.
+        - `expected`: what the blocks make: by block, lists of kind, table, name and value.
         """
         snapshots: dict[str, Any] = {}
         for said, _ in self._shown(Snapshot):
@@ -339,7 +340,7 @@ class Record:
         return self._metadata.get("papermill") or {}
 
     def _shown(self, kind: type[P]) -> Iterator[tuple[P, str]]:
-        """Yield what the cells say of a kind, each with the id of its cell."""
+        """Yield each part of this kind in the outputs of the cells, with the id of its cell."""
         for cell in self.notebook["cells"]:
             for output in cell.get("outputs", ()):
                 for said in bundles.parts(output.get("data", {}), kind):

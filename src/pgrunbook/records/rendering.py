@@ -1,5 +1,5 @@
-"""The cells of an executed notebook as HTML for a page of our own: nothing in it runs or loads
-anything.
+"""Renders the cells of an executed notebook as HTML for the reviewer's page. Nothing in it runs a
+script, or loads anything.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pygments.lexers import get_lexer_by_name
 from pgrunbook.controls import visible
 
 _FORMATTER = HtmlFormatter(nowrap=True)
-# What frames are made of. Styles are the page's own.
+# The tags that frames are made of. Attributes are dropped: the page has its own style.
 _TAGS = {
     "table",
     "thead",
@@ -48,7 +48,7 @@ _ANSI = re.compile(r"\x1b\[[\d;]*[A-Za-z]")
 
 @dataclass(frozen=True)
 class HtmlCell:
-    """A cell: its id and state, and as HTML its text, or its code and outputs."""
+    """A cell: its id and its state; and as HTML its text, or its code and its outputs."""
 
     id: str
     state: str
@@ -58,14 +58,14 @@ class HtmlCell:
 
 
 class _Renderer(mistune.HTMLRenderer):
-    """Headings two levels down, as the page has its own; code highlighted."""
+    """Markdown for a page that has headings of its own: those of cells are two levels lower."""
 
     def heading(self, text: str, level: int, **_: Any) -> str:
         return f"<h{min(level + 2, 6)}>{text}</h{min(level + 2, 6)}>\n"
 
     def image(self, text: str, url: str, title: str | None = None) -> str:
-        """Its words alone: a picture from elsewhere would tell its host who reads, and could be
-        another tomorrow.
+        """Return the text of an image from elsewhere, with its address. To load it would tell its
+        host who reads the page, and it could be another image tomorrow.
         """
         if url.startswith("data:"):
             return super().image(text, url, title)
@@ -79,7 +79,7 @@ _MARKDOWN = mistune.create_markdown(renderer=_Renderer(escape=True), plugins=["t
 
 
 def cells(notebook: Mapping[str, Any]) -> Iterator[HtmlCell]:
-    """The cells of a notebook, in order."""
+    """Yield the cells of a notebook, in order."""
     for cell in notebook["cells"]:
         source = _text(cell["source"])
         text, code = Markup(), Markup()
@@ -94,9 +94,7 @@ def cells(notebook: Mapping[str, Any]) -> Iterator[HtmlCell]:
 
 
 def _output(output: Mapping[str, Any]) -> Markup:
-    """An output in the best form that is safe to show; no scripts, no frames, no links to
-    elsewhere.
-    """
+    """Return an output in the richest form that is safe: no script, no iframe, no link."""
     data = output.get("data", {})
     if output["output_type"] == "error":
         return _preformatted(
@@ -121,8 +119,9 @@ def _output(output: Mapping[str, Any]) -> Markup:
 
 
 def _picture(svg: str) -> Markup:
-    """An SVG as an image: there nothing in it runs, and nothing is loaded. What it is called and
-    says of itself is its text alternative.
+    """Return an SVG as an image, in which browsers run no script and for which they load nothing,
+    https://www.w3.org/TR/SVG2/conform.html#secure-static-mode. Its title and description become
+    the text alternative.
     """
     said = re.findall(r"<(title|desc)\b[^>]*>([^<]*)</\1>", svg)
     alternative = ". ".join(unescape(text).strip() for _, text in said)
@@ -146,5 +145,5 @@ def _code(source: str, language: str) -> str:
 
 
 def _text(value: Any) -> str:
-    """nbformat splits texts into lines."""
+    """Return a text of a notebook, which nbformat may have split into lines."""
     return "".join(value) if isinstance(value, list) else str(value)

@@ -1,7 +1,7 @@
 """Checks that the cells of a record are those of the runbook that was run.
 
-Whoever steps through a runbook may add cells that look, and notes: these are told. A code cell that
-is missing, altered or out of its order makes the record one of something else.
+Who steps through a runbook may add notes, and cells that look: the seal tells of those. If a code
+cell is missing, altered or out of its order, the record is that of something else.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _WHOLE = (
     "its order"
 )
 
-# Calls that show something in whichever mode.
+# Cells that begin with one of these calls show something in every mode.
 _SHOWS = re.compile(
     r"run\.(target|files|activity|locate|allow|preconditions|plan|columns|expect|verify|changes|"
     r"verdict)\b"
@@ -31,7 +31,7 @@ _SHOWS = re.compile(
 
 
 class _Cell(NamedTuple):
-    """A cell that is not the one of the parameters. `shows`: whether anything stands below it."""
+    """A cell other than those of the parameters. `shows`: whether it has outputs."""
 
     id: str
     kind: str
@@ -47,9 +47,9 @@ class _Cell(NamedTuple):
 class RunbookCells:
     """The cells of a record beside those of its runbook. `passed`: the run came to its end.
 
-    The digest of the runbook's code stands in the plan, and the digest of the plan in the ledger.
-    The list of the runbook's cells only says where to look: if their code has another digest, it
-    proves nothing.
+    The proof is the digest of the runbook's code: it is a part of the plan, whose digest is in the
+    ledger. The list of the runbook's cells in the record is no proof, anybody can edit it. It only
+    helps to name the cell that differs.
     """
 
     record: Record
@@ -63,7 +63,7 @@ class RunbookCells:
             return
         found = list(self._missing())
         yield from found
-        if not found:  # the list of cells is not that of the runbook
+        if not found:  # the list of cells was edited, too
             yield Problem(
                 "the code of its cells is not that of the runbook that was run",
                 self.record.runbook,
@@ -74,9 +74,8 @@ class RunbookCells:
 
     @property
     def remark(self) -> str:
-        """What is to be told of cells that are in order as far as the ledger knows: others stand
-        among them, texts are not the runbook's, or something that was to be shown is not. Empty if
-        there is nothing.
+        """What is to be told of cells whose code is the runbook's: others stand among them, texts
+        were altered, or a cell that shows something has no output. Empty if there is nothing.
         """
         remarks = []
         for what, names in (
@@ -103,13 +102,13 @@ class RunbookCells:
 
     @cached_property
     def _about(self) -> Mapping[str, Any]:
-        """What the preconditions say of the runbook; nothing if they say nothing."""
+        """What the frame of the preconditions says of the runbook; empty without such a frame."""
         frame = self.record.last(Kind.PRECONDITIONS)
         return frame.about if frame else {}
 
     @property
     def _code(self) -> str:
-        """SHA-256 of the runbook's code; empty if the record does not say."""
+        """The SHA-256 of the runbook's code; empty if the record does not say."""
         files = self.record.plan.get("files") or self._about.get("code") or {}
         for name, sha256 in files.items():
             if name.endswith(".ipynb"):
@@ -128,7 +127,7 @@ class RunbookCells:
         cells = iter(self._cells)
         found = []
         for _, sha256 in self._listed("code"):
-            for cell in cells:  # each once: the next is looked for behind it
+            for cell in cells:  # the same iterator: the search goes on behind the last one found
                 if cell.sha256 == sha256:
                     found.append(cell)
                     break
@@ -136,7 +135,8 @@ class RunbookCells:
 
     @cached_property
     def _is_whole(self) -> bool:
-        # Two cells joined in one have the digest of the same code: so they are counted, too.
+        # The digest is of all code joined: two cells that were made one have the same. So the cells
+        # are counted, too.
         listed = self._listed("code")
         ours = self._ours if listed else self._cells
         return len(ours) >= len(listed) and _sha256(_joined(ours)) == self._code
@@ -172,7 +172,7 @@ class RunbookCells:
 
     @property
     def _without_outputs(self) -> Sequence[str]:
-        """Cells whose outputs are gone, of a run that came to its end."""
+        """Cells of a run that came to its end whose outputs were removed."""
         if not self.passed:
             return []
         return [cell.id for cell in self._cells if _SHOWS.match(cell.text) and not cell.shows]
@@ -189,7 +189,7 @@ def _place(sha256: str, names: Sequence[str], name: str) -> str:
 
 
 def _unmatched(wanted: Sequence[str], found: Sequence[str]) -> Iterator[int]:
-    """Yield the positions of the wanted ones that are not found in their order."""
+    """Yield the positions in `wanted` of what `found` lacks, or has in another order."""
     matcher = SequenceMatcher(None, wanted, found, autojunk=False)
     for what, first, end, _, _ in matcher.get_opcodes():
         if what in ("delete", "replace"):

@@ -1,4 +1,4 @@
-"""A seal: the envelope beside an executed notebook, as it is on the disk, and what it says."""
+"""A seal: the envelope beside an executed notebook, and what it says."""
 
 from __future__ import annotations
 
@@ -7,21 +7,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    # Not when a run begins, which only looks whether it could be sealed: what signs takes 8 MB.
+    # Only for types: it takes 8 MB, and a run that begins only checks whether it can be sealed.
     from securesystemslib.dsse import Envelope
 
     from pgrunbook.records.attestation import Statement
 
-# What stands in a seal about how it was made, and is told wherever its record is shown.
+# Words in a seal about how it was made. They are shown wherever its record is.
 BY_HAND = "by hand"
 NOT_COMPARED = "not compared with the ledger"
 
 
 @dataclass(frozen=True)
 class Seal:
-    """A seal as it is on the disk: its path from the root on, the digest of its bytes, and what
-    they say.
-    """
+    """A seal: its path from the archive's root on, the digest of its bytes, and what they say."""
 
     name: str
     sha256: str
@@ -40,18 +38,18 @@ class Seal:
 
     @property
     def notebook(self) -> str:
-        """The executed notebook, from the root on."""
+        """The path of the executed notebook from the root on."""
         return self.statement.subject[0].name
 
     @property
     def by_hand(self) -> bool:
-        """Whether somebody has sealed it later, and not the run at its end."""
+        """Whether somebody has sealed it later, and not the run itself at its end."""
         return bool(self.statement.predicate.run.get("sealed") == BY_HAND)
 
     @property
     def origin(self) -> str:
-        """`sealed by hand, not compared with the ledger`: what is to be told of how it was made, if
-        it says so; else empty.
+        """How the seal was made, if that is to be told: `sealed by hand, not compared with the
+        ledger`. Else empty.
         """
         parts = []
         if self.by_hand:
@@ -73,13 +71,13 @@ class Seal:
 
     @property
     def remark(self) -> str:
-        """What there is to be told of the cells, though the ledger says the same; or empty."""
+        """What is to be told of the cells, though the ledger says the same; or empty."""
         return self._said("remark")
 
     @property
     def caveat(self) -> str:
-        """In what this seal vouches for less than others, in a few words: told wherever its record
-        is shown. Empty if in nothing.
+        """Why this seal vouches for less than others, in a few words; else empty. It is shown
+        wherever its record is.
         """
         if NOT_COMPARED in self.origin:
             return self.origin

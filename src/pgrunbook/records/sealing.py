@@ -1,5 +1,5 @@
-"""Seals executed notebooks: what belongs to one is put beside it, and all of it into the archive's
-chain.
+"""Seals executed notebooks: writes the files that belong to one beside it, and adds all of them to
+the archive's chain.
 """
 
 from __future__ import annotations
@@ -38,8 +38,10 @@ from pgrunbook.secrets.search import Leak
 
 
 class Sealed(NamedTuple):
-    """The new head of the archive, and whether its seal is signed. `problems` are what could not be
-    had for the record; `told` is what the target's ledger says of it, if it was sealed by hand.
+    """The seal that was made: the new head of the archive, and whether it is signed.
+
+    `problems`: what the record lacks, as it could not be read or written. `told`: what the target's
+    ledger says of the record, if it was sealed by hand.
     """
 
     head: Head
@@ -58,8 +60,10 @@ class Sealed(NamedTuple):
 
 @dataclass
 class Sealing:
-    """One executed notebook of the archive on its way to being sealed, `by_hand` or by who has just
-    executed it. `problems`: what could not be had for it.
+    """Seals one executed notebook of the archive, `by_hand` or at the end of its execution.
+
+    `nb` is the notebook in the file, `chosen` are its parameters. `problems`: what the record
+    lacks, as it could not be read or written.
     """
 
     project: Project
@@ -71,7 +75,9 @@ class Sealing:
     _secrets: tuple[str, ...] = ()
 
     def run(self) -> Sealed:
-        """Seal it."""
+        """Seal the notebook. The order is that of what may refuse: first what can be checked here,
+        then the ledger; files are written last.
+        """
         key = self.project.signing_key
         signer = attestation.signer(key) if key else None
         target = self._target()
@@ -79,7 +85,7 @@ class Sealing:
             self._require_truth()
             self._search(target)
             facts, sources = self._facts(), self._record.sources
-            # What is no Unicode cannot be written: that is to be known before anything is.
+            # A lone surrogate cannot be written as UTF-8. Find that out before anything is written.
             _json([facts, sources, self._record.snapshots(), self.nb])
         archive = Archive(self.project.outputs)
         archive.require_unsealed(self.notebook)
@@ -113,8 +119,8 @@ class Sealing:
             return Sealed(head, signer is not None, self.problems, told)
 
     def _require_truth(self) -> None:
-        """Refuse what was not executed, and what contradicts itself, such as parameters that are
-        not those of the run: the seal would vouch for it.
+        """Refuse a notebook that was not executed, or contradicts itself: the seal would vouch for
+        it.
         """
         if fleet := self._record.fleet:
             about = [fleet.get("runbook") or "001", "--fleet", fleet["fleet"]]
@@ -149,18 +155,19 @@ class Sealing:
             )
 
     def _target(self) -> Target | None:
-        """Return where the run was to work; None if that cannot be had any more."""
+        """Return the run's target; None if pgrunbook.toml or libpq do not know it any more."""
         if self.chosen:
             with suppress(RunbookError):
                 return targets.resolve(self.chosen.target, self.project)
         return None
 
     def _search(self, target: Target | None) -> None:
-        """Mask secrets in what another engine has written, as nobody searched it before. Refuse to
-        seal it if one is a password of the run: somebody has to read it first. What only looks like
-        a secret is told.
+        """Search for secrets and mask them: another engine than ours has not done that.
+
+        Raises Failed if one is a password of the run: it has to be changed before anything is
+        sealed. What only looks like a secret becomes one of `problems`.
         """
-        self._secrets = credentials.of_target(target) if target else ()
+        self._secrets = credentials.passwords_of(target) if target else ()
         found = leaks.search(self.nb, self._secrets)
         if not found:
             return
@@ -188,8 +195,8 @@ class Sealing:
         }
 
     def _take_out_snapshots(self) -> None:
-        """Move the snapshots into a file of their own; if an earlier attempt at the seal has done
-        that, see that the file is there.
+        """Move the snapshots into a file of their own. If an earlier attempt at sealing has done
+        that, check that the file is there.
         """
         beside = self.notebook.with_suffix(".snapshots.json")
         if any(said.file for said, _ in shown(self.nb.cells, Snapshot)):
@@ -216,12 +223,14 @@ class Sealing:
 
 
 def seal(project: Project, notebook: Path, *, by_hand: bool = False) -> Sealed:
-    """Seal the record of a run that has ended; `by_hand`, unless who has just executed it calls.
+    """Seal the record of a run that has ended. `by_hand`: the caller has not executed it.
 
-    The ledger's rows on the run are put beside the executed notebook, and the head is noted in the
-    ledger, if the target can be reached. Raises Refused if the file is no notebook of the archive,
-    is sealed already, was not executed, has other parameters than the run, or contradicts the
-    ledger; Failed if the archive is broken, or cannot be written.
+    If the target can be reached, the ledger's rows about the run are written beside the notebook,
+    and the new head into the ledger.
+
+    Raises Refused if the file is not a notebook of the archive, is sealed already, was not
+    executed, has other parameters than the run, or contradicts the ledger; Failed if the archive is
+    broken, or cannot be written.
     """
     name = Archive(project.outputs).name(notebook)
     require_regular(notebook)
@@ -250,7 +259,7 @@ def _read(notebook: Path) -> NotebookNode:
     text = notebook.read_text(encoding="utf-8")
     try:
         return cast(NotebookNode, nbformat.reads(text, as_version=4))
-    except Exception as exc:  # whatever nbformat stumbles over
+    except Exception as exc:  # nbformat raises errors of many kinds
         raise ValueError(f"{type(exc).__name__}: {first_line(exc)}") from exc
 
 

@@ -1,4 +1,4 @@
-"""Makes the reviewer's pages of an archive: a static site, an index and one page per record."""
+"""Makes the reviewer's pages of an archive: a static site with an index, and a page per record."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from pgrunbook.records.record import Record
 from pgrunbook.records.seal import Seal
 from pgrunbook.runbooks import digests
 
-# A notebook that is larger is not shown: no run writes such a one.
+# Bytes. A larger notebook is not shown, as no run writes one: it would fill the memory.
 _LARGEST = 256 * 2**20
 
-# As they are read: how it ended and why, what was run where, by whom and why; then the rest.
+# In the order in which they are read: how it ended, why, what was run, where, by whom.
 COLUMNS = [
     "started",
     "verdict",
@@ -52,8 +52,8 @@ FILTERS = ["verdict", "runbook", "target", "operator", "ticket"]
 
 @dataclass(frozen=True)
 class IndexRow:
-    """A record in the index. `name` is the notebook's path from the archive's root on, `page` that
-    of its page from the site's.
+    """A record in the index. `name` is the path of the notebook from the archive's root on, `page`
+    the path of its page from the site's root on.
     """
 
     name: str
@@ -72,7 +72,7 @@ class IndexRow:
 
     @classmethod
     def read(cls, line: str) -> IndexRow:
-        """Read the row in a line of JSON. Raises ValueError or TypeError if it is none."""
+        """Read a row from a line of JSON. Raises ValueError or TypeError if it is not one."""
         row = cls(**json.loads(line))
         for name, value in vars(row).items():
             if not isinstance(value, float if name == "seconds" else str):
@@ -84,8 +84,9 @@ class IndexRow:
 class Site:
     """The site of an archive, in its folder `site`.
 
-    The page of a sealed record is made once, as nothing that it says can change; `index.jsonl`
-    keeps the rows of the index for it. Both are made anew for another version of pgrunbook.
+    The page of a sealed record is made once, as a sealed record does not change. `index.jsonl` has
+    the rows of the index, so that old notebooks need not be read again. Both are made anew for
+    another version of pgrunbook.
     """
 
     archive: Archive
@@ -96,15 +97,15 @@ class Site:
         return self.archive.root / "site"
 
     def build(self, *, anew: bool = False) -> tuple[int, int]:
-        """Write what is missing, or all of it, and remove the pages of records that are gone.
-        Returns how many pages were made, and how many records there are.
+        """Write the pages that are missing, or with `anew` all, and remove those of records that
+        are gone. Returns how many pages were made, and how many records there are.
         """
         rows, made = self._build(anew=anew)
         return made, len(rows)
 
     def page(self, notebook: Path) -> Path:
-        """Write what is missing, and return where the page of this record is. Raises Failed if it
-        could not be made.
+        """Write the pages that are missing, and return the path of this record's page. Raises
+        Failed if it cannot be written.
         """
         name = self.archive.name(notebook)
         rows, _ = self._build(anew=False)
@@ -128,18 +129,18 @@ class Site:
         return rows, made
 
     def _is_kept(self, row: IndexRow, page: str, notebook: Path) -> bool:
-        """Whether a page need not be made again: what a sealed record says cannot change."""
+        """Return whether a page need not be made again: its record is sealed, and was then."""
         was_sealed = row.seal.startswith("number")
         return row.page == page and was_sealed and self.archive.is_sealed(notebook)
 
     def _notebooks(self) -> dict[str, Path]:
-        """Return the notebooks by their names; without what can be no record, which `archive
-        verify` names.
+        """Return the notebooks by name. Files that cannot be records are left out: `archive verify`
+        names them.
         """
         found = {}
         for path in self.archive.files():
             name = path.relative_to(self.archive.root).as_posix()
-            # hidden is what is being written, or an editor's copy
+            # hidden: a file that is being written, or an editor's copy
             if path.suffix == ".ipynb" and not re.search(r"(^|/)\.", name):
                 with suppress(Unreadable):
                     found[name] = self.archive.file(name)
@@ -174,8 +175,8 @@ class Site:
     # -- a record
 
     def _page(self, notebook: Path, page: str) -> IndexRow:
-        """Write the page of a record, and return its row. One bad notebook, or one of another
-        version, must not cost the others their pages.
+        """Write the page of a record, and return its row. A notebook that cannot be read has a page
+        that says so: the others must have theirs.
         """
         seal, altered = self._seal(notebook)
         try:
@@ -227,7 +228,7 @@ class Site:
         return row
 
     def _seal(self, notebook: Path) -> tuple[Seal | None, list[str]]:
-        """Return the seal of a record, and which of its files are not as it says."""
+        """Return the seal of a record, and the files that are not as it says."""
         path = seal_of(notebook)
         if not path.exists():
             return None, []
@@ -245,8 +246,8 @@ class Site:
         return seal, changed
 
     def _sha256(self, name: str) -> str:
-        """Return the SHA-256 of a file that a seal names; empty if it is not there, or no file of
-        the archive.
+        """Return the SHA-256 of a file that a seal names; empty if it is missing, or if the name
+        leads out of the archive.
         """
         try:
             return sha256_of(self.archive.file(name))
@@ -311,7 +312,7 @@ class Site:
     def _remove(self, page: str) -> None:
         """Remove the page of a record that is gone."""
         with suppress(Unreadable, FileNotFoundError, NotADirectoryError):
-            # the index may have been edited: whatever else it names is no page of ours
+            # The index may have been edited: it is not to have us remove other files.
             if page.endswith(page_names.ENDINGS):
                 self._file(page).unlink()
 
@@ -333,5 +334,5 @@ def _environment() -> Environment:
 
 
 def _breakable(name: str) -> Markup:
-    """Let a name go on in the next line after an underscore, so that the index fits its window."""
+    """Return a name that may break after an underscore, so that the index fits its window."""
     return escape(name).replace("_", Markup("_<wbr>"))

@@ -1,31 +1,33 @@
-"""What a run leaves open whose cell was cut off: the record cannot tell what came of its blocks."""
+"""Finds blocks of which a record cannot tell what came: their cell was cut off."""
 
 from __future__ import annotations
 
 from pgrunbook.records.record import Record
 
-# How a cell ended that did not come to its end.
+# The states of a cell that did not come to its end.
 BROKEN_OFF = ("failed", "interrupted")
 
 
 def begun_blocks(record: Record) -> list[str]:
-    """Blocks that were at work when their cell was cut off or failed: anything may have come of
-    them, or nothing.
+    """Return the blocks that were at work when their cell failed or was cut off: anything may have
+    come of them, or nothing.
     """
+    if record.identity.get("mode") == "plan":
+        return []
     cut = {cell.name for cell in record.cells if cell.state in (*BROKEN_OFF, "running")}
-    planned = record.identity.get("mode") == "plan"
-    return [
-        b.name for b in record.blocks if b.sql and not b.event and b.cell in cut and not planned
-    ]
+    begun = []
+    for block in record.blocks:
+        if block.sql and not block.event and block.cell in cut:
+            begun.append(block.name)
+    return begun
 
 
 def cell_at_work(record: Record) -> str:
-    """That a cell was running whose outputs are not in the record, as whoever ran it was killed, or
-    is at work.
+    """Return a sentence about a cell that was running and has no outputs in the record: its runner
+    was killed, or is still at work. Empty if there is none.
     """
-    running = [
-        cell.name for cell in record.cells if cell.kind == "code" and cell.state == "running"
-    ]
+    code = [cell for cell in record.cells if cell.kind == "code"]
+    running = [cell.name for cell in code if cell.state == "running"]
     if not running or begun_blocks(record) or record.identity.get("mode") == "plan":
         return ""
     return (

@@ -1,4 +1,4 @@
-"""Guards against what anybody may have put into a folder: names leading elsewhere, pipes, links."""
+"""Guards against what anybody may have put into a folder: paths leading elsewhere, pipes, links."""
 
 from __future__ import annotations
 
@@ -7,19 +7,18 @@ from pathlib import Path, PurePosixPath
 
 from pgrunbook.errors import Refused, Unreadable
 
-# Bytes of a name. File systems take 255, and a file that is being written has a longer name than
-# its own.
+# Bytes of a name. File systems take 255; while a file is written, its name has some more.
 _LONGEST = 240
 
-# Of a file that is read as a whole, such as a seal.
+# Bytes of a file that is read as a whole, such as a seal.
 _LARGEST = 16 * 2**20
 
 
 def path_below(root: Path, name: str) -> Path:
-    """Return the path of this name below the root; there need not be a file.
+    """Return the path of this name below the root. The file need not exist.
 
-    Raises Unreadable if the name leads elsewhere, by itself or by a symbolic link, or if what is
-    there is anything but a regular file.
+    Raises Unreadable if the name leads elsewhere, by itself or through a symbolic link, or if there
+    is something that is not a regular file.
     """
     why = name_problem(name)
     if why:
@@ -37,7 +36,7 @@ def path_below(root: Path, name: str) -> Path:
 
 
 def name_problem(name: str) -> str:
-    """Return why no file may have this name; empty if one may."""
+    """Return why no file of an archive may have this name; empty if one may."""
     path = PurePosixPath(name)
     if path.is_absolute() or path.as_posix() != name or ".." in path.parts or name in ("", "."):
         return "is not a path below the folder"
@@ -50,8 +49,8 @@ def name_problem(name: str) -> str:
 
 
 def printable(name: str) -> str:
-    """Return a name as it can be shown: what is not printed is escaped, so that it makes no line of
-    its own.
+    """Return a name with characters that are not printable escaped: a line break in it would look
+    like a line of ours.
     """
     characters = []
     for each in name:
@@ -62,13 +61,13 @@ def printable(name: str) -> str:
 
 
 def is_there(path: Path) -> bool:
-    """Whether there is anything of that name, a symbolic link that leads nowhere included."""
+    """Return whether anything has this path, a symbolic link that leads nowhere included."""
     return path.exists() or path.is_symlink()
 
 
 def is_regular(path: Path) -> bool:
-    """Whether it is a file itself."""
-    # To read a pipe may take for ever, and a symbolic link may lead anywhere.
+    """Return whether it is a regular file, and not a link to one."""
+    # Reading a pipe may take for ever, and a symbolic link may lead anywhere.
     try:
         return stat.S_ISREG(path.lstat().st_mode)
     except (OSError, ValueError):
@@ -76,7 +75,7 @@ def is_regular(path: Path) -> bool:
 
 
 def require_regular(path: Path) -> None:
-    """Raise Refused unless it is a file itself, before anything reads it."""
+    """Raise Refused unless it is a regular file. To be called before anything reads it."""
     if not is_regular(path):
         raise Refused.of(
             "is not a regular file",

@@ -1,5 +1,5 @@
 """Checks whether an archive is as it was sealed, and names every file that was changed, removed,
-added or put elsewhere.
+added or moved.
 """
 
 from __future__ import annotations
@@ -33,11 +33,12 @@ def of_project(
     targets: Sequence[str] = (),
     only: Path | None = None,
 ) -> Verification:
-    """Check the project's archive, or one record, which may lie elsewhere.
+    """Check the project's archive, or the record `only`, which may lie elsewhere.
 
-    Without `keys` the ones of `pgrunbook.toml` are taken. `targets`: whose ledgers to ask for the
-    heads that they have noted. Raises Refused if a key cannot be read, a target cannot be reached,
-    or `only` is no notebook.
+    - `keys`: files with public keys; those of `pgrunbook.toml` if none is given.
+    - `targets`: the targets whose ledgers are asked for the heads that they have noted.
+
+    Raises Refused if a key cannot be read, a target cannot be reached, or `only` is not a notebook.
     """
     known = known_keys(project, keys)
     if only and not only.resolve().is_relative_to(project.outputs):
@@ -57,8 +58,9 @@ def known_keys(project: Project, keys: Sequence[Path]) -> list[Key]:
 
 
 def trusted_keys(project: Project) -> list[Key]:
-    """Return the keys with one of which a record is signed that a run may rely on: those of
-    `pgrunbook.toml`, and the public half of its own. Raises Refused if one cannot be read.
+    """Return the keys that a record which a run relies on may be signed with: those of
+    `pgrunbook.toml`, and the public half of the project's own. Raises Refused if one cannot be
+    read.
     """
     own = project.signing_key
     return known_keys(project, ()) + ([attestation.signer(own).public_key] if own else [])
@@ -92,10 +94,12 @@ def verify(
     """Check every byte of the archive, or of the record of the notebook `only`, and its place in
     the chain.
 
-    With `keys`, every seal must be signed with one of them, and there must be some. `heads` are
-    what the ledgers of targets, by their names, have noted as the head at some time: the chain must
-    still hold them. `reading`: the archive, if it was read already. Raises Refused if no record has
-    the name of `only`.
+    - `keys`: every seal must be signed with one of them, and there must be at least one seal.
+    - `heads`: by the name of a target, the heads that its ledger has noted: the chain must still
+      have all of them.
+    - `reading`: the archive, if it was read already.
+
+    Raises Refused if no record can have the name of `only`.
     """
     own = names(archive.record(only)) if only else None
     reading = reading or read_archive(archive)
@@ -119,8 +123,8 @@ def verify(
 
 
 def _elsewhere(seals: Sequence[Seal], heads: Mapping[str, Sequence[Head]]) -> Iterator[str]:
-    """Yield what ledgers know of archives of which nothing is here. They may be those of other
-    machines; but nothing else shows that one was merged, and removed as a whole.
+    """Yield notes about archives that ledgers know, and of which nothing is here. They may belong
+    to other machines. But nothing else shows that a merged one was removed as a whole.
     """
     for name, noted in heads.items():
         others = chain.of_other_archives(seals, noted)
@@ -147,8 +151,8 @@ def _all_seals(reading: Reading) -> list[Seal]:
 
 
 def verify_alone(notebook: Path, keys: Sequence[Key] = ()) -> Verification:
-    """Check one record that lies outside of its archive: its bytes, and who signed them; not its
-    place in the chain.
+    """Check a record outside its archive: its bytes and their signature, not its place in the
+    chain.
     """
     path = seal_of(notebook)
     try:
@@ -175,7 +179,7 @@ def _names(seal: Seal) -> list[str]:
 
 
 def _check_not_empty(keys: Sequence[Key], heads: Mapping[str, Sequence[Head]]) -> Iterator[Problem]:
-    # Whoever gives keys or targets expects records: none is as wrong as one that was changed.
+    # Keys or targets are given where records are expected: an empty archive is a problem then.
     given = ["a key"] if keys else []
     given += [f"target {name!r}" for name in heads]
     if given:
@@ -207,9 +211,7 @@ def _find(
     unsigned: Sequence[Problem],
     heads: Mapping[str, Sequence[Head]],
 ) -> Iterator[chain.Finding]:
-    """Yield all that is wrong with the chain, and with the records of the seals that are asked
-    about.
-    """
+    """Yield everything that is wrong with the chains, and with the records of the seals `asked`."""
     files, seals = reading.files, reading.seals
     for problem in (*reading.problems, *unsigned):
         yield problem, [problem.where]
@@ -242,7 +244,7 @@ def _unsigned(seals: Sequence[Seal], keys: Sequence[Key]) -> list[Problem]:
 
 
 def _check_record(seal: Seal, files: Mapping[str, Path]) -> Iterator[Problem]:
-    """Check the files of a record, each byte of them."""
+    """Check each byte of the files of a record."""
     for resource in seal.statement.subject:
         if resource.name not in files:
             yield Problem(
@@ -255,11 +257,11 @@ def _check_record(seal: Seal, files: Mapping[str, Path]) -> Iterator[Problem]:
 
 
 def _check_all_sealed(files: Mapping[str, Path], seals: Mapping[str, Seal]) -> Iterator[Problem]:
-    """Find files that no seal is about."""
+    """Find files that are in no seal, each with what to do."""
     sealed: set[str] = set()
     for seal in seals.values():
         sealed.update(_names(seal))
-    # A seal that cannot be read is a problem by itself: the files beside it are not named, too.
+    # A seal that cannot be read is a problem by itself: its files are not named on top of that.
     beside: set[str] = set()
     for name in files:
         if name.endswith(SEAL) and name not in seals:
@@ -291,7 +293,7 @@ def _resume(name: str) -> str:
 
 
 def _unended(notebook: Path) -> bool:
-    """Whether a notebook says itself that its run has not ended; not if it cannot be read."""
+    """Return whether a notebook says that its run has not ended; False if it cannot be read."""
     with suppress(OSError, *MALFORMED):
         return Record.read(notebook).unended
     return False

@@ -1,4 +1,4 @@
-"""How things are counted and listed in words."""
+"""Counts and lists things in words."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 _SHOWN = 8
 _ALONE = r"(?<!\w)NAME(?!\w)"
-# In quotes, before a dot, and behind `schema` or a colon.
+# A name that may be a word, such as `users`: in quotes, before a dot, after `schema` or a colon.
 _WHERE_NAMES_STAND = "|".join(
     (
         r"""(?<=['"])NAME(?=['"])""",
@@ -20,12 +20,12 @@ _PLURALS = {"batch": "batches", "index": "indexes", "policy": "policies"}
 
 
 def sentence(text: str) -> str:
-    """A text with a capital letter and a full stop."""
+    """Return a text with a capital letter and a full stop."""
     return f"{text[0].upper()}{text[1:]}."
 
 
 def counted(number: int, noun: str) -> str:
-    """`1 block`, `2 indexes`, `1,000 columns`."""
+    """Return `1 block`, `2 indexes`, `1,000 columns`."""
     if number == 1:
         return f"1 {noun}"
     plural = _PLURALS.get(noun, f"{noun}s")
@@ -33,7 +33,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def listed(names: Sequence[str], most: int = _SHOWN) -> str:
-    """The names; of many, the first ones and how many more."""
+    """Return the names; of many, the first ones and how many more."""
     text = ", ".join(names[:most])
     if len(names) > most:
         text += f" and {len(names) - most} more"
@@ -41,8 +41,8 @@ def listed(names: Sequence[str], most: int = _SHOWN) -> str:
 
 
 def without_names(text: str, *names: str) -> str:
-    """The text with a mark for each of these names: wherever one stands by itself; of one that may
-    be a word of the text, only where a name stands.
+    """Return the text with `…` for each of these names. A name of letters alone may be a word of
+    the text: it is replaced only where names stand.
     """
     for name in filter(None, names):
         places = _WHERE_NAMES_STAND if name.isalpha() else _ALONE
@@ -51,7 +51,8 @@ def without_names(text: str, *names: str) -> str:
 
 
 def pending(runbooks: Sequence[str]) -> str:
-    """`001_a, 002_b, which are pending`; empty for none."""
+    """Return `001_a, 002_b, which are pending`; empty for none."""
     if not runbooks:
         return ""
-    return f"{', '.join(runbooks)}, which {'is' if len(runbooks) == 1 else 'are'} pending"
+    verb = "is" if len(runbooks) == 1 else "are"
+    return f"{', '.join(runbooks)}, which {verb} pending"

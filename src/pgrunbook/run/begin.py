@@ -33,7 +33,7 @@ def begin(runbook: str, namespace: Mapping[str, Any]) -> Run:
     source = Source.read(project.sql(notebook.stem))
     target = targets.resolve(chosen.target, project)
     started_with.require_reached(target)
-    secrets = credentials.of_target(target)
+    secrets = credentials.passwords_of(target)
     held = [
         *source.secret_problems(secrets),
         *cells.secrets(notebook, secrets),

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from pgrunbook.postgres.catalog import Snapshot
+from pgrunbook.postgres.catalog import TablesSnapshot
 
 # The columns of each frame that say what an object is; sizes and row estimates change by
 # themselves.
@@ -20,7 +20,7 @@ _DEFINING = {
 _SINGULAR = {"indexes": "index"}
 
 
-def diff(before: Snapshot, after: Snapshot) -> pd.DataFrame:
+def diff(before: TablesSnapshot, after: TablesSnapshot) -> pd.DataFrame:
     """Return what was added, removed or changed between two snapshots of the same tables.
 
     Index: `change`, `kind`, `table` (empty for a type), `name` (empty for a table). Columns

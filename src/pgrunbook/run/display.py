@@ -16,7 +16,7 @@ from IPython.display import display as show
 
 from pgrunbook import controls
 from pgrunbook.errors import Problem, RunbookError
-from pgrunbook.postgres.catalog import Snapshot
+from pgrunbook.postgres.catalog import TablesSnapshot
 from pgrunbook.records.card import inline
 from pgrunbook.records.format import parts
 from pgrunbook.records.format.bundles import bundle
@@ -43,7 +43,7 @@ def install(shell: InteractiveShell) -> None:
     shell.display_formatter.mimebundle_formatter.for_type(pd.DataFrame, _bundle)
 
 
-class Named(pd.DataFrame):
+class RecordedFrame(pd.DataFrame):
     """A frame of ours, which a notebook holds as data. What a cell makes of it is not: an ordinary
     frame again.
     """
@@ -59,7 +59,7 @@ def named(frame: pd.DataFrame, kind: Kind, **about: Any) -> pd.DataFrame:
     """Return the frame as one that a notebook will hold as data, too: see `parts.Frame`."""
     # what the format does not know would be left out without a word
     assert about.keys() <= parts.Frame.model_fields.keys()
-    ours = Named(frame)
+    ours = RecordedFrame(frame)
     ours.attrs["pgrunbook"] = {"kind": kind, **about}
     return ours
 
@@ -68,7 +68,7 @@ def folded(frame: pd.DataFrame, summary: str) -> pd.DataFrame:
     """Return the frame folded below a line, `summary`, until a reader opens it: for what is of use
     only when something is wrong. `text/plain` and the data have all of it.
     """
-    ours = Named(frame)
+    ours = RecordedFrame(frame)
     ours.attrs |= {**frame.attrs, "folded": summary}
     return ours
 
@@ -77,7 +77,7 @@ def _bundle(frame: pd.DataFrame, **_: Any) -> dict[str, Any]:
     """Return a frame in every form: HTML, plain text and, if it is one of ours, as data."""
     names, texts = frames.texts(frame)
     ours = {}
-    if isinstance(frame, Named):
+    if isinstance(frame, RecordedFrame):
         ours = frame.attrs
     html = frames.html(names, texts, ours.get("folded", ""))
     shown = {"text/html": html, "text/plain": frames.lines(names, texts)}
@@ -93,7 +93,7 @@ def _bundle(frame: pd.DataFrame, **_: Any) -> dict[str, Any]:
 _PARTS = {"columns": "column", "constraints": "constraint", "indexes": "index", "types": "type"}
 
 
-def fold_parts(taken: Snapshot) -> Snapshot:
+def fold_parts(taken: TablesSnapshot) -> TablesSnapshot:
     """Return the snapshot with all frames folded but that of the tables themselves."""
     changed = {}
     for name, frame in taken:
@@ -102,7 +102,7 @@ def fold_parts(taken: Snapshot) -> Snapshot:
     return replace(taken, **changed)
 
 
-def snapshot(taken: Snapshot, when: Literal["before", "after"]) -> None:
+def snapshot(taken: TablesSnapshot, when: Literal["before", "after"]) -> None:
     """Say that the tables were looked at, and keep all that was seen as data."""
     tables, columns = counted(len(taken.tables), "table"), counted(len(taken.columns), "column")
     text = f"{tables}, {columns}, {moment(datetime.now(UTC))}"

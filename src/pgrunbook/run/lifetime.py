@@ -126,7 +126,7 @@ class Lifetime:
             self.runbook,
             self.operator,
             chosen,
-            secrets=credentials.of_target(target),
+            secrets=credentials.passwords_of(target),
         )
         self._agenda = Agenda(
             self._sessions,
@@ -193,7 +193,7 @@ class Lifetime:
         # With the run's lock here, nobody else can be at work.
         state = "died" if self._sessions.locked else "at work, or died"
         unfinished = {}
-        for row in self._recorder.unfinished():
+        for row in self._recorder.unfinished_runs():
             unfinished[f"run {row['run_id'][:8]}"] = f"{state}; {progress_of(row)}"
         given = parameters.non_defaults(self.parameters)
         identity, of_copy = self._identity, {}

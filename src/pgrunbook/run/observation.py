@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from pgrunbook.postgres import catalog
-from pgrunbook.postgres.catalog import Snapshot
+from pgrunbook.postgres.catalog import TablesSnapshot
 from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.run import display
 from pgrunbook.run.diff import diff
@@ -26,7 +26,7 @@ class Observation:
     schema: str
     rehearsal: Rehearsal | None
     _tables: Sequence[str] = field(default=(), init=False)
-    _before: Snapshot | None = field(default=None, init=False)
+    _before: TablesSnapshot | None = field(default=None, init=False)
     # how many blocks the run had done at the latest snapshot; None if there is only the first
     _blocks_done: int | None = field(default=None, init=False)
 
@@ -34,7 +34,7 @@ class Observation:
         """Look at these tables from now on, unless some are chosen already."""
         self._tables = self._tables or list(dict.fromkeys(tables))
 
-    def snapshot(self, done: int) -> Snapshot:
+    def snapshot(self, done: int) -> TablesSnapshot:
         """Take a snapshot and show it. `done`: how many blocks the run has done. The first snapshot
         is the `before`.
         """
@@ -58,7 +58,7 @@ class Observation:
         after = self._take()
         return diff(self._before or after, after)
 
-    def _take(self) -> Snapshot:
+    def _take(self) -> TablesSnapshot:
         taken = catalog.snapshot(self.sessions.look, self.schema, self._tables)
         if self.rehearsal:
             return self.rehearsal.with_owner_on_target(taken)

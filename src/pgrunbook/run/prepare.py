@@ -109,9 +109,9 @@ class Preparation:
         results += checks.unknown_names("adopt", by_hand.names_in(self.parameters.adopt), decided)
         results += checks.unknown_names("discard", self.parameters.discarded, decided)
         results += self._cells(decided)
-        results += server_checks.check_passwords(self.look, credentials.of_target(self.target))
+        results += server_checks.check_passwords(self.look, credentials.passwords_of(self.target))
         results.append(right_target.check_server(self.target, self.server_match))
-        results += _exposed(decided)
+        results += _check_exposed(decided)
         results += server_checks.report_readings(self.agenda.state.unread())
         results += preflight.check(
             self.look, self.agenda.schema, self.identity, decided, self.shape
@@ -138,7 +138,7 @@ class Preparation:
             results += self._losses(decided)
         facts = {str(each): self._describe(made) for each, made in state.items()}
         facts |= {str(fact): value for fact, value in found.items()}
-        facts |= {f"{each}, kept": self._describe(made) for each, made in self._kept(decided)}
+        facts |= {f"{each}, kept": self._describe(made) for each, made in self._find_kept(decided)}
         self.plan = make_plan(
             self.agenda.runbook, self.agenda.schema, self.identity, decided, facts, self.sources
         )
@@ -165,7 +165,7 @@ class Preparation:
         policies, reverting = self.target.expected.hazards, self.agenda.reverting
         return policy.check_accepted(self.target.name, policies, self.risks, reverting=reverting)
 
-    def _kept(self, decided: Sequence[Decision]) -> Iterator[tuple[Object, Definition]]:
+    def _find_kept(self, decided: Sequence[Decision]) -> Iterator[tuple[Object, Definition]]:
         """Yield the objects that headers of blocks keep, as they are on the target."""
         for decision in decided:
             block, state = decision.block, self.agenda.state
@@ -252,7 +252,7 @@ class Preparation:
         )
 
 
-def _exposed(decided: Sequence[Decision]) -> Iterator[CheckResult]:
+def _check_exposed(decided: Sequence[Decision]) -> Iterator[CheckResult]:
     """Yield a result for each file whose header says `exposed`: that its secret stands in the
     ledger already. No block that holds one is applied.
     """

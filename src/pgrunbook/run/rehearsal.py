@@ -24,7 +24,7 @@ from pgrunbook.planning.checks import CheckResult, result
 from pgrunbook.planning.ground import Ground
 from pgrunbook.planning.shared_copy import SharedCopy
 from pgrunbook.postgres import session_settings
-from pgrunbook.postgres.catalog import Snapshot
+from pgrunbook.postgres.catalog import TablesSnapshot
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.identity import identify
 from pgrunbook.postgres.session import Session
@@ -130,7 +130,7 @@ class Rehearsal:
                     with session_settings.seeing(conn):
                         conn.execute(SQL("INSERT INTO {} ({}) VALUES ({})").format(*parts))
 
-    def with_owner_on_target(self, snapshot: Snapshot) -> Snapshot:
+    def with_owner_on_target(self, snapshot: TablesSnapshot) -> TablesSnapshot:
         """Return a snapshot of the copy with the owner that its tables will have on the target: the
         role of the run.
         """

@@ -14,7 +14,7 @@ from IPython.display import display as show
 from pgrunbook import durations
 from pgrunbook.applying import lock_waits
 from pgrunbook.applying.outcome import Outcome
-from pgrunbook.applying.progress import Progress
+from pgrunbook.applying.progress import StatementProgress
 from pgrunbook.applying.reporter import Reporter
 from pgrunbook.ledger.batches import History
 from pgrunbook.planning.decisions import Decision
@@ -104,7 +104,7 @@ class _Live:
         """See `Reporter.attempts`."""
         return Waits().report
 
-    def progress(self) -> Callable[[Progress], None]:
+    def progress(self) -> Callable[[StatementProgress], None]:
         """See `Reporter.progress`."""
         return Progresses().report
 
@@ -220,7 +220,7 @@ class Progresses:
     def __init__(self) -> None:
         self._shown: DisplayHandle | None = None
 
-    def report(self, progress: Progress) -> None:
+    def report(self, progress: StatementProgress) -> None:
         """Show how far it has come now."""
         first = f"**{inline(progress.phase)}**"
         if progress.total:

@@ -16,7 +16,7 @@ from pgrunbook.planning import checks, decisions, hazards
 from pgrunbook.planning.checks import CheckResult
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.postgres import search_path
-from pgrunbook.postgres.catalog import Snapshot
+from pgrunbook.postgres.catalog import TablesSnapshot
 from pgrunbook.records.card import VerdictCard
 from pgrunbook.records.format.parts import Kind
 from pgrunbook.records.words import counted
@@ -106,7 +106,7 @@ class Run(Views):
                 return display.folded(shown, f"{counted(len(results), 'check')}, all ok")
             return shown
 
-    def observe(self, *also: str) -> Snapshot:
+    def observe(self, *also: str) -> TablesSnapshot:
         """Show the tables that the blocks concern, and others named, as they are now. The first
         such snapshot is the `before`.
         """
@@ -144,7 +144,7 @@ class Run(Views):
         with self._cell():
             mine = [d.block for d in self._decisions if d.block.entry == name]
             if not mine:
-                raise Refused(problems=[self._agenda.undecided(name)])
+                raise Refused(problems=[self._agenda.undecided_problem(name)])
             if self.parameters.mode == "revert":
                 return
             names = [d.block.name for d in self._decisions]
@@ -275,7 +275,7 @@ class Run(Views):
                 display.plan(self._plan, self._preparation.rehearsals)
         self._worker.approved = self._preparation.approved_sql
         self._worker.round_trip_ms = self._preparation.round_trip_ms
-        if self.parameters.writes and self._recorder.unfinished():
+        if self.parameters.writes and self._recorder.unfinished_runs():
             self._recorder.close_dead()
 
     @property

@@ -48,7 +48,7 @@ def check_finished(decisions: Iterable[Decision]) -> Iterator[CheckResult]:
     for decision in decisions:
         name, problems = decision.block.name, decision.problems
         if decision.action is not Action.SKIP and not problems:
-            problems = (_unfinished(decision),)
+            problems = (_unfinished_problem(decision),)
         if not problems:
             yield CheckResult(name, what)
         for problem in problems:
@@ -85,7 +85,7 @@ def _span(gap: Mapping[str, Any]) -> str:
     return f"{first} to {last}"
 
 
-def _unfinished(decision: Decision) -> Problem:
+def _unfinished_problem(decision: Decision) -> Problem:
     where = decision.block.name
     if decision.action is Action.REVERT:
         remedy = "run the cell of run.revert() first"
@@ -105,8 +105,8 @@ def _unfinished(decision: Decision) -> Problem:
 def expected_columns(
     found: pd.DataFrame, tables: Sequence[str], expected: Mapping[str, str]
 ) -> pd.DataFrame:
-    """Return each table with each expected column; `found` as `Snapshot.columns`, `expected` are
-    the types by column.
+    """Return each table with each expected column; `found` as `TablesSnapshot.columns`, `expected`
+    are the types by column.
 
     Index `table`, `column`; columns `present`, `type`, `nullable`, `default`, `as_expected`, all
     str.

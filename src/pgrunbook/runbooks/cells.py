@@ -14,7 +14,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 
 from pgrunbook.errors import Problem, did_you_mean
 from pgrunbook.runbooks import notebooks
-from pgrunbook.runbooks.notebooks import Cell
+from pgrunbook.runbooks.notebooks import NotebookCell
 from pgrunbook.secrets import literals, search
 
 # What a run cannot do without, and why.
@@ -133,7 +133,7 @@ def _calls(notebook: Path) -> tuple[list[tuple[str, ast.Call]], list[Problem]]:
     return calls, broken
 
 
-def _code_cells(notebook: Path) -> Iterator[tuple[Cell, str]]:
+def _code_cells(notebook: Path) -> Iterator[tuple[NotebookCell, str]]:
     """Yield each code cell, and its text with IPython's magics turned into Python."""
     python = TransformerManager()
     for cell in notebooks.cells(notebook):

@@ -15,7 +15,7 @@ from pgrunbook.errors import Problem
 _LINE = re.compile(r"^[^\S\n]*--[^\S\n]*check[^\S\n]*:(.*)$", re.IGNORECASE | re.MULTILINE)
 
 
-def last(sql: str, start: int, end: int) -> str:
+def last_sentence(sql: str, start: int, end: int) -> str:
     """Return the sentence of the last such line in a part of the text; "" if there is none."""
     sentence = ""
     for match in _LINE.finditer(sql, start, end):
@@ -23,7 +23,7 @@ def last(sql: str, start: int, end: int) -> str:
     return sentence
 
 
-def untried(text: str, spans: Sequence[tuple[int, int]], name: str) -> Iterator[Problem]:
+def problems(text: str, spans: Sequence[tuple[int, int]], name: str) -> Iterator[Problem]:
     """Yield a problem for each such line without a sentence or a statement of its own. `spans` are
     the first and last lines of the statements: inside one it is a comment of the code.
     """
@@ -45,7 +45,7 @@ def untried(text: str, spans: Sequence[tuple[int, int]], name: str) -> Iterator[
         )
 
 
-def asks(node: ast.Node) -> bool:
+def is_question(node: ast.Node) -> bool:
     """Whether a statement asks for a yes or a no, as far as its form says so."""
     if not isinstance(node, ast.SelectStmt) or not node.targetList:
         return False

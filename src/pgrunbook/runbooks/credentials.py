@@ -27,7 +27,7 @@ from pgrunbook.secrets.patterns import KEYWORDS
 _SOCKET_DIRECTORIES = ("/tmp", "/var/run/postgresql", "/run/postgresql")  # noqa: S108
 
 
-def of_target(target: Target) -> tuple[str, ...]:
+def passwords_of(target: Target) -> tuple[str, ...]:
     """Return the passwords that libpq could use for this target, each once.
 
     They are those of its connection string, of the service that this names, of the environment, and
@@ -51,14 +51,14 @@ def of_target(target: Target) -> tuple[str, ...]:
 _PUBLIC = ("user", "dbname", "host", "hostaddr", "port", "service")
 
 
-def of_name(name: str) -> tuple[str, ...]:
+def passwords_of_name(name: str) -> tuple[str, ...]:
     """Return those of the target of that name; none if it cannot be had, which the run itself will
     say. The embedded server has no password.
     """
     if name == "embedded":
         return ()
     try:
-        return of_target(targets.resolve(name, Project.find()))
+        return passwords_of(targets.resolve(name, Project.find()))
     except RunbookError:
         return ()
 
@@ -116,7 +116,7 @@ def password_file(settings: Mapping[str, str]) -> Iterator[str]:
     for host, port in _hosts(settings):
         for name in _names(host):
             for line in lines:
-                password = _password(line, (name, port, *about))
+                password = _password_in(line, (name, port, *about))
                 if password is not None:  # the first line that matches counts, even an empty one
                     if password:
                         yield password
@@ -171,7 +171,7 @@ def _names(host: str) -> list[str]:
     return [host]
 
 
-def _password(line: str, about: Iterable[str]) -> str | None:
+def _password_in(line: str, about: Iterable[str]) -> str | None:
     """Return what the line has as the password for host, port, database and user; None if it is for
     others.
     """

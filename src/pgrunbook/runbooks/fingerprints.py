@@ -45,7 +45,7 @@ class Sources:
         code = "\n\n".join(cell.source for cell in cells if cell.kind == "code")
         return cls(
             {path: _sha256(notebook.read_bytes()), **scripts},
-            {path: _sha256(code.encode()), **_imported(notebook)},
+            {path: _sha256(code.encode()), **_digest_imports(notebook)},
             [(cell.id, cell.kind, _sha256(cell.source.encode())) for cell in cells],
         )
 
@@ -79,7 +79,7 @@ class Sources:
         return frame.fillna("").rename_axis("file")
 
 
-def of_code(notebook: Path, folder: Path) -> str:
+def code_digest(notebook: Path, folder: Path) -> str:
     """Return the SHA-256 of what a runbook runs, as it stands on the disk: of its notebook's code
     cells, those of the parameters too, and of the SQL files in this folder, each under its name;
     and of the Python files that the cells import. Raises Refused if the notebook is none.
@@ -87,10 +87,10 @@ def of_code(notebook: Path, folder: Path) -> str:
     parts = [cell.source for cell in notebooks.cells(notebook) if cell.kind == "code"]
     for path in sql_files.script_paths(folder):
         parts += [path.relative_to(folder).as_posix(), _sha256(path.read_bytes())]
-    return _sha256(json.dumps([*parts, *_imported(notebook).items()]).encode())
+    return _sha256(json.dumps([*parts, *_digest_imports(notebook).items()]).encode())
 
 
-def _imported(notebook: Path) -> dict[str, str]:
+def _digest_imports(notebook: Path) -> dict[str, str]:
     """Return the digests of the project's Python files that a notebook imports, by their paths."""
     root = notebook.parent.parent
     found = {}

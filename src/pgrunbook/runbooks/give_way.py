@@ -14,8 +14,8 @@ from pgrunbook.errors import Problem, Refused, did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """Limits above which a backfill pauses.
+class PressureLimits:
+    """PressureLimits above which a backfill pauses.
 
     - `lag_ms`: how far a replica may be behind.
     - `slot_bytes`: the same for a logical replication slot.
@@ -33,7 +33,7 @@ class Limits:
     vacuum: bool = True
 
     @classmethod
-    def parse(cls, *texts: str) -> Limits:
+    def parse(cls, *texts: str) -> PressureLimits:
         """Return the limits that texts state, of a block and of its target: of two that state the
         same one the stricter holds, and of one that none states the default.
 
@@ -121,7 +121,7 @@ def _yes_or_no(text: str) -> bool:
     return text == "yes"
 
 
-# The words of each limit, with the field of `Limits`, an example, and what reads its value.
+# The words of each limit, with the field of `PressureLimits`, an example, and what reads its value.
 _KINDS: Mapping[str, tuple[str, str, Callable[[str], Any]]] = {
     "replication lag": ("lag_ms", "5 s", milliseconds),
     "logical slots": ("slot_bytes", "1 GB", _size),

@@ -139,7 +139,7 @@ def _revert(migration: Migration, called: Sequence[str], notes: list[Note]) -> l
     cut = pieces.cut(migration.revert)
     file = migration.revert.file
     if cut.problems:
-        notes += [_not_taken(problem) for problem in cut.problems]
+        notes += [_as_note(problem) for problem in cut.problems]
     elif len(cut.pieces) > 1 or (cut.pieces and len(called) > 1):
         what = "does not become a revert script, as what it undoes and it are not one block each"
         notes.append(Note(f"{what}: write revert/{called[-1]}.sql", file))
@@ -152,7 +152,7 @@ def _revert(migration: Migration, called: Sequence[str], notes: list[Note]) -> l
     return []
 
 
-def _not_taken(problem: Problem) -> Note:
+def _as_note(problem: Problem) -> Note:
     return Note(f"does not become a revert script: it {problem.what}", problem.where)
 
 
@@ -206,7 +206,7 @@ def _unusable(place: Path, scripts: dict[str, _Written], notes: list[Note]) -> I
         script = scripts[name]
         problems = [script.in_its_file(problem) for problem in found]
         if name.startswith("revert/"):
-            notes += [_not_taken(problem) for problem in problems]
+            notes += [_as_note(problem) for problem in problems]
             (place / name).unlink()
         else:
             yield from problems

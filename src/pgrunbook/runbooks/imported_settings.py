@@ -44,17 +44,17 @@ def read(node: Any, sql: str) -> Setting | None:
             return None
         case ast.VariableSetStmt(name=name, args=args, is_local=local):
             path = next(iter(search_paths.paths_set(node)), [])
-            return _set(name.lower(), _value(args), path, sql, local=local, kind=node.kind)
+            return _read_set(name.lower(), _value(args), path, sql, local=local, kind=node.kind)
         case ast.SelectStmt(targetList=(ast.ResTarget(val=ast.FuncCall() as call),)):
-            return _set_config(call, sql)
+            return _read_set_config(call, sql)
     return None
 
 
-def _set(
+def _read_set(
     name: str, value: str, path: Sequence[str], sql: str, *, local: bool, kind: VariableSetKind
 ) -> Setting | None:
     if name == "statement_timeout":
-        return _statement_timeout(value)
+        return _read_statement_timeout(value)
     if name in _OURS:
         return Setting(f"SET {name} is left out: the run has its own")
     if name == "client_encoding":
@@ -76,7 +76,7 @@ def _as_local(sql: str) -> str:
     return re.sub(pattern, "SET LOCAL", sql, count=1, flags=re.IGNORECASE)
 
 
-def _statement_timeout(value: str) -> Setting:
+def _read_statement_timeout(value: str) -> Setting:
     try:
         milliseconds(value)
     except ValueError:  # none, or the session's own
@@ -94,7 +94,7 @@ def _value(args: Any) -> str:
     return ""
 
 
-def _set_config(call: ast.FuncCall, sql: str) -> Setting | None:
+def _read_set_config(call: ast.FuncCall, sql: str) -> Setting | None:
     """`set_config(name, value, false)`, with which pg_dump begins."""
     match call:
         case ast.FuncCall(

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from pgrunbook.errors import Problem, Refused
-from pgrunbook.runbooks import marks
+from pgrunbook.runbooks import migration_marks
 from pgrunbook.runbooks.encoding import decode
 
 # The words at the end of a file's name, or as the name of its folder, that say whether it applies a
@@ -39,7 +39,7 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class MigrationPart:
     """The SQL of a file, or of one half of it. The rest of the file is blank, so that each line has
     the number that it has there. `file` is the path that people are told.
     """
@@ -55,8 +55,8 @@ class Migration:
     """
 
     name: str
-    deploy: Part
-    revert: Part | None = None
+    deploy: MigrationPart
+    revert: MigrationPart | None = None
 
     @property
     def repeatable(self) -> bool:
@@ -78,9 +78,9 @@ def read(folder: Path) -> Folder:
     """Read every SQL file below the folder. Hidden ones are left alone."""
     visible = _visible_files(folder)
     files = [path for path in visible if path.suffix.lower() == ".sql"]
-    problems = [*_other_order(visible, folder)]
-    steps: dict[str, Part] = {}
-    undoing: dict[str, Part] = {}
+    problems = [*_foreign_order(visible, folder)]
+    steps: dict[str, MigrationPart] = {}
+    undoing: dict[str, MigrationPart] = {}
     # in lower case: `Down` is the partner of `up`
     stems = {path.relative_to(folder).with_suffix("").as_posix().lower() for path in files}
     of_flyway = any(re.match(r"V\d[\d._]*__", path.name) for path in files)
@@ -97,14 +97,14 @@ def read(folder: Path) -> Folder:
         except Refused as exc:
             problems += exc.problems
             continue
-        problems += marks.problems(text, shown)
-        up, down = marks.halves(text)
+        problems += migration_marks.problems(text, shown)
+        up, down = migration_marks.split_up_down(text)
         if forward:
-            problems += _add(steps, name, Part(shown, up))
+            problems += _add(steps, name, MigrationPart(shown, up))
             if down is not None:
-                problems += _add(undoing, name, Part(shown, down))
+                problems += _add(undoing, name, MigrationPart(shown, down))
         else:
-            problems += _add(undoing, name, Part(shown, up))
+            problems += _add(undoing, name, MigrationPart(shown, up))
     problems += _baselines(steps)
     if not steps and not problems:
         problems.append(
@@ -119,10 +119,10 @@ def read(folder: Path) -> Folder:
     others = []
     for path in visible:
         if path not in files:
-            others.append(_escaped(path.relative_to(folder).as_posix()))
-    left += _undoing_nothing(steps, undoing)
+            others.append(_escape(path.relative_to(folder).as_posix()))
+    left += _orphaned_reverts(steps, undoing)
     if not of_diesel:
-        left += _dates(steps, folder)
+        left += _mixed_dates(steps, folder)
     return Folder(tuple(ordered), tuple(others), tuple(left), tuple(problems))
 
 
@@ -131,18 +131,18 @@ def read(folder: Path) -> Folder:
 _NO_TEXT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
-def _escaped(name: str) -> str:
+def _escape(name: str) -> str:
     return _NO_TEXT.sub(lambda found: ascii(found[0])[1:-1], name)
 
 
 def _shown_path(path: Path, folder: Path) -> str:
     """Return the path of a file as people are told it."""
-    return _escaped(f"{folder.resolve().name}/{path.relative_to(folder).as_posix()}")
+    return _escape(f"{folder.resolve().name}/{path.relative_to(folder).as_posix()}")
 
 
 def words(name: str) -> str:
     """Return the words of a migration's name, without its number."""
-    match = _versioned(name)
+    match = _match_version(name)
     rest = match["rest"] if match else name.removeprefix("R__")
     return re.sub(r"[\W_]+", " ", rest).strip() or name
 
@@ -157,10 +157,10 @@ def pad_versions(names: Iterable[str]) -> dict[str, str]:
     for version in versions.values():
         for place, number in enumerate(re.findall(r"\d+", version)):
             widths[place] = max(widths.get(place, 0), len(number))
-    return {name: _padded(name, versions[name], widths) for name in listed}
+    return {name: _pad(name, versions[name], widths) for name in listed}
 
 
-def _padded(name: str, version: str, widths: dict[int, int]) -> str:
+def _pad(name: str, version: str, widths: dict[int, int]) -> str:
     if not version:
         return name
     places = iter(widths.values())
@@ -168,7 +168,7 @@ def _padded(name: str, version: str, widths: dict[int, int]) -> str:
     return name.replace(version, wide, 1)
 
 
-def _versioned(name: str) -> re.Match[str] | None:
+def _match_version(name: str) -> re.Match[str] | None:
     for pattern in _VERSIONED:
         if match := pattern.fullmatch(name):
             return match
@@ -176,7 +176,7 @@ def _versioned(name: str) -> re.Match[str] | None:
 
 
 def _version(name: str) -> str:
-    match = _versioned(name)
+    match = _match_version(name)
     if not match:
         return ""
     return match["version"]
@@ -268,7 +268,7 @@ def _text(path: Path, folder: Path, shown: str) -> str:
     return decode(path.read_bytes(), shown)
 
 
-def _add(parts: dict[str, Part], name: str, part: Part) -> Iterator[Problem]:
+def _add(parts: dict[str, MigrationPart], name: str, part: MigrationPart) -> Iterator[Problem]:
     """Add a part; yield a problem if another file has its name."""
     if name in parts:
         remedy = "give one of them another name, or take it out of the folder"
@@ -278,7 +278,7 @@ def _add(parts: dict[str, Part], name: str, part: Part) -> Iterator[Problem]:
         parts[name] = part
 
 
-def _baselines(steps: dict[str, Part]) -> Iterator[Problem]:
+def _baselines(steps: dict[str, MigrationPart]) -> Iterator[Problem]:
     """Yield the baselines that come in the place of others that are here."""
     found = {name: match for name in steps if (match := _FLYWAY.fullmatch(name))}
     for name, baseline in found.items():
@@ -301,14 +301,16 @@ def _numbers(match: re.Match[str]) -> list[int]:
     return [int(number) for number in re.findall(r"\d+", match["version"])]
 
 
-def _undoing_nothing(steps: dict[str, Part], undoing: dict[str, Part]) -> Iterator[Note]:
+def _orphaned_reverts(
+    steps: dict[str, MigrationPart], undoing: dict[str, MigrationPart]
+) -> Iterator[Note]:
     there = {_identity(name) for name in steps}
     for name, part in undoing.items():
         if _identity(name) not in there:
             yield Note(f"is left out: it undoes {name!r}, which is not there", part.file)
 
 
-def _dates(names: Iterable[str], folder: Path) -> Iterator[Note]:
+def _mixed_dates(names: Iterable[str], folder: Path) -> Iterator[Note]:
     """Yield that some dates have a time: tools compare them as numbers, or as texts."""
     widths = {len(_version(name)) for name in names if _DATED.match(_version(name))}
     if len(widths) > 1:
@@ -317,7 +319,7 @@ def _dates(names: Iterable[str], folder: Path) -> Iterator[Note]:
         yield Note(f"{what} is the same", folder.resolve().name)
 
 
-def _other_order(files: list[Path], folder: Path) -> Iterator[Problem]:
+def _foreign_order(files: list[Path], folder: Path) -> Iterator[Problem]:
     """Yield a tool that keeps the order elsewhere."""
     for path in files:
         if path.name == "sqitch.plan":

@@ -14,7 +14,7 @@ from pgrunbook.errors import Refused, first_line
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class NotebookCell:
     """One cell. `kind` is `code`, `markdown` or `raw`; one that an old notebook holds has no id."""
 
     id: str
@@ -35,10 +35,10 @@ class Cell:
         return self.kind == "code" and "parameters" in self.tags
 
 
-def cells(notebook: Path) -> list[Cell]:
+def cells(notebook: Path) -> list[NotebookCell]:
     """Return the cells of a notebook. Raises Refused if the file is none."""
     with _reading(notebook):
-        return [Cell.of(node) for node in _document(notebook)["cells"]]
+        return [NotebookCell.of(node) for node in _document(notebook)["cells"]]
 
 
 def kernel(notebook: Path) -> str:
@@ -55,8 +55,10 @@ def was_executed(notebook: Path) -> bool:
     """
     with _reading(notebook):
         document = _document(notebook)
-        given = any("injected-parameters" in Cell.of(node).tags for node in document["cells"])
-        return given or bool(document.get("metadata", {}).get("papermill", {}).get("parameters"))
+        for node in document["cells"]:
+            if "injected-parameters" in NotebookCell.of(node).tags:
+                return True
+        return bool(document.get("metadata", {}).get("papermill", {}).get("parameters"))
 
 
 def require_valid(notebook: Path) -> None:

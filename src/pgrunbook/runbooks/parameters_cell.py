@@ -18,7 +18,7 @@ def read_assignments(source: str, where: str) -> dict[str, Any]:
     for anything else.
     """
     values = {}
-    for node in _parsed(source, where):
+    for node in _parse(source, where):
         match node:
             case (
                 ast.Assign(targets=[ast.Name(id=name)], value=value)
@@ -30,7 +30,7 @@ def read_assignments(source: str, where: str) -> dict[str, Any]:
     return values
 
 
-def _parsed(source: str, where: str) -> list[ast.stmt]:
+def _parse(source: str, where: str) -> list[ast.stmt]:
     try:
         return ast.parse(source).body
     except SyntaxError as exc:

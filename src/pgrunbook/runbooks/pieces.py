@@ -14,8 +14,8 @@ from pglast.parser import ParseError, scan
 
 from pgrunbook.errors import Problem
 from pgrunbook.runbooks import imported_settings
-from pgrunbook.runbooks.marks import blank
-from pgrunbook.runbooks.migrations import Note, Part
+from pgrunbook.runbooks.migration_marks import blank
+from pgrunbook.runbooks.migrations import MigrationPart, Note
 from pgrunbook.runbooks.scripts import syntax_problem
 from pgrunbook.runbooks.transaction_rules import needs_no_transaction
 
@@ -42,11 +42,11 @@ class Cut:
     problems: tuple[Problem, ...] = ()
 
 
-def cut(part: Part) -> Cut:
+def cut(part: MigrationPart) -> Cut:
     """Cut a file where it has to be: at a COMMIT, around what PostgreSQL refuses inside a
     transaction, and behind a new value of an enum that the rest of the file uses.
     """
-    text, notes, problems = _without_client(part)
+    text, notes, problems = _blank_psql(part)
     try:
         segments = _segments(text)
     except ParseError as exc:
@@ -74,7 +74,7 @@ class _Segment:
     def text(self) -> str:
         return self.before + self.sql + self.after
 
-    def saying(self, sql: str) -> _Segment:
+    def with_sql(self, sql: str) -> _Segment:
         """Return the same with other SQL; with none, only comments and line breaks are
         left of it.
         """
@@ -112,7 +112,7 @@ class _Cutting:
         if said := _boundary(segment.node):
             what = f"{said} is left out: a block commits with its ledger row"
             self.notes.append(Note(what, where))
-            self._group(transaction=True).segments.append(segment.saying(""))
+            self._group(transaction=True).segments.append(segment.with_sql(""))
             self._closed = self._closed or said == "COMMIT"
         elif setting := imported_settings.read(segment.node, segment.sql):
             self._take_setting(segment, setting, where)
@@ -129,7 +129,7 @@ class _Cutting:
         self._statement_timeout = self._statement_timeout or setting.statement_timeout
         group = self._group(transaction=True)
         group.statement_timeout = group.statement_timeout or self._statement_timeout
-        group.segments.append(segment.saying(setting.sql))
+        group.segments.append(segment.with_sql(setting.sql))
         self.notes.append(Note(setting.note, where))
         if setting.sql:
             self._settings.append((setting.sql, segment.line))
@@ -171,7 +171,7 @@ class _Cutting:
                 pieces.append(_piece(group, [*waiting, *group.segments]))
                 waiting = []
             else:
-                waiting += [segment.saying("") for segment in group.segments]
+                waiting += [segment.with_sql("") for segment in group.segments]
         if pieces and waiting:
             rest = "".join(segment.text for segment in waiting).rstrip()
             pieces[-1] = replace(pieces[-1], text=pieces[-1].text + rest)
@@ -273,7 +273,7 @@ _COPIED = re.compile(
 _RESTRICTS = re.compile(r"\\(un)?restrict\s+\w+")
 
 
-def _without_client(part: Part) -> tuple[str, list[Note], list[Problem]]:
+def _blank_psql(part: MigrationPart) -> tuple[str, list[Note], list[Problem]]:
     """Return the text without what psql itself reads, so that the rest can be parsed: its commands,
     and the rows behind COPY, which is named by whoever reads the statement.
     """

@@ -184,7 +184,9 @@ def _read(path: Path) -> Settings:
     try:
         settings = Settings.model_validate(tomllib.loads(path.read_text(encoding="utf-8-sig")))
     except ValidationError as exc:
-        problems = [_problem(error) for error in exc.errors(include_url=False, include_input=False)]
+        problems = [
+            _setting_problem(error) for error in exc.errors(include_url=False, include_input=False)
+        ]
         raise Refused(f"{MARKER} is not valid.", problems=problems) from exc
     except (ValueError, RecursionError) as exc:  # ValueError: a number of thousands of digits, too
         raise Refused.of(str(exc), where=MARKER, expected="TOML, in UTF-8") from exc
@@ -213,7 +215,7 @@ _TABLES: dict[str, type[BaseModel]] = {
 }
 
 
-def _problem(error: Any) -> Problem:
+def _setting_problem(error: Any) -> Problem:
     """Return what pydantic says of one setting. Its value is not repeated: it may be a password
     that somebody put there.
     """
@@ -223,13 +225,13 @@ def _problem(error: Any) -> Problem:
         known = _TABLES[table] if path else Settings
         return Problem("unknown setting", where, expected="one of " + ", ".join(known.model_fields))
     if path[1:2] == ["hazards"]:
-        return _of_policy(path[2:], where)
+        return _policy_problem(path[2:], where)
     if error["type"].startswith("bool"):
         return Problem("takes true or false", where, expected="true or false, without quotes")
     return Problem(error["msg"], where)
 
 
-def _of_policy(path: Sequence[str], where: str) -> Problem:
+def _policy_problem(path: Sequence[str], where: str) -> Problem:
     """Return what is wrong with `hazards`: the name of one, or what is to be done about it."""
     if path[-1:] == ["[key]"]:  # as pydantic tells that it is the key that is wrong
         known = ", ".join(Hazard)

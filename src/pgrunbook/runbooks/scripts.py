@@ -269,7 +269,7 @@ class Script:
         kept = not self.name.startswith("verify/")  # which is rolled back
         if not kept:
             spans = [(each.line, each.line + each.sql.count("\n")) for each in found]
-            yield from check_lines.untried(self.text, spans, self.name)
+            yield from check_lines.problems(self.text, spans, self.name)
         for number, what, remedy in find_misplaced([s.node for s in found], kept=kept):
             place = f"{self.name}:{found[number].line}"
             yield Problem(what, where=place, found=found[number].sql, remedy=remedy)
@@ -298,7 +298,7 @@ def statements(sql: str, file: str = "") -> tuple[Statement, ...]:
             stop = len(sql)
         body = sql[start:stop]
         offset = start + len(body) - len(body.lstrip())
-        check = check_lines.last(sql, end, offset)
+        check = check_lines.last_sentence(sql, end, offset)
         line += sql.count("\n", counted, offset)
         counted = offset
         found.append(Statement(body.strip(), line, raw.stmt, check, file))

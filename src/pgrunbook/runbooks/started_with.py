@@ -40,7 +40,7 @@ def environment(chosen: Parameters) -> dict[str, str]:
     told = {_DIGESTS: json.dumps(_digests(chosen.record()))}
     if chosen.target != "embedded":
         with suppress(Refused):  # the kernel will say why
-            told[_REACHED] = _reached(targets.resolve(chosen.target, Project.find()))
+            told[_REACHED] = _connection_digest(targets.resolve(chosen.target, Project.find()))
     return told
 
 
@@ -52,7 +52,7 @@ def _digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def _reached(target: Target) -> str:
+def _connection_digest(target: Target) -> str:
     """Return the digest of what libpq connects with; not of a password, which may be guessed."""
     settings = credentials.settings_of(target.conninfo)
     return _digest({name: settings[name] for name in settings.keys() - set(KEYWORDS)})
@@ -93,7 +93,7 @@ def require_reached(target: Target) -> None:
     The embedded server is the project's own.
     """
     told = os.environ.get(_REACHED)
-    if told and target.name != "embedded" and told != _reached(target):
+    if told and target.name != "embedded" and told != _connection_digest(target):
         raise Refused.of(
             "is not reached as where the run was started",
             where=f"target {target.name!r}",

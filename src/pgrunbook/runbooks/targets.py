@@ -31,7 +31,7 @@ def resolve(name: str, project: Project) -> Target:
     read.
     """
     if name == "embedded":
-        return Target(name, _embedded(project))
+        return Target(name, _start_embedded(project))
     if name in project.settings.targets:
         settings = project.settings.targets[name]
         source = f"service:{settings.service or name}"
@@ -52,7 +52,7 @@ def for_twins(project: Project, version: int) -> Host:
     return twin_server.embedded_server(project.scratch(), version)
 
 
-def _embedded(project: Project) -> str:
+def _start_embedded(project: Project) -> str:
     from pgrunbook.postgres import embedded  # other targets do not need the server
 
     settings = project.settings.embedded

@@ -28,7 +28,7 @@ HURRYING_S = 1.0
 SILENCE_S = 4.0
 
 
-class Client(PapermillNotebookClient):  # type: ignore[misc]
+class NotebookClient(PapermillNotebookClient):  # type: ignore[misc]
     """nbclient with true states, bounded outputs, and with signals that stop the cell before they
     stop the runner.
     """

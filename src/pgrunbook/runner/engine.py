@@ -31,7 +31,7 @@ from pgrunbook.runbooks import credentials, kernel_spec, parameters, started_wit
 from pgrunbook.runbooks.parameters import RUN_ID
 from pgrunbook.runbooks.project import Project
 from pgrunbook.runner import ask_ledger, kernels, mask_parameters
-from pgrunbook.runner.client import Client
+from pgrunbook.runner.client import NotebookClient
 from pgrunbook.runner.executed_notebook import BANNER, ExecutionManager, not_written
 from pgrunbook.runner.output_file import Output
 from pgrunbook.secrets import search
@@ -106,14 +106,14 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
     @classmethod
     def _run(
         cls, manager: ExecutionManager, kernel_name: str, options: Mapping[str, Any]
-    ) -> tuple[Ending, ask_ledger.Answer]:
+    ) -> tuple[Ending, ask_ledger.LedgerAnswer]:
         """Run the cells. Returns how the run ended, and what the ledger says of it, if that has to
         be asked.
         """
         nb = manager.nb
         try:
             chosen = parameters.papermill_parameters(nb)  # before a kernel is started
-            manager.secrets = credentials.of_name(chosen.target)
+            manager.secrets = credentials.passwords_of_name(chosen.target)
             found = leaks.search(nb, manager.secrets)
             if found:
                 raise Refused(
@@ -128,14 +128,14 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
             signals.end()
             with manager.unsaved():
                 manager.notebook_start()
-            return ending_of(exc), ask_ledger.Answer()
+            return ending_of(exc), ask_ledger.LedgerAnswer()
         told = {RUN_ID: manager.run_id, **started_with.environment(chosen)}
         with kernels.environment(told):
             ending = cls._execute(
                 manager, kernel_name, rehearses=chosen.mode == "rehearse", **options
             )
         signals.end()
-        answer = ask_ledger.Answer()
+        answer = ask_ledger.LedgerAnswer()
         if ask_ledger.is_open(ending, nb.cells):
             answer = ask_ledger.ask(chosen, manager.run_id, nb.cells)
         if manager.cut:
@@ -144,7 +144,7 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
             ending = ask_ledger.tell(chosen, manager.run_id, ending)
         own = [leak for leak in manager.leaks if leak.known]
         if own:
-            ending = ask_ledger.tell(chosen, manager.run_id, _leaked(ending, own))
+            ending = ask_ledger.tell(chosen, manager.run_id, _ending_of_leak(ending, own))
         places = {leak.where for leak in own}
         others = [str(leak) for leak in manager.leaks if leak.where not in places]
         return replace(ending, masked=tuple(dict.fromkeys(others))), answer
@@ -185,7 +185,7 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
 
             return WarmClient(nb_man, timeout=timeout, **options).execute()
         with nullcontext(early) if early else kernels.start_kernel(kernel_name) as kernel:
-            client = Client(
+            client = NotebookClient(
                 nb_man,
                 km=kernel,
                 kernel_name=kernel_name,
@@ -268,7 +268,7 @@ def seal_record(project: Project, notebook: Path, ending: Ending) -> tuple[Endin
     return ending, "\n".join(map(one_line, lines))
 
 
-def _leaked(ending: Ending, found: Sequence[Leak]) -> Ending:
+def _ending_of_leak(ending: Ending, found: Sequence[Leak]) -> Ending:
     """Return the ending of a run whose notebook has held a password of its own."""
     # It has failed, however it went on the target: whoever could read the output has the password.
     message = (

@@ -32,7 +32,7 @@ _LONGEST = 95  # bytes of a folder, of the 104 to 108 that a socket's whole name
 _POLL_S = 0.002
 
 
-class Client(AsyncKernelClient):
+class KernelClient(AsyncKernelClient):
     """jupyter_client's client, which waits until the kernel answers, and not a fifth of a second
     longer to be sure that nothing comes any more: nbclient knows which message answers what.
     """
@@ -65,7 +65,7 @@ class Client(AsyncKernelClient):
 class Kernel(AsyncKernelManager):
     """jupyter_client's manager of one kernel."""
 
-    client_factory = Type(Client)
+    client_factory = Type(KernelClient)
 
     async def _async_wait(self, pollinterval: float = _POLL_S) -> None:
         await super()._async_wait(min(pollinterval, _POLL_S))

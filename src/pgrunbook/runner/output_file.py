@@ -28,7 +28,7 @@ class Output(LocalHandler):  # type: ignore[misc]
         self._cwd = handler._cwd  # not ours, if the kernel is to have another
         self._before = handler
         self._path = path
-        self.file = self._resolved(path)
+        self.file = self._resolve(path)
 
     @classmethod
     def of(cls, path: str | None) -> Output | None:
@@ -73,9 +73,9 @@ class Output(LocalHandler):  # type: ignore[misc]
         """Write the text beside the file, and put it in the file's place once all of it is on the
         disk.
         """
-        file = self._resolved(path)
+        file = self._resolve(path)
         if not (self.final and file == self.file):
             files.write(file, buf.encode())
 
-    def _resolved(self, path: str) -> Path:
+    def _resolve(self, path: str) -> Path:
         return Path(self._cwd or "", path).resolve()

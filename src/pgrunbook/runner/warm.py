@@ -75,13 +75,13 @@ class WarmWorker:
         committed.
         """
         try:
-            with self._working(run_id):
-                chosen = self._chosen(target, given)
+            with self._own_process(run_id):
+                chosen = self._validate(target, given)
                 reached = targets.resolve(target, self.project)
                 place = folder or reached.records(chosen.schema_)
                 output = run_notebook.record_path(self.project, place, self.notebook.stem, run_id)
                 path = self.project.root / output  # absolute, as a cell may change the folder
-                nb = self._parameterized(target, given, str(path))
+                nb = self._parameterize(target, given, str(path))
                 ending = self._execute(nb, str(path), cell_timeout_s)
                 ending, seal = engine.seal_record(self.project, path, ending)
                 _LOG.info("%s on %s: %s, %s", self.notebook.stem, target, ending.verdict, seal)
@@ -104,8 +104,8 @@ class WarmWorker:
         what the record would be, None if no cell was run, and how the run ended.
         """
         try:
-            with self._working(run_id):
-                nb = self._parameterized(target, {**given, "mode": mode}, None)
+            with self._own_process(run_id):
+                nb = self._parameterize(target, {**given, "mode": mode}, None)
                 return Record(nb), self._execute(nb, None, cell_timeout_s)
         except RunbookError as exc:
             return None, engine.ending_of(exc)
@@ -113,7 +113,7 @@ class WarmWorker:
             return None, _STOPPED
 
     @contextlib.contextmanager
-    def _working(self, run_id: str) -> Iterator[None]:
+    def _own_process(self, run_id: str) -> Iterator[None]:
         own = started_with.identity(self.project, self.notebook, run_id)
         with (
             _alone,
@@ -125,7 +125,7 @@ class WarmWorker:
             yield
             search.forget()
 
-    def _chosen(self, target: str, given: Mapping[str, Any]) -> Parameters:
+    def _validate(self, target: str, given: Mapping[str, Any]) -> Parameters:
         chosen = parameters.validate(self._declared, {**given, "target": target})
         if chosen.mode == "rehearse":
             raise Refused.of(
@@ -136,7 +136,7 @@ class WarmWorker:
             )
         return chosen
 
-    def _parameterized(
+    def _parameterize(
         self, target: str, given: Mapping[str, Any], output: str | None
     ) -> NotebookNode:
         """Return the notebook with these parameters, as papermill would execute it."""

@@ -29,7 +29,7 @@ from pgrunbook.runner import client, leftovers, shell
 from pgrunbook.runner.shell import Message
 
 
-class WarmClient(client.Client):
+class WarmClient(client.NotebookClient):
     """Executes the cells in a shell of this process, a new one for each notebook."""
 
     def execute(self, **_: Any) -> NotebookNode:

@@ -39,7 +39,9 @@ def kind_of_secret(before: Sequence[str], value: str) -> str:
     name = _receiver(before)
     # of a setting with a prefix, `app.password`, the last part counts
     if _NAME.fullmatch(name.rpartition(".")[2]):
-        return "" if _is_nothing(value) else "a password"
+        if _is_nothing(value):
+            return ""
+        return "a password"
     if name.casefold() in ("authorization", "proxy-authorization"):
         header = _HEADER.fullmatch(value)
         if header and not _is_nothing(header[1]):

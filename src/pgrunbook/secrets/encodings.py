@@ -79,8 +79,9 @@ def _end_of(form: str, text: str, at: int) -> int:
         return at + len(form)
     if len(form) == 1 or not text.startswith(form[0], at):
         return 0
-    found = _pattern(form).match(text, at)
-    return found.end() if found else 0
+    if found := _pattern(form).match(text, at):
+        return found.end()
+    return 0
 
 
 # What may come between two characters of a secret, which may be written in any form itself.
@@ -96,9 +97,12 @@ class EncodedSecret:
     def __init__(self, secret: str) -> None:
         self.characters = "".join(secret.split())
         own_space = {character for character in secret if character.isspace()}
-        self._between = re.compile(f"{_BETWEEN}|{_any(own_space)}" if own_space else _BETWEEN)
-        # A regular expression for all of it could take for ever, where quotes or backslashes come
-        # in long rows.
+        between = _BETWEEN
+        if own_space:
+            between += f"|{_any(own_space)}"
+        self._between = re.compile(between)
+        # Only for the first characters: a regular expression for all of it would try every way to
+        # read a long row of quotes or backslashes, and their number doubles with each.
         head = f"(?:{self._between.pattern}){{0,8}}".join(map(_any, self.characters[:6]))
         self._head = re.compile(head)
 
@@ -117,7 +121,9 @@ class EncodedSecret:
         """
         ends = {start}
         for number, character in enumerate(self.characters):
-            starts = ends if number == 0 else self._skipped(text, ends)
+            starts = ends
+            if number:
+                starts = self._next_starts(text, ends)
             ends = set()
             for form in _forms(character):
                 ends.update(_end_of(form, text, at) for at in starts)
@@ -126,7 +132,7 @@ class EncodedSecret:
                 return 0
         return max(ends)
 
-    def _skipped(self, text: str, ends: set[int]) -> set[int]:
+    def _next_starts(self, text: str, ends: set[int]) -> set[int]:
         """Return where the next character may begin."""
         reached, new = set(ends), list(ends)
         while new:

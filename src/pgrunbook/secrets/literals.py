@@ -73,9 +73,10 @@ def problems(
         text = "".join(shown[line - 1 : line])  # nothing, where the SQL cannot be scanned
         if holds(text, known) or shapes(text):  # the secret is no constant
             text = ""
-        more = IF_A_NAME if what == KNOWN else ""
-        place = f"{file}:{line}"
-        yield Problem(f"holds {what}", place, found=text.strip(), remedy=remedy + more)
+        advice = remedy
+        if what == KNOWN:
+            advice += IF_A_NAME
+        yield Problem(f"holds {what}", f"{file}:{line}", found=text.strip(), remedy=advice)
 
 
 def search(sql: str, known: Sequence[str] = (), depth: int = _DEPTH) -> Iterator[Found]:
@@ -85,10 +86,13 @@ def search(sql: str, known: Sequence[str] = (), depth: int = _DEPTH) -> Iterator
     except ParseError:  # not terminated: parsing says so, with its place
         for what in shapes(sql):
             yield Found(what, 0)
-        yield from _known(sql, known)
+        yield from _find_known(sql, known)
         return
-    # A token that means what it says holds nothing that does not stand in the whole.
-    standing = known if holds(sql, known) else ()
+    # To look into each constant takes long. One without escapes holds no password that is not in
+    # the text as a whole.
+    in_text = known
+    if not holds(sql, known):
+        in_text = ()
     code: list[Token] = []
     nothing = True
     for number, token in enumerate(tokens):
@@ -97,22 +101,24 @@ def search(sql: str, known: Sequence[str] = (), depth: int = _DEPTH) -> Iterator
         if token.name in _CONSTANTS:
             value = _decode(sql, tokens, number)
             before = [sql[each.start : each.end + 1] for each in code[-_BEFORE:]]
-            sought = standing if text == f"'{value}'" else known
-            secrets = _of_constant(text, value, before, sought, depth)
+            sought = known
+            if text == f"'{value}'":
+                sought = in_text
+            secrets = _in_constant(text, value, before, sought, depth)
         elif token.name in _COMMENTS:
-            secrets = _of_comment(text, standing)
-        elif standing:
-            secrets = _known(text, standing)
+            secrets = _in_comment(text, in_text)
+        elif in_text:
+            secrets = _find_known(text, in_text)
         for what, at in secrets:
             nothing = False
             yield Found(what, token.start + at)
         if token.name not in _COMMENTS:
             code.append(token)
-    if nothing and standing:  # over several tokens
+    if nothing and in_text:  # over several tokens
         yield Found(KNOWN, 0)
 
 
-def _of_constant(
+def _in_constant(
     text: str, value: str, before: Sequence[str], known: Sequence[str], depth: int
 ) -> Iterator[Found]:
     """Yield what of a constant, as it is written and as it is meant, is secret; `before` are the
@@ -121,7 +127,7 @@ def _of_constant(
     if what := assignments.kind_of_secret(before, value):
         yield Found(what, 0)
         return
-    kinds = _of_connection(value) + shapes(value, sql=True)
+    kinds = _in_connection_string(value) + shapes(value, sql=True)
     if kinds:
         yield Found(kinds[0], _line_of(text))
     elif holds(value, known):
@@ -129,8 +135,11 @@ def _of_constant(
     elif depth and ("'" in value or "$" in value):
         # SQL in SQL. Where it stands there tells where it is here, if the quotes are dollars.
         for found in search(value, known, depth - 1):
-            tag = (len(text) - len(value)) // 2
-            yield Found(found.what, tag + found.at if text.startswith("$") else 0)
+            at = 0
+            if text.startswith("$"):
+                tag = (len(text) - len(value)) // 2
+                at = tag + found.at
+            yield Found(found.what, at)
 
 
 def _line_of(text: str) -> int:
@@ -147,7 +156,7 @@ def _line_of(text: str) -> int:
     return 0
 
 
-def _of_connection(value: str) -> list[str]:
+def _in_connection_string(value: str) -> list[str]:
     """Return what the constant is if libpq reads it as a connection string with a password."""
     if "=" not in value and "://" not in value:
         return []
@@ -161,13 +170,13 @@ def _of_connection(value: str) -> list[str]:
     return []
 
 
-def _of_comment(text: str, known: Sequence[str]) -> Iterator[Found]:
+def _in_comment(text: str, known: Sequence[str]) -> Iterator[Found]:
     for what in shapes(_ABOUT_COLUMN.sub("", text))[:1]:
         yield Found(what, 0)
-    yield from _known(text, known)
+    yield from _find_known(text, known)
 
 
-def _known(text: str, known: Sequence[str]) -> Iterator[Found]:
+def _find_known(text: str, known: Sequence[str]) -> Iterator[Found]:
     if holds(text, known):
         yield Found(KNOWN, 0)
 

@@ -93,7 +93,10 @@ _PLAIN = (str, int, float)
 
 
 def _pair(key: str, value: Any) -> str:
-    return f"{key!r}: {value!r}" if isinstance(value, _PLAIN) else ""
+    """Return the two as Python writes them in a mapping: the forms tell a password by its name."""
+    if isinstance(value, _PLAIN):
+        return f"{key!r}: {value!r}"
+    return ""
 
 
 def _leaks(text: str, secrets: Sequence[str], sql: bool = False) -> tuple[str, ...]:
@@ -101,7 +104,7 @@ def _leaks(text: str, secrets: Sequence[str], sql: bool = False) -> tuple[str, .
     return _search(text, tuple(secrets), sql)
 
 
-# a record is searched while it comes into being, and once more before it is sealed
+# Kept, as a record is searched after each cell, and once more before it is sealed.
 @lru_cache(maxsize=100_000)
 def _search(text: str, secrets: tuple[str, ...], sql: bool) -> tuple[str, ...]:
     leaks: dict[str, None] = {}
@@ -117,7 +120,7 @@ def _search(text: str, secrets: tuple[str, ...], sql: bool) -> tuple[str, ...]:
 
 
 def forget() -> None:
-    """Forget what texts of earlier records held, once that is much: for who makes many."""
+    """Forget what earlier texts held, if these are many: for a process that makes many records."""
     if _search.cache_info().currsize > _KEPT:
         _search.cache_clear()
 
@@ -156,12 +159,16 @@ def _mask(text: str, secrets: Sequence[str], sql: bool) -> str:
     for secret in encoded_secrets(secrets):
         cleaned = secret.mask(cleaned)
     cleaned = mask_shapes(cleaned, sql=sql)
-    return _note(secrets) if _leaks(cleaned, secrets, sql) else cleaned
+    if _leaks(cleaned, secrets, sql):
+        return _note(secrets)
+    return cleaned
 
 
 def _note(secrets: Sequence[str]) -> str:
-    """Return what to write in place of a text; it may be that a secret is a part of our note."""
-    return MASK if _leaks(WITHHELD, secrets) else WITHHELD
+    """Return what to write in place of a text. A password may be a part of our own note."""
+    if _leaks(WITHHELD, secrets):
+        return MASK
+    return WITHHELD
 
 
 def _unused_key(key: str, used: Mapping[str, Any]) -> str:
@@ -181,6 +188,8 @@ def problems(found: Sequence[Leak]) -> list[Problem]:
     remedy = "keep it out of the notebook; and change it, as it may have been read meanwhile"
     told = []
     for leak in found:
-        more = IF_A_NAME if leak.known else ""
-        told.append(Problem(leak.what, where=leak.where, remedy=remedy + more))
+        advice = remedy
+        if leak.known:
+            advice += IF_A_NAME
+        told.append(Problem(leak.what, where=leak.where, remedy=advice))
     return told

@@ -1,4 +1,4 @@
-"""What is dangerous about ALTER TABLE, by its words.
+"""Finds the hazards of ALTER TABLE, as far as its text tells.
 
 The manual's section on it says what each form reads, writes and locks:
 https://www.postgresql.org/docs/current/sql-altertable.html
@@ -28,8 +28,8 @@ _ROW_SECURITY = (
 
 
 def dangers(node: ast.AlterTableStmt, line: int) -> Iterator[Danger]:
-    """Yield the hazards of one ALTER TABLE, or ALTER of what it serves for too: INDEX,
-    VIEW, TYPE …
+    """Yield the hazards of one ALTER TABLE; or of ALTER INDEX, VIEW, TYPE …, which the parser makes
+    the same node of.
     """
     table = relation(kind_of(node.objtype), node.relation)
     if node.objtype == ObjectType.OBJECT_TYPE:
@@ -93,7 +93,7 @@ def _command(table: Thing, command: ast.AlterTableCmd) -> Found:
 
 
 def _as_a_whole(table: Thing, command: AlterTableType, value: str) -> Found:
-    """Yield what is about the table as one: how it is stored, whose it is, who sees its rows."""
+    """Yield the hazards of commands about the whole table: its storage, owner, row security."""
     match command:
         case AlterTableType.AT_SetAccessMethod:
             yield from _rewrites(table, Doubt("storage", ("access method", value)))
@@ -113,7 +113,7 @@ def _as_a_whole(table: Thing, command: AlterTableType, value: str) -> Found:
 
 
 def _rewrites(thing: Thing, *doubts: Doubt) -> Found:
-    """Yield what a rewrite costs: it holds ACCESS EXCLUSIVE until it is done."""
+    """Yield the hazards of a rewrite: it holds ACCESS EXCLUSIVE until it is done."""
     yield Hazard.REWRITES_TABLE, thing, doubts
     yield Hazard.LOCKS_OUT_READS, thing, doubts
 
@@ -124,7 +124,7 @@ def _scans(thing: Thing, lock: Hazard, *doubts: Doubt) -> Found:
 
 
 def _without_need(command: ast.AlterTableCmd) -> bool:
-    """Return whether USING says no more than the cast that would be made without it."""
+    """Whether USING only casts the column to the new type, as ALTER would do without it."""
     match command.def_.raw_default:
         case ast.TypeCast(arg=ast.ColumnRef(fields=(ast.String(sval=name),)), typeName=target):
             same_type = RawStream()(target) == RawStream()(command.def_.typeName)
@@ -132,7 +132,8 @@ def _without_need(command: ast.AlterTableCmd) -> bool:
     return False
 
 
-# Which lock a constraint's scan is made under. A foreign key's SHARE ROW EXCLUSIVE lets reads pass.
+# What the lock keeps out under which a new constraint's scan is made: ACCESS EXCLUSIVE everybody, a
+# foreign key's SHARE ROW EXCLUSIVE lets reads pass.
 _SCANNED_UNDER = {
     ConstrType.CONSTR_CHECK: Hazard.LOCKS_OUT_READS,
     ConstrType.CONSTR_NOTNULL: Hazard.LOCKS_OUT_READS,
@@ -144,10 +145,10 @@ _SCANNED_UNDER = {
 
 
 def _add_constraint(table: Thing, constraint: ast.Constraint) -> Found:
-    """Yield what it costs to find out whether a constraint holds for the rows that are there.
+    """Yield the hazards of checking a new constraint against the rows that exist.
 
-    Nothing, with NOT VALID and NOT ENFORCED; and a key from an index that is there holds, but that
-    the columns of a primary key are not NULL.
+    There are none with NOT VALID and NOT ENFORCED; nor for a key that is made USING INDEX, unless
+    it is a primary key, whose columns must not be NULL.
     """
     lock = _SCANNED_UNDER.get(constraint.contype)
     if lock is None or constraint.skip_validation:
@@ -196,8 +197,8 @@ _VALUED = {
 
 
 def _filled_by(definition: ast.ColumnDef, constraints: dict[Any, Any]) -> tuple[Doubt, ...] | None:
-    """Return whether every row has a value of its own in a new column: no doubts if that is
-    certain, None if none has.
+    """Return the doubts whether each row gets a value of its own in a new column, so that the table
+    is rewritten: no doubts if that is certain, None if it is not rewritten.
     """
     if _is_serial(definition) or ConstrType.CONSTR_IDENTITY in constraints:
         return ()
@@ -207,20 +208,22 @@ def _filled_by(definition: ast.ColumnDef, constraints: dict[Any, Any]) -> tuple[
     default = constraints.get(ConstrType.CONSTR_DEFAULT)
     if default is None:
         return None
-    # a constant is kept once, in the catalog; a function may be volatile, and give each row its own
+    # A constant is stored once, in pg_attribute.attmissingval; a volatile function gives each row
+    # its own value. https://www.postgresql.org/docs/current/ddl-alter.html
     functions = called_functions(default.raw_expr)
     if not functions:
         return None
     return (Doubt("default", functions),)
 
 
-# Of pg_catalog, which is searched first: most columns have one of these, and need no question.
+# Types of pg_catalog, which is searched first. Most columns have one of these, and the catalog need
+# not be asked whether it is a domain.
 _BUILT_IN = {"bytea", "date", "inet", "json", "jsonb", "text", "timestamptz", "tsvector", "uuid"}
 
 
 def _is_built_in(node: ast.TypeName) -> bool:
-    """Return whether the type cannot be a domain, whose constraints would be checked for every
-    row.
+    """Whether the type is certainly not a domain: those of a domain's constraints are checked for
+    every row.
     """
     first = node.names[0].sval
     return first == "pg_catalog" or first in _BUILT_IN or bool(node.arrayBounds)

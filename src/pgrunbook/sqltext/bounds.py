@@ -1,7 +1,7 @@
-"""Where a statement that runs in batches has its bounds: `:from`, which the rows of a batch come
-after, and `:to`, which is the last of them.
+"""Finds the bounds of a statement that runs in batches: `:from`, the key after which a batch
+begins, and `:to`, its last key; and whether they limit the statement to the rows of the batch.
 
-In the tree each stands as a column whose name nothing else has.
+`:from` is no SQL. To be parsed, each placeholder is replaced by a quoted name that no column has.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from pglast.enums import (
 )
 from pglast.visitors import Visitor
 
-# What stands for each placeholder in SQL that is to be parsed.
+# The column that stands for each placeholder in SQL that is to be parsed.
 MARKS = {"from": "pgrunbook from", "to": "pgrunbook to"}
 _MARKED = re.compile('"pgrunbook (from|to)"')
 _OPERATORS = {"from": ">", "to": "<="}
 
 
 class Use(enum.Enum):
-    """What a bound is there for."""
+    """What a bound is used for."""
 
-    COMPARED = "compared"  # key > :from, or key <= :to, which limits the statement
-    ARGUMENT = "argument"  # of a function
-    OTHER = "other"
+    COMPARED = "compared"  # key > :from, or key <= :to, where that limits the statement
+    ARGUMENT = "argument"  # of a function, which has to limit itself
+    OTHER = "other"  # anything else: it does not limit the statement
 
 
 class Place(NamedTuple):
-    """One of the bounds in a statement: its name, where it stands, and what it is there for."""
+    """One of the bounds in a statement: its name, where it stands, and what it is used for."""
 
     location: int
     name: str
@@ -45,30 +45,36 @@ class Place(NamedTuple):
 
 
 def places(node: ast.Node, table: str, key: Sequence[str]) -> list[Place]:
-    """Return the bounds of a statement in the order of its text; `key` are the columns of the table
-    that are to be compared.
+    """Return the bounds of a statement in the order of its text. `key` are the columns of the table
+    by which the block is cut into batches.
     """
     found = _Bounds(_TableNames.of(node, table), key).of_statement(node)
     return sorted(found, key=lambda place: place.location)
 
 
 def fill(sql: str, uses: Sequence[Use], bounds: Mapping[Use, Mapping[str, str]]) -> str:
-    """Return the SQL with its marks filled in: each by what it is there for, and by its name."""
+    """Return the SQL with its marks filled in. `uses` are those of the marks in the order of the
+    text; `bounds` are the values by use and name.
+    """
     remaining = iter(uses)
     return _MARKED.sub(lambda mark: bounds[next(remaining)][mark[1]], sql)
 
 
 class _Part(enum.Enum):
-    """What a part of a statement says of the rows that the statement takes."""
+    """What a part of a statement says of the rows that the statement takes.
 
-    TAKES = "takes"  # a query, or what it reads: no row is taken that this has not
-    HOLDS = "holds"  # a condition that holds for each of them
-    ELSE = "else"
+    Only a comparison in a part that HOLDS limits the statement: an OR, or the optional side of an
+    outer join, may take rows for which it does not hold.
+    """
+
+    TAKES = "takes"  # a query, or a relation that it reads: the statement takes no row but its
+    HOLDS = "holds"  # a condition that holds for each row that is taken
+    ELSE = "else"  # it says nothing of the rows
 
 
 class _Bounds:
-    """Walks through a statement. A comparison limits it where nothing but AND is above it, in the
-    statement itself or in a query that gives it its rows.
+    """Walks through a statement. A comparison limits it if nothing but AND is above it in WHERE or
+    in ON of an inner join: of the statement itself, or of a query that gives it its rows.
     """
 
     def __init__(self, named: _TableNames, key: Sequence[str]) -> None:
@@ -108,8 +114,8 @@ class _Bounds:
                 yield from self._below(node, part)
 
     def _query(self, name: str) -> ast.Node | None:
-        """Return the query in WITH of that name, if no other has it, too; each is walked through
-        once.
+        """Return the query in WITH of that name; None if there is none, several, or if it was
+        walked through already.
         """
         found = [query for query in self._queries if query[0] == name]
         if len(found) != 1:
@@ -203,7 +209,7 @@ def _find_marks(node: object, use: Use) -> Iterator[Place]:
 
 
 def _below(node: ast.Node, name: str, part: _Part) -> _Part:
-    """Return what this part of the node says of the rows that the statement takes."""
+    """Return what a field of the node says of the rows, if the node itself is such a part."""
     if part is _Part.TAKES:
         if name in _conditions(node):
             return _Part.HOLDS
@@ -218,8 +224,8 @@ def _below(node: ast.Node, name: str, part: _Part) -> _Part:
 
 
 def _conditions(node: ast.Node) -> tuple[str, ...]:
-    """Return the names of the parts that hold conditions on the rows. ON of a MERGE is none: what
-    it does not match is taken, too.
+    """Return the names of the fields that have conditions on the rows. ON of a MERGE is none: rows
+    that it does not match are taken, too.
     """
     match node:
         case ast.SelectStmt() | ast.UpdateStmt() | ast.DeleteStmt():
@@ -230,8 +236,8 @@ def _conditions(node: ast.Node) -> tuple[str, ...]:
 
 
 def _sources(node: ast.Node) -> tuple[str, ...]:
-    """Return what a query or a join takes its rows from; of an outer join, the side of which all
-    rows are there.
+    """Return the names of the fields from which a query or a join takes its rows; of an outer join,
+    only the side that is not optional.
     """
     match node:
         case ast.JoinExpr(jointype=JoinType.JOIN_INNER):
@@ -263,9 +269,7 @@ _STATEMENTS = (ast.UpdateStmt, ast.InsertStmt, ast.DeleteStmt, ast.MergeStmt, as
 
 
 def changes_rows(node: ast.Node) -> bool:
-    """Return whether it is a statement that may run in batches: one that writes rows, or calls a
-    function.
-    """
+    """Whether a statement may run in batches: it writes rows, or calls a function that may."""
     match node:
         case ast.SelectStmt(targetList=targets):
             return any(isinstance(target.val, ast.FuncCall) for target in targets or ())
@@ -273,8 +277,8 @@ def changes_rows(node: ast.Node) -> bool:
 
 
 def moved_columns(node: Any, table: str, key: Sequence[str]) -> list[str]:
-    """Return the columns of the key that the statement itself sets in that table: a row would move
-    to another batch.
+    """Return the columns of the key that the statement sets in that table. It must not: a row would
+    move into another batch, and be changed twice or never.
     """
     targets: list[ast.ResTarget] = []
     match node:

@@ -1,7 +1,7 @@
-"""The objects that a statement makes, by the names that its text gives them.
+"""Finds the objects that a statement makes, by the names that its text gives them.
 
-Only names: whether an object is there, and what it is, the server says. What a function or a DO
-block makes, its text does not tell.
+Only names: whether an object exists, and what it is like, the server says. What a function or a DO
+block makes, the text does not tell.
 """
 
 from __future__ import annotations
@@ -32,11 +32,14 @@ TEMPORARY = "pg_temp"  # the schema of what is temporary, whatever it is called
 
 @dataclass(frozen=True, slots=True)
 class CreatedObject:
-    """An object as a statement names it. Its `schema` is empty where the search path decides, its
-    `name` where PostgreSQL chooses one; `parent` is the table (or the domain) that it is part of;
-    `arguments` are its types, or the access method that it is for.
+    """An object as a statement names it.
 
-    `lenient`: IF NOT EXISTS; `replaces`: OR REPLACE; `was`: what it is called before a RENAME.
+    - `schema` is empty if the search path decides; `name`, if PostgreSQL chooses one.
+    - `parent` is the table (or the domain) that it is part of.
+    - `arguments` are the types of a function's arguments, or the access method of an operator
+      class.
+    - `lenient`: IF NOT EXISTS; `replaces`: OR REPLACE.
+    - `was` is its name before a RENAME.
     """
 
     kind: str
@@ -58,13 +61,13 @@ class CreatedObject:
 
     @property
     def signature(self) -> str:
-        """What DROP calls it: a function with the types of its arguments."""
+        """Its name as DROP writes it: a function has the types of its arguments."""
         return self._named(self.name)
 
     @property
     def undo_statement(self) -> str:
-        """The statement after which it is not there, or called as before. It fails where it is not
-        there now, or has no name.
+        """The statement that drops it, or gives it the name back that it had before. It fails if
+        the object does not exist, or has no name.
         """
         if self.was:
             return self._renamed_back()
@@ -100,8 +103,8 @@ class CreatedObject:
 
 
 def created_objects(*statements: ast.Node) -> list[CreatedObject]:
-    """Return what the statements make, in order. A table is one object, with its columns and keys;
-    what a RENAME names is an object, too.
+    """Return what the statements make, in order. A table counts as one object, with its columns and
+    keys; an object that gets another name counts, too.
     """
     found: list[CreatedObject] = []
     for node in statements:
@@ -110,9 +113,7 @@ def created_objects(*statements: ast.Node) -> list[CreatedObject]:
 
 
 def created_relations(node: ast.Node) -> Iterator[tuple[str, str]]:
-    """Yield the schemas and names of the relations that a statement makes for certain, but those of
-    indexes.
-    """
+    """Yield schema and name of each relation, but no index, that a statement certainly makes."""
     for each in _of_statement(node):
         is_new = not (each.lenient or each.replaces or each.was)
         if is_new and each.kind in RELATIONS and each.kind != "index":

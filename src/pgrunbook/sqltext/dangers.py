@@ -1,4 +1,6 @@
-"""What is dangerous about statements, as far as their words tell. Asks no database."""
+"""Finds the hazards of statements, as far as their text tells: each with what it concerns, and with
+the doubts that only the catalog can settle. Asks no database.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,6 @@ from pglast import ast
 from pglast.enums import (
     DropBehavior,
     ExclusiveLock,
-    GrantTargetType,
     ObjectType,
     OnConflictAction,
     ReindexObjectType,
@@ -23,7 +24,8 @@ from pgrunbook.sqltext.held_locks import HeldLocks, dropped_with_others, locked_
 from pgrunbook.sqltext.mentions import relations
 from pgrunbook.sqltext.names import EVENTS, Names
 from pgrunbook.sqltext.options import is_on
-from pgrunbook.sqltext.things import FIRED, kind_of, owned_by, relation, thing_named
+from pgrunbook.sqltext.privileges import privilege_hazards
+from pgrunbook.sqltext.things import FIRED, relation, thing_named
 
 
 def dangers(
@@ -32,11 +34,15 @@ def dangers(
     transaction: bool = True,
     names: Names | None = None,
 ) -> list[Danger]:
-    """Return the hazards of a block's statements, each given with its line, in their order.
+    """Return the hazards of a block's statements, in their order.
+
+    - `statements` are given each with its line.
+    - `transaction`: the block runs in one, so that locks are held until its end.
+    - `names` follows the names through the blocks of a runbook; it takes account of these
+      statements, for the blocks behind.
 
     What the statements have made themselves holds no rows that anybody knows: to change it is no
-    hazard. `transaction`: whether the block runs in one. `names` takes account of them, for the
-    blocks behind.
+    hazard.
     """
     found: list[Danger] = []
     held = HeldLocks()
@@ -45,7 +51,7 @@ def dangers(
         if not transaction and not isinstance(node, ast.CommentStmt):
             found.append(Danger(Hazard.NOT_TRANSACTIONAL, Thing("", "", "the block"), line))
         new: list[Danger] = []
-        for danger in _of_all(node, line, names):
+        for danger in _hazards_of_all(node, line, names):
             new += names.before(danger)
         found += new
         done = executed(node)
@@ -60,21 +66,22 @@ def dangers(
     return list(dict.fromkeys([*found, *held.dangers()]))
 
 
-def _of_all(node: ast.Node, line: int, names: Names) -> Iterator[Danger]:
-    """Yield the hazards of one statement, of what it has executed, and of what it reaches by names
-    that others have given.
+def _hazards_of_all(node: ast.Node, line: int, names: Names) -> Iterator[Danger]:
+    """Yield the hazards of one statement; of the one that it executes, as EXPLAIN ANALYZE does; and
+    of what statements before it have made it mean: functions of their views, tables that they have
+    moved.
     """
-    yield from _of(node, line)
+    yield from _hazards_of(node, line)
     done = executed(node)
     if done is not node:
-        yield from _of(done, line)
+        yield from _hazards_of(done, line)
     yield from _runs(names.code_of_views(done), line)
     if isinstance(done, ast.DropStmt):
         for table in names.moved_into(done):
             yield Danger(Hazard.DROPS_TABLE, table, line)
 
 
-def _of(node: ast.Node, line: int) -> Iterator[Danger]:
+def _hazards_of(node: ast.Node, line: int) -> Iterator[Danger]:
     """Yield the hazards of one statement."""
     match node:
         case ast.AlterTableStmt():
@@ -86,7 +93,7 @@ def _of(node: ast.Node, line: int) -> Iterator[Danger]:
                 yield dropped
                 # the tables of an extension go without CASCADE, too
                 if dropped.detail or kind == ObjectType.OBJECT_EXTENSION:
-                    yield from _taken_along(dropped)
+                    yield from _cascade_dangers(dropped)
         case ast.TruncateStmt(relations=relations, behavior=behavior):
             for each in relations:
                 table = relation("table", each)
@@ -95,14 +102,20 @@ def _of(node: ast.Node, line: int) -> Iterator[Danger]:
         case ast.CopyStmt(is_from=True, is_program=False, relation=table):
             yield _fired(table, "insert", line)
         case ast.InsertStmt() | ast.UpdateStmt() | ast.DeleteStmt() | ast.MergeStmt():
-            yield from _rows(node, line)
+            yield from _row_hazards(node, line)
             yield from _calls(node, line)
         case ast.SelectStmt():
             yield from _query(node, line)
         case ast.CreateTableAsStmt(query=ast.SelectStmt() as query):
             yield from _query(query, line)
         case _:
-            for group in (_of_storage, _of_lock, _of_name, _of_privilege, _of_code):
+            for group in (
+                _storage_hazards,
+                _lock_hazards,
+                _name_hazards,
+                privilege_hazards,
+                _code_hazards,
+            ):
                 for hazard, thing, doubts in group(node):
                     yield Danger(hazard, thing, line, doubts)
 
@@ -113,7 +126,7 @@ def _drop_hazard(kind: int) -> Hazard:
     return Hazard.DROPS_OTHER
 
 
-def _taken_along(dropped: Danger) -> Iterator[Danger]:
+def _cascade_dangers(dropped: Danger) -> Iterator[Danger]:
     if dropped.hazard is Hazard.DROPS_OTHER:
         for hazard, what in ((Hazard.DROPS_TABLE, "table"), (Hazard.DROPS_COLUMN, "column")):
             yield dropped._replace(hazard=hazard, doubts=(Doubt("taken along", (what,)),))
@@ -126,9 +139,9 @@ def _cascade(behavior: int) -> str:
 # -- rows
 
 
-def _rows(node: ast.Node, line: int) -> Iterator[Danger]:
+def _row_hazards(node: ast.Node, line: int) -> Iterator[Danger]:
     """Yield the hazards of a statement that writes rows, and of those that its WITH holds."""
-    yield from _within(node, line)
+    yield from _with_hazards(node, line)
     every = ""
     if isinstance(node, ast.UpdateStmt | ast.DeleteStmt) and not node.whereClause:
         every = "every row"
@@ -142,7 +155,7 @@ def _rows(node: ast.Node, line: int) -> Iterator[Danger]:
 
 
 def _events(node: ast.Node) -> list[str]:
-    """Return what a statement does to rows, the worst first."""
+    """Return the events by which a statement fires rules and triggers, the worst one first."""
     match node:
         case ast.DeleteStmt():
             return ["delete"]
@@ -164,8 +177,10 @@ def _fired(table: ast.RangeVar, event: str, line: int) -> Danger:
     return Danger(Hazard.RUNS_CODE, relation(FIRED, table), line, (Doubt("fires", (event,)),))
 
 
-def _within(node: ast.Node, line: int) -> Iterator[Danger]:
-    """Yield the hazards of the statements in WITH, which may write in the outermost only."""
+def _with_hazards(node: ast.Node, line: int) -> Iterator[Danger]:
+    """Yield the hazards of the statements in WITH. They may write at the outermost level alone, so
+    no query further inside is looked at.
+    """
     # of INSERT it may stand before the query, too
     for part in (node, getattr(node, "selectStmt", None)):
         clause = getattr(part, "withClause", None)
@@ -173,11 +188,11 @@ def _within(node: ast.Node, line: int) -> Iterator[Danger]:
             continue
         for each in clause.ctes:
             if not isinstance(each.ctequery, ast.SelectStmt):
-                yield from _rows(each.ctequery, line)
+                yield from _row_hazards(each.ctequery, line)
 
 
 def _query(node: ast.SelectStmt, line: int) -> Iterator[Danger]:
-    yield from _within(node, line)
+    yield from _with_hazards(node, line)
     yield from _calls(node, line)
 
 
@@ -198,7 +213,7 @@ def _runs(functions: Iterable[str], line: int) -> Iterator[Danger]:
 # -- what is built, read or written anew as a whole
 
 
-def _of_storage(node: ast.Node) -> Found:
+def _storage_hazards(node: ast.Node) -> Found:
     match node:
         case ast.IndexStmt(concurrent=False, relation=table) if table.inh:
             # ON ONLY makes the index of a partitioned table, without those of its partitions
@@ -227,7 +242,7 @@ def _rewrites(table: ast.RangeVar) -> Found:
     yield Hazard.LOCKS_OUT_READS, relation("table", table), ()
 
 
-def _of_lock(node: ast.Node) -> Found:
+def _lock_hazards(node: ast.Node) -> Found:
     match node:
         case ast.LockStmt(relations=tables, mode=mode) if mode >= ShareLock:
             hazard = Hazard.LOCKS_OUT_WRITES
@@ -252,7 +267,7 @@ def _of_lock(node: ast.Node) -> Found:
 # -- names
 
 
-# What clients never name.
+# Clients never name these, so a rename does not break them.
 _UNNAMED = (
     ObjectType.OBJECT_TABCONSTRAINT,
     ObjectType.OBJECT_DOMCONSTRAINT,
@@ -263,7 +278,7 @@ _UNNAMED = (
 )
 
 
-def _of_name(node: ast.Node) -> Found:
+def _name_hazards(node: ast.Node) -> Found:
     match node:
         case ast.RenameStmt(renameType=kind) if kind not in _UNNAMED:
             thing = thing_named(kind, _subject(node))
@@ -286,57 +301,11 @@ def _subject(node: ast.RenameStmt | ast.AlterObjectSchemaStmt) -> ast.Node:
     return node.object if node.relation is None else node.relation
 
 
-# -- who may do what
-
-
-def _of_privilege(node: ast.Node) -> Found:
-    for thing in _with_other_privileges(node):
-        yield Hazard.CHANGES_PRIVILEGES, thing, ()
-    if isinstance(node, ast.DropOwnedStmt):
-        for role in node.roles:
-            owned = owned_by(role)
-            yield Hazard.DROPS_OTHER, owned, ()
-            yield Hazard.DROPS_TABLE, owned, (Doubt("taken along", ("table",)),)
-            yield Hazard.DROPS_COLUMN, owned, (Doubt("taken along", ("column",)),)
-    if isinstance(node, ast.DropRoleStmt):
-        for role in node.roles:
-            yield Hazard.DROPS_OTHER, Thing("role", "", role.rolename or ""), ()
-
-
-def _with_other_privileges(node: ast.Node) -> Iterator[Thing]:
-    match node:
-        case ast.GrantStmt(targtype=GrantTargetType.ACL_TARGET_ALL_IN_SCHEMA, objects=schemas):
-            for each in schemas:
-                yield Thing(f"every {kind_of(node.objtype)} of schema", "", each.sval)
-        case ast.GrantStmt(objtype=kind, objects=objects):
-            for each in objects or ():
-                yield thing_named(kind, each)
-        case ast.GrantRoleStmt(granted_roles=roles):
-            for each in roles:
-                yield Thing("role", "", each.priv_name or "")
-        case ast.AlterDefaultPrivilegesStmt(action=action):
-            yield Thing(f"default privileges of {kind_of(action.objtype)}s", "", "")
-        case ast.AlterOwnerStmt(objectType=kind, object=owned):
-            yield thing_named(kind, owned)
-        case ast.CreatePolicyStmt(table=table, policy_name=name):
-            yield relation("policy", table, name)
-        case ast.AlterPolicyStmt(table=table, policy_name=name):
-            yield relation("policy", table, name)
-        case ast.CreateRoleStmt(role=name):
-            yield Thing("role", "", name)
-        case ast.AlterRoleStmt(role=role) | ast.AlterRoleSetStmt(role=role):
-            name = role.rolename if role else ""  # ALTER ROLE ALL names none
-            yield Thing("role", "", name or "")
-        case ast.ReassignOwnedStmt(roles=roles):
-            for each in roles:
-                yield owned_by(each)
-
-
 # -- code
 
 
-def _of_code(node: ast.Node) -> Found:
-    """Functions that a query calls are `_query`'s."""
+def _code_hazards(node: ast.Node) -> Found:
+    """Yield statements that run code by themselves. Functions in a query are those of `_calls`."""
     match node:
         case ast.DoStmt():
             yield Hazard.RUNS_CODE, Thing("DO", "", ""), ()

@@ -1,4 +1,4 @@
-"""Names that are longer than PostgreSQL keeps: it cuts them off, and two may become one."""
+"""Finds names that become the same when PostgreSQL cuts them off; makes one that fits."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ LONGEST = 63
 
 _LONG = re.compile(rf'[\w$]{{{LONGEST + 1},}}|"[^"]{{{LONGEST + 1},}}')
 
-# What two names are in one space: the relations of a schema, the columns of a table …
+# Within which two names must differ: the relations of a schema, the columns of a table …
 _Space = tuple[str, ...]
 
 
 def collisions(
     statements: Sequence[tuple[ast.Node, str]],
 ) -> Iterator[tuple[int, str, str, str]]:
-    """Yield the statements, each given with its text, that make what a name before it means
-    already.
+    """Yield the statements that make an object whose name, cut off, an earlier one has already.
 
-    The place of the statement, the name before, its own name, and what both are to PostgreSQL.
+    `statements` are given each with its text. Of each that is found: its index, the earlier name,
+    its own name, and what both are cut off to.
     """
     made: dict[tuple[_Space, str], str] = {}
     for place, (node, text) in enumerate(statements):
@@ -38,7 +38,9 @@ def collisions(
                     del made[space, name]
         for (space, name), times in Counter(_created_names(node)).items():
             own_names = written.get(name, [])
-            if times < len(own_names):  # which of them it is, the tree does not say
+            if times < len(
+                own_names
+            ):  # the parse tree has names cut off, so it does not tell which
                 continue
             for own in own_names:
                 before = made.setdefault((space, name), own)
@@ -47,9 +49,9 @@ def collisions(
 
 
 def _long_names(text: str) -> dict[str, list[str]]:
-    """Return the names of a text that are too long, by what is left of them."""
+    """Return the names in a text that are too long, by what they are cut off to."""
     found: dict[str, list[str]] = {}
-    if text.isascii() and not _LONG.search(text):  # most texts: to scan one takes its time
+    if text.isascii() and not _LONG.search(text):  # most texts; the scanner takes much longer
         return found
     for token in scan(text):
         if token.name not in ("IDENT", "UIDENT"):
@@ -109,3 +111,20 @@ def _freed_names(node: ast.Node) -> Iterator[str]:
 
 
 _DROPPING = (AlterTableType.AT_DropColumn, AlterTableType.AT_DropConstraint)
+
+
+def free_name(name: str, taken: Sequence[str]) -> str:
+    """Return a name of at most 63 bytes that is none of those `taken`. It is the same each time, as
+    the ledger has the digest of the SQL that contains it.
+    """
+    number = 0
+    candidate = _with_suffix(name, "_new")
+    while candidate in taken:
+        number += 1
+        candidate = _with_suffix(name, f"_new{number}")
+    return candidate
+
+
+def _with_suffix(name: str, suffix: str) -> str:
+    """Cut the name as PostgreSQL would, at a character, so that the suffix fits."""
+    return name.encode()[: LONGEST - len(suffix)].decode(errors="ignore") + suffix

@@ -1,4 +1,4 @@
-"""The relations that a statement names, as its text tells: what code it calls does may be more."""
+"""Finds the relations that a statement names. Functions that it calls may reach others."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from pgrunbook.sqltext.parse_tree import nodes
 # A relation as SQL names it: its schema, or nothing, and its name.
 Relation = tuple[str, str]
 
-# How many of the names of an object are its own, and not its relation's.
+# How many of the names with which a statement names an object are not those of its relation: of
+# `schema.table.column`, one.
 _OWN_NAMES = {
     ObjectType.OBJECT_TABLE: 0,
     ObjectType.OBJECT_VIEW: 0,
@@ -28,8 +29,8 @@ _OWN_NAMES = {
     ObjectType.OBJECT_RULE: 1,
 }
 
-# Statements that call no function but those of a default, a CHECK or an index: what they change
-# hangs on the relations that they name.
+# Statements that call no function but those of a default, a CHECK or an index: all that they change
+# belongs to the relations that they name.
 _PLAIN = (
     ast.CreateStmt,
     ast.IndexStmt,
@@ -57,19 +58,17 @@ def relations(node: ast.Node) -> set[Relation]:
     return found
 
 
-# Statements that may make anything.
+# Statements that may make anything, as only the server knows what they call.
 _CODE = (ast.DoStmt, ast.CallStmt, ast.SelectStmt, ast.CreateExtensionStmt, ast.AlterExtensionStmt)
 
 
 def runs_code(node: ast.Node) -> bool:
-    """Return whether a statement does nothing but run code, of which only the server knows what it
-    makes.
-    """
+    """Whether a statement only runs code: its text does not tell what it makes."""
     return isinstance(node, _CODE)
 
 
 def adds_its_own_rows(node: ast.Node) -> bool:
-    """Return whether a statement adds rows that stand in it, and reads none; or sets something."""
+    """Whether a statement reads no rows: an INSERT of rows that it holds itself, or a SET."""
     match node:
         case ast.VariableSetStmt():
             return True
@@ -80,8 +79,8 @@ def adds_its_own_rows(node: ast.Node) -> bool:
 
 
 def is_plain(node: ast.Node) -> bool:
-    """Return whether a statement changes the schema of nothing but what hangs on the relations that
-    it names.
+    """Whether a statement changes the definitions of nothing but the relations that it names, and
+    of what belongs to these.
     """
     return isinstance(node, _PLAIN)
 
@@ -92,9 +91,10 @@ _COMMENTED = (ObjectType.OBJECT_TABLE, ObjectType.OBJECT_COLUMN, ObjectType.OBJE
 
 
 def locks_what_it_changes(node: ast.Node) -> bool:
-    """Return whether all that a statement writes to the catalogs is about relations that it locks
-    until its transaction ends, or about their row types. A function in a default, a CHECK or an
-    index might do more: none is expected to change a schema.
+    """Whether all that a statement writes to the catalogs is about relations that it locks until
+    its transaction ends, or about their row types.
+
+    A function in a default, a CHECK or an index might do more: none is expected to change a schema.
     """
     if isinstance(node, ast.CommentStmt):
         return node.objtype in _COMMENTED
@@ -139,7 +139,7 @@ def _relation(kind: ObjectType, name: Any) -> Iterator[Relation]:
             yield "", relation
 
 
-# By their type, as a statement may consist of millions of nodes.
+# By the type of a node, and not by `match`: a statement may have millions of nodes.
 _NAMED_BY: dict[type[ast.Node], Callable[[Any], Iterator[Relation]]] = {
     ast.RangeVar: _by_itself,
     ast.IndexStmt: _by_index,

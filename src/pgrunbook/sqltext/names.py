@@ -1,5 +1,8 @@
-"""What relations are called while statements run: they make them, rename and move them, and set the
-path that finds them.
+"""Follows the names of relations through the statements of a runbook: they make relations, rename
+and move them, and set the path that finds them.
+
+A hazard is told of a relation as it is before the first statement: its size and its dependents are
+those of the target now. So the name in a later statement is followed back to that relation.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from pgrunbook.sqltext.hazards import Danger, Hazard, Thing, Trait
 from pgrunbook.sqltext.mentions import Relation, relations
 from pgrunbook.sqltext.things import FIRED, IN_RELATIONS, relation, thing_named
 
-# Where a thing was before the first statement: under which name, which path finds it.
+# A thing as it was before the first statement: its name then, and the path that finds it.
 _Was = tuple[Thing, str]
 
 _SCHEMA_WITH_ALL = ObjectType.OBJECT_SCHEMA, DropBehavior.DROP_CASCADE
@@ -40,23 +43,28 @@ _TRIGGER_EVENTS = {4: "insert", 8: "delete", 16: "update", 32: "truncate"}
 
 @dataclass(slots=True)
 class Names:
-    """What names mean behind some statements of a runbook, by what there was before the first.
+    """What names mean behind some statements of a runbook, by what existed before the first.
 
-    `path`: where those without a schema are looked up now, as SET takes it; empty for the run's.
+    `path` is where a name without a schema is looked up now, as SET takes it; empty for the run's.
     """
 
     path: str = ""
-    _made: dict[Relation, str] = field(default_factory=dict)  # each with the path that finds it
-    # by what it is called now, and in which schema
+    # what the statements have made, each with the path that finds it
+    _made: dict[Relation, str] = field(default_factory=dict)
+    # what they have renamed or moved: by its name and part now, and its schema now
     _was: dict[tuple[str, str], dict[str, _Was]] = field(default_factory=dict)
-    _views: dict[Relation, Thing] = field(default_factory=dict)  # what each reads alone
-    # what there was that has become a child, or a partition, of what was made
+    # the views that they have made of one table alone, each with the table
+    _views: dict[Relation, Thing] = field(default_factory=dict)
+    # what existed and has become a child, or a partition, of a table that they have made
     _children: dict[Relation, list[_Was]] = field(default_factory=dict)
-    # what there was that has been made to refer to it, with the letter for ON DELETE
+    # by table, what existed and has got a foreign key to it, with the letter for ON DELETE
     _referring: dict[Relation, list[tuple[str, _Was]]] = field(default_factory=dict)
-    _code: dict[Relation, tuple[str, ...]] = field(default_factory=dict)  # what a view calls
-    _fired: set[tuple[Thing, str]] = field(default_factory=set)  # by rules and triggers
-    _schemas: dict[str, str] = field(default_factory=dict)  # their first names, by those of now
+    # by view, the functions that it calls
+    _code: dict[Relation, tuple[str, ...]] = field(default_factory=dict)
+    # tables that have got a rule or a trigger, each with the event
+    _fired: set[tuple[Thing, str]] = field(default_factory=set)
+    # the schemas that they have renamed: their first names, by those of now
+    _schemas: dict[str, str] = field(default_factory=dict)
 
     def begin(self, path: str) -> None:
         """Begin a block with this path. Nothing temporary has outlived the one before."""
@@ -66,8 +74,9 @@ class Names:
                 del self._made[schema, name]
 
     def before(self, danger: Danger) -> Iterator[Danger]:
-        """Yield the danger, of what it concerned before the first statement: none of what these
-        have made, which holds no rows that anybody knows.
+        """Yield the danger, with its thing as it was before the first statement; nothing if a
+        statement has made it, as it holds no rows that anybody knows. Several, if the thing stands
+        for several: a view for its table, a new parent for the children that existed.
         """
         thing = danger.thing
         if any((thing, *each.values) in self._fired for each in danger.doubts):
@@ -90,7 +99,7 @@ class Names:
                 yield danger._replace(hazard=hazard, thing=child, path=path, detail=detail)
 
     def _concerned(self, thing: Thing, hazard: Hazard) -> list[_Was]:
-        """Return what there was that a hazard of the thing concerns."""
+        """Return what existed of what a hazard of the thing concerns."""
         found_by = self._made.get((thing.schema, thing.name))
         if found_by is None or not (thing.schema or _finds(self.path, found_by)):
             return self._meant(thing)
@@ -101,7 +110,7 @@ class Names:
         return found
 
     def code_of_views(self, node: ast.Node) -> list[str]:
-        """Return the functions that the views call which a statement names."""
+        """Return the functions that are called by the views in a statement."""
         if not self._code:
             return []
         found: list[str] = []
@@ -110,8 +119,8 @@ class Names:
         return found
 
     def moved_into(self, node: ast.DropStmt) -> Iterator[Thing]:
-        """Yield the tables that were moved into the schemas which a statement drops with all that
-        is in them.
+        """Yield the tables that DROP SCHEMA … CASCADE drops, as a statement before has moved them
+        into the schema.
         """
         if (node.removeType, node.behavior) != _SCHEMA_WITH_ALL:
             return
@@ -155,7 +164,7 @@ class Names:
         self.path = search_paths.path_behind(node, self.path)
 
     def _rename_schema(self, former: str, name: str) -> None:
-        """Note that what lies in a schema lies in one of another name behind this."""
+        """Note that a schema has another name from now on, and so has what lies in it."""
         self._schemas[name] = self._schemas.pop(former, former)
         for known in (self._made, self._views, self._children, self._referring, self._code):
             _move(known, former, name)
@@ -172,7 +181,7 @@ class Names:
             self._note(former, renamed.schema, renamed.name)
 
     def _note(self, former: Thing, schema: str, name: str) -> None:
-        """Note that what was called so until now is called something else behind it."""
+        """Note that a thing has another schema or name from now on."""
         own = self._place_of(former)
         if not former.part and own in self._referring:
             self._referring[schema, name] = self._referring.pop(own)
@@ -187,8 +196,8 @@ class Names:
         self._was.setdefault(key, {})[was.schema if former.part else schema] = was, path
 
     def _place_of(self, thing: Thing) -> Relation:
-        """Return schema and name of what a statement names. What is temporary comes before every
-        path that does not name pg_temp: https://www.postgresql.org/docs/current/runtime-config-client.html
+        """Return schema and name of what a statement names. pg_temp is searched first, unless the
+        path names it: https://www.postgresql.org/docs/current/runtime-config-client.html
         """
         temporary = TEMPORARY, thing.name
         if thing.schema or temporary not in self._made:
@@ -199,7 +208,7 @@ class Names:
         return temporary
 
     def _meant(self, thing: Thing) -> list[_Was]:
-        """Return what a thing may be, by its names before."""
+        """Return what a thing may be, by its name before the first statement."""
         before = self._in_former_schema(thing)
         path = search_paths.with_former_names(self.path, self._schemas)
         if thing.kind not in IN_RELATIONS and thing.kind != FIRED:
@@ -211,14 +220,15 @@ class Names:
         return found
 
     def _in_former_schema(self, thing: Thing) -> Thing:
-        """Return the thing, if it is a schema or lies in one, by the name that this had before."""
+        """Return the thing; if it is a schema or lies in one, with the schema's first name."""
         if thing.kind.endswith("schema"):
             return thing._replace(name=self._schemas.get(thing.name, thing.name))
         return thing._replace(schema=self._schemas.get(thing.schema, thing.schema))
 
     def _former(self, thing: Thing, otherwise: _Was) -> list[_Was]:
-        """Return what was renamed to this, or else what it is otherwise. Where one of them has a
-        schema and the other one has none, or another path finds it, it may be that as well.
+        """Return what was renamed to this name; or `otherwise`, if nothing was. Both, if the text
+        does not tell which is meant: one has a schema and the other has none, or another path finds
+        it.
         """
         path = otherwise[1]
         found = []
@@ -244,7 +254,7 @@ class Names:
             self._children[own] = [*self._children.get(own, ()), *joined]
 
     def _take_keys(self, table: Thing, made: Any) -> None:
-        """Note what a new foreign key, of a table or of a column, refers to."""
+        """Note the table that a new foreign key, of a table or of a column, refers to."""
         for each in (made, *(getattr(made, "constraints", None) or ())):
             if isinstance(each, ast.Constraint) and each.contype == ConstrType.CONSTR_FOREIGN:
                 referred = relation("table", each.pktable)
@@ -256,7 +266,7 @@ class Names:
         view = node.view.schemaname or "", node.view.relname
         calls = called_functions(node.query), self.code_of_views(node.query)
         self._code[view] = tuple(dict.fromkeys([*calls[0], *calls[1]]))
-        # one that reads more than one relation takes no rows
+        # Rows are written through a view only if it reads a single relation: it is updatable then.
         match node.query:
             case ast.SelectStmt(fromClause=(ast.RangeVar() as table,)):
                 self._views[view] = self._read_by(relation("table", table))
@@ -274,8 +284,8 @@ def _move(known: dict[Relation, Any], former: str, schema: str) -> None:
 
 
 def _passed_to_referring(danger: Danger, on_delete: str) -> Hazard | None:
-    """Return what becomes of the rows that refer to a table, by the letter for ON DELETE of
-    src/include/nodes/parsenodes.h.
+    """Return the hazard for the rows that refer to the table of a danger, if there is one.
+    `on_delete` is the letter for ON DELETE of src/include/nodes/parsenodes.h.
     """
     match danger.hazard, on_delete:
         case Hazard.TRUNCATES, _ if danger.detail == "CASCADE":
@@ -288,12 +298,12 @@ def _passed_to_referring(danger: Danger, on_delete: str) -> Hazard | None:
 
 
 def _finds(path: str, other: str) -> bool:
-    """Whether a name is taken for what another path has found."""
+    """Whether a name along this path may be what the other path has found."""
     return path in (other, search_paths.ANYWHERE)
 
 
 def _name(thing: Thing, was: Thing) -> str:
-    """Return what a statement calls it; of what belongs to the same table, its own name."""
+    """Return what a statement calls a thing; of a part of the same table, the part's name alone."""
     if thing.part and (thing.schema, thing.name) == (was.schema, was.name):
         return thing.part
     return ".".join(each for each in (thing.schema, thing.name, thing.part) if each)

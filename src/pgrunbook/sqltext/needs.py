@@ -1,4 +1,6 @@
-"""What must be there already for a statement, as far as its text names it in the run's schema."""
+"""Finds the tables and columns that must exist for a statement, as far as it names them without a
+schema: those are the run's.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +15,14 @@ from pgrunbook.sqltext import mentions
 
 
 class Need(NamedTuple):
-    """A table, or one of its columns, and what for: to `alter` it; to `maintain` it (an index,
-    VACUUM), which a materialized view can be, too; to `comment` on a column, which a view has, too;
-    to `reference` it by a foreign key.
+    """A table, or one of its columns, that a statement needs. `use` says what for:
 
-    `column` and `type` are empty where the table as a whole, or a column of any type, is meant; a
-    type is as it is written.
+    - `alter`: ALTER TABLE
+    - `maintain`: an index or VACUUM, of a table or a materialized view
+    - `comment`: COMMENT ON a column, of a table, a view, a composite type
+    - `reference`: a foreign key
+
+    `column` is empty if the table as a whole is needed; `type` is as it is written, empty for any.
     """
 
     table: str
@@ -28,16 +32,14 @@ class Need(NamedTuple):
 
 
 def needs(node: ast.Node) -> list[Need]:
-    """Return what a statement needs; nothing of one that names a schema, which may be
-    another one.
-    """
+    """Return what a statement needs; nothing if it names a schema, which may be another one."""
     found = list(_needs(node))
     if found and any(schema for schema, _ in mentions.relations(node)):
         return []
     return found
 
 
-# ALTER TABLE with any of the others may be about a view, a sequence, or an index.
+# ALTER TABLE with any other command may be about a view, a sequence, or an index.
 _OF_TABLES = (
     AlterTableType.AT_AddColumn,
     AlterTableType.AT_AddConstraint,
@@ -47,8 +49,8 @@ _OF_TABLES = (
 
 
 def alters(node: ast.Node) -> bool:
-    """Return whether what a statement names may be something else afterwards: renamed, dropped,
-    with fewer columns. What it adds `created_objects` tells.
+    """Whether a statement may take something away that blocks behind it need: by RENAME, DROP, or
+    any code. What a statement adds, `created_objects` tells.
     """
     match node:
         case ast.AlterTableStmt(cmds=commands):
@@ -93,8 +95,8 @@ def _of_alter_table(node: ast.AlterTableStmt) -> Iterator[Need]:
 
 
 def _of_foreign_keys(elements: Iterable[ast.Node]) -> Iterator[Need]:
-    """Yield what foreign keys refer to. The type of a column that is there already is not known
-    here.
+    """Yield what foreign keys refer to, with the types of their own columns; of a column that
+    exists already the text does not tell the type.
     """
     columns = [each for each in elements if isinstance(each, ast.ColumnDef)]
     constraints = [each for each in elements if isinstance(each, ast.Constraint)]

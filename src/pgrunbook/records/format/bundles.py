@@ -1,6 +1,6 @@
-"""Puts the parts of a record into the outputs of a notebook, and takes them out of there again.
+"""Writes the parts of a record into the outputs of a notebook, and reads them from there.
 
-Each output says which version of the format it is written in; the records of before there were
+Each output says in which version of the format it is written. Records from before there were
 versions are version 0.
 """
 
@@ -14,11 +14,11 @@ from pgrunbook.records.format import version_0
 from pgrunbook.records.format.mime_types import MIME_TYPES, OURS
 from pgrunbook.records.format.parts import Noted, Part, Snapshot
 
-# A new key needs no new version, nor does a new kind of frame: who does not know it leaves it out.
-# A key that goes, or means something else, does.
+# Raise it if a key goes or means something else. A new key, or a new kind of frame, needs no new
+# version: who does not know it leaves it out.
 VERSION = 1
 
-# What `parts` raises for what is no part of ours, or one of a version that is not known.
+# What `parts` raises if an output is not a part of ours, or of a version that is not known.
 UNREADABLE = (LookupError, TypeError, ValueError, AttributeError)
 
 P = TypeVar("P", bound=Part)
@@ -27,8 +27,8 @@ P = TypeVar("P", bound=Part)
 class NewerFormat(Refused, ValueError):
     """The record cannot be read by this version of pgrunbook.
 
-    Also a ValueError, as of whatever else is no record that can be read: who goes through many
-    records leaves this one out.
+    It is a ValueError, too, as other records that cannot be read raise: who reads many records
+    leaves both out.
     """
 
 
@@ -38,8 +38,8 @@ def bundle(part: Part) -> dict[str, Any]:
 
 
 def bundle_many(parts: Sequence[Part]) -> dict[str, Any]:
-    """Return many parts of one kind as the data of one output: the keys once, as `columns`, and for
-    each block its values. All of them must say the same keys.
+    """Return many parts of one kind as the data of one output: the keys once, as `columns`, and the
+    values of each. All parts must have the same keys.
     """
     if not parts:
         return {}
@@ -50,10 +50,10 @@ def bundle_many(parts: Sequence[Part]) -> dict[str, Any]:
 
 
 def parts(data: Mapping[str, Any], kind: type[P]) -> list[P]:
-    """Return the parts of a kind that the data of an output holds, of any version of the format.
+    """Return the parts of a kind in the data of an output, of any version of the format.
 
-    Raises one of UNREADABLE for what is no such part: NewerFormat, a ValueError, for a version that
-    is not known yet.
+    Raises one of UNREADABLE if the data is of another form; NewerFormat, a ValueError, for a
+    version that is not known yet.
     """
     mime = MIME_TYPES[kind]
     if mime not in data:
@@ -69,7 +69,7 @@ def parts(data: Mapping[str, Any], kind: type[P]) -> list[P]:
 
 
 def noted(metadata: Mapping[str, Any]) -> Noted:
-    """Return what the runner has noted in a notebook's metadata; empty if it has noted nothing."""
+    """Return what the runner has noted in a notebook's metadata; an empty Noted without that."""
     said = metadata.get("pgrunbook") or {}
     _version(said, "metadata")
     return Noted.model_validate(said)
@@ -86,14 +86,14 @@ def snapshots_file(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def snapshots(data: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Return what such a file says, of any version."""
+    """Return the snapshots in such a file, of any version."""
     _version(data, where)
     return {name: value for name, value in data.items() if name != "version"}
 
 
 def take_out_snapshots(cell: Mapping[str, Any], file: str) -> None:
-    """Have a cell name the file beside the record in place of the snapshots that it holds, which
-    may be large, and which a program can then read without the notebook.
+    """Replace the snapshots in a cell by the name of the file that has them now. They may be large,
+    and a program can read the file without the notebook.
     """
     for output in cell.get("outputs", ()):
         for said in parts(output.get("data", {}), Snapshot):
@@ -101,8 +101,8 @@ def take_out_snapshots(cell: Mapping[str, Any], file: str) -> None:
 
 
 def require_known(notebook: Mapping[str, Any], where: str) -> None:
-    """Raise NewerFormat if anything in the notebook is of a version that is not known yet; one of
-    UNREADABLE if it is no notebook.
+    """Raise NewerFormat if any part of the notebook is of a version that is not known yet; one of
+    UNREADABLE if it is not a notebook.
     """
     if not isinstance(notebook, dict) or not isinstance(notebook.get("cells"), list):
         raise ValueError("not a notebook")

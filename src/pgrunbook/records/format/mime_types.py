@@ -1,6 +1,6 @@
-"""The MIME types under which an executed notebook has data for programs: a closed list.
+"""The MIME types of our data in an executed notebook: a closed list.
 
-Whatever else a cell shows is somebody else's, also where its type begins as ours do.
+An output of another type is not ours, even if its type begins as ours do.
 """
 
 from __future__ import annotations
@@ -45,5 +45,5 @@ OURS = frozenset(MIME_TYPES.values())
 
 
 def any_ours(kinds: Iterable[str]) -> bool:
-    """Whether one of these types is ours."""
+    """Return whether one of these types is ours."""
     return not OURS.isdisjoint(kinds)

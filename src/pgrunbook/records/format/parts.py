@@ -1,7 +1,8 @@
-"""What a record says to programs, part by part: the keys of each, which stay.
+"""The parts of a record that programs read, with the keys of each. The keys stay: see
+docs/record-format.md.
 
-A part says only what it knows: a key that is not there is not known. Times are ISO 8601 in UTC,
-durations in milliseconds, digests SHA-256 in hexadecimal.
+A part has only the keys whose value is known. Times are ISO 8601 in UTC, durations milliseconds,
+digests SHA-256 in hexadecimal.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from pgrunbook.errors import Problem, Verdict
 
 
 class Part(BaseModel):
-    """One thing that a record says. A key that this version does not know is left out: a later one
-    may have added it.
+    """A part of a record. Keys that are not known are ignored: a later version may have added
+    them.
     """
 
     model_config = ConfigDict(
@@ -29,19 +30,21 @@ class Part(BaseModel):
     )
 
     def said(self) -> dict[str, Any]:
-        """What it says, as JSON values by key."""
+        """Return its keys with JSON values, those that are known."""
         return self.model_dump(mode="json", exclude_unset=True)
 
 
 class IdentityCard(Part):
     """The identity card: which server and database answered, and which run it was.
 
-    `host`: address and port, or `local socket`. `recovery`: `primary` or `standby`. `server`: how
-    the server is known, and whether the ledger was written there, in words. `versions`: by program.
-    `rehearsed_on`: the copy of a rehearsal, `not_copied` what it lacks. `ticket` and
-    `approved_plan` are empty if none was given. `given`: the parameters that are not as they are by
-    default. `planned_after`: the pending runbooks whose blocks the copy had already; in a
-    plan, too.
+    - `host`: address and port, or `local socket`. `recovery`: `primary` or `standby`.
+    - `server`: in words, how the server is known, and whether the ledger was written on it.
+    - `given`: the parameters that do not have their default.
+    - `ticket`, `approved_plan`: empty if none was given.
+    - `versions`: by program.
+    - `rehearsed_on`: the copy of a rehearsal; `not_copied`: what the copy lacks.
+    - `planned_after`: the pending runbooks whose blocks the copy had already, of a rehearsal or a
+      plan.
     """
 
     database: str = ""
@@ -69,14 +72,15 @@ class IdentityCard(Part):
 
 
 class Frame(Part):
-    """A frame that a method of a run returned: its `columns`, those of the index first, and `rows`
-    of values as JSON has them.
+    """A frame that a cell shows: its `columns`, those of the index first, and its `rows`.
 
-    `block`, `table`: what it is about. `files`, of the kind `sources`: the digest of each file by
-    its path from the project's root. `target`, of the kind `identity`, in place of rows. Of the
-    kind `preconditions`: `code`, the digest of the notebook's code under its path, and those of
-    what it imports of the project; `cells`, its cells by id, kind and digest. `mode`, of the kind
-    `hazards`: that of the run.
+    - `block`, `table`: what it is about.
+    - `files`, of the kind `sources`: the digest of each file by its path from the project's root.
+    - `target`, of the kind `identity`: the identity card, in place of rows.
+    - `code`, of the kind `preconditions`: the digest of the notebook's code by its path, and of the
+      modules of the project that it imports.
+    - `cells`, of the kind `preconditions`: the runbook's cells, each with id, kind and digest.
+    - `mode`, of the kind `hazards`: the mode of the run.
     """
 
     kind: str
@@ -92,12 +96,12 @@ class Frame(Part):
 
 
 class Kind(enum.StrEnum):
-    """The kinds of frames, each with the keys of its columns."""
+    """The kinds of frames, each with its columns."""
 
     columns: tuple[str, ...]
 
     def __new__(cls, name: str, columns: str) -> Kind:
-        """A kind with its columns, blanks between them."""
+        """Make a kind with these columns, which are separated by blanks."""
         kind = str.__new__(cls, name)
         kind._value_ = name
         kind.columns = tuple(columns.split())
@@ -137,9 +141,11 @@ class Kind(enum.StrEnum):
 
 
 class Decided(Part):
-    """What was decided about a block: `action` is apply, complete, adopt, skip, revert or refuse;
-    `sql` what is to run, empty if nothing is. `makes`: what the block makes, lists of kind, table,
-    name and value, by the names in its SQL.
+    """What was decided about a block.
+
+    - `action`: apply, complete, adopt, skip, revert or refuse.
+    - `sql`: what is to run; empty if nothing is.
+    - `makes`: what the block makes, by the names in its SQL: lists of kind, table, name and value.
     """
 
     block: str
@@ -163,8 +169,11 @@ class Done(Part):
 
 
 class Progress(Part):
-    """How far a backfill has come: rows `done`, of `total` by the planner's estimate; `rows_per_s`,
-    and how far the slowest replica is behind. `paused`: why it does nothing now.
+    """How far a backfill has come.
+
+    - `done`: rows. `total`: rows in all, by the planner's estimate; None without one.
+    - `lag_s`: how far the slowest replica is behind, in seconds; None if none is seen.
+    - `paused`: why it does nothing now.
     """
 
     block: str
@@ -183,8 +192,8 @@ class Rows(Part):
 
 
 class Snapshot(Part):
-    """The state of the tables at one moment: its frames by name, or once the record is sealed the
-    name of the `file` that holds them.
+    """The state of the tables at one moment: its frames by name. Once the record is sealed they are
+    in a `file` beside it.
     """
 
     when: Literal["before", "after"]
@@ -193,8 +202,8 @@ class Snapshot(Part):
 
 
 class PlanShown(Part):
-    """What the run was going to do: as `plan.Plan` has it, whose `digest` an approval names, and
-    the rehearsals of the same plan. `steps`: block, action and SQL of each, unless they are masked.
+    """What the run was going to do: the fields of `plan.Plan` with its `digest`, which an approval
+    names; and the rehearsals of the same plan. `steps`: block, action and SQL of each.
     """
 
     digest: str
@@ -208,9 +217,13 @@ class PlanShown(Part):
 
 
 class Card(Part):
-    """How a run ended, and which. `plan`: its digest. `long_locks`: the locks that were held longer
-    than `lock_timeout`, in words; `ledger_remark`: why the verdict may not be in the ledger.
-    `put_aside`: how many rows of which block were, and the constraints that they break, in words.
+    """The verdict card: how a run ended, and which run it was.
+
+    - `plan`: the digest of its plan.
+    - `long_locks`: the locks that were held longer than `lock_timeout`, in words.
+    - `ledger_remark`: why the verdict may not be in the ledger.
+    - `put_aside`: the rows that backfills have put aside: how many, of which block, and which
+      constraints they break, in words.
     """
 
     verdict: Verdict
@@ -231,10 +244,13 @@ class Card(Part):
 
 
 class FleetShown(Part):
-    """A fleet's run, of whose record no cell was run: the coordinator has written it. `list`: the
-    digest of the list of targets. `approved`: of an approval of the set, `set`, `list` and
-    `approver`. `waves` and `targets`: a row each, by the keys of their columns; a target's `record`
-    is a path in the archive with its `sha256`.
+    """A fleet's run. Its coordinator has written the record: no cell of it was run.
+
+    - `resumes`: the id of the run that it goes on with.
+    - `list`: the digest of the list of targets.
+    - `approved`: the approval of a set: `set`, `list` and `approver`.
+    - `waves`, `targets`: a row each. The `record` of a target is a path in the archive, `sha256`
+      the digest of the file.
     """
 
     fleet: str
@@ -251,15 +267,17 @@ class FleetShown(Part):
 
 
 class Problems(Part):
-    """What was wrong, of the error that ended a cell."""
+    """The problems of the error that ended a cell."""
 
     problems: Sequence[Problem]
 
 
 class Noted(Part):
-    """What the runner notes in the notebook's metadata, once it has ended: its verdict, and of
-    which execution, by papermill's time of the start. `masked`: where something was. `worker`: the
-    cells did not have a kernel of their own, but a process in which others had run before.
+    """What the runner notes in the notebook's metadata once it has ended.
+
+    - `start_time`: papermill's start of the execution that this is about.
+    - `masked`: the places where something was masked.
+    - `worker`: the cells ran without a kernel, in a process in which others had run before.
     """
 
     verdict: str = ""

@@ -1,6 +1,6 @@
-"""Reads version 0 of the format: what records said before it had a version.
+"""Reads version 0 of the format: records from before the format had a version.
 
-They said facts under the labels that a person reads, and times and durations in words.
+They have facts under the labels that a person reads, and times and durations in words.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Any
 
 from pgrunbook.records.format.parts import Card, Frame, Kind, Part, Problems
 
-# The labels on the card of the target, with the keys of today. What needs more than another name
-# is below.
+# The labels of the identity card, with the keys of today. Those that need more than another name
+# are below.
 _TARGET = {
     "database": "database",
     "host": "host",
@@ -35,14 +35,14 @@ _SUPERUSER = " (superuser)"
 
 
 def adapt(kind: type[Part], said: Any) -> Any:
-    """Return what version 0 said, under the keys of today."""
+    """Return a part of version 0 under the keys of today."""
     adapter = _ADAPTERS.get(kind)
     return adapter(said) if adapter else said
 
 
 def in_transaction(statements: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether a block ran in a transaction: version 0 said so by the COMMIT among the times of its
-    statements.
+    """Return whether a block ran in a transaction: in version 0 the times of its statements have a
+    COMMIT then.
     """
     return any(str(row.get("statement")).startswith("COMMIT,") for row in statements)
 
@@ -78,9 +78,10 @@ def _frame(said: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _target(labelled: Mapping[str, str]) -> dict[str, Any]:
-    target: dict[str, Any] = {
-        key: labelled[label] for label, key in _TARGET.items() if label in labelled
-    }
+    target: dict[str, Any] = {}
+    for label, key in _TARGET.items():
+        if label in labelled:
+            target[key] = labelled[label]
     if "role" in labelled:
         target["role"] = labelled["role"].removesuffix(_SUPERUSER)
         target["superuser"] = labelled["role"].endswith(_SUPERUSER)
@@ -99,7 +100,7 @@ def _target(labelled: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _approval(said: str | None) -> dict[str, str]:
-    """Of `plan 0123… by grace`; who approved it had to be named only where it was needed."""
+    """Read `plan 0123… by grace`. The approver was given only for protected targets."""
     if said is None:
         return {}
     plan, _, approver = said.removeprefix("plan ").partition(" by ")
@@ -107,7 +108,7 @@ def _approval(said: str | None) -> dict[str, str]:
 
 
 def _given(text: str, none: str) -> str:
-    """A text for which version 0 had words where there was none."""
+    """Return a text; empty for the words that version 0 wrote where there was none."""
     return "" if text == none else text
 
 
@@ -116,7 +117,7 @@ def _problems(said: Sequence[Any]) -> dict[str, Any]:
 
 
 def _moment(text: str) -> str:
-    """ISO 8601 of `2026-01-31 12:00:00 UTC`; the text itself if it is no such time."""
+    """Return `2026-01-31 12:00:00 UTC` in ISO 8601; any other text as it is."""
     found = re.fullmatch(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d) UTC", text)
     return f"{found[1]}T{found[2]}+00:00" if found else text
 

@@ -151,4 +151,10 @@ SELECT DISTINCT m.classid, m.objid, m.objsubid
  ) AS m (classid, objid, objsubid)
  WHERE m.objsubid >= 0 -- a system column is none, nor is a default
    AND m.classid NOT IN ('pg_attrdef'::regclass, 'pg_amop'::regclass, 'pg_amproc'::regclass)
+   AND CASE m.classid WHEN 'pg_type'::regclass THEN ( -- nor is the type of a table's rows, nor an array's
+       SELECT coalesce(c.relkind, 'c') = 'c' AND e.oid IS NULL
+         FROM pg_type t
+         LEFT JOIN pg_class c ON c.oid = t.typrelid
+         LEFT JOIN pg_type e ON e.oid = t.typelem AND e.typarray = t.oid
+        WHERE t.oid = m.objid) IS NOT FALSE ELSE true END
  ORDER BY 1, 2, 3

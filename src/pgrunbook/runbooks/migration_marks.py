@@ -1,4 +1,6 @@
-"""The lines by which other tools mark, in one file, what applies a change and what undoes it."""
+"""The lines by which other migration tools mark, in one file, what applies a change and what undoes
+it.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ _MARK = re.compile(
 )
 
 # What cannot be taken over, and the way out.
-_FOREIGN = (
+_UNSUPPORTED = (
     (
         re.compile(r"^[ \t]*--[ \t]*liquibase[ \t]+formatted[ \t]+sql", re.I | re.M),
         "is Liquibase's: its changesets have attributes and conditions that SQL has not",
@@ -39,39 +41,49 @@ _FOREIGN = (
 )
 
 
-def halves(text: str) -> tuple[str, str | None]:
-    """Return what applies the change, and what undoes it if the file has marks for that: in both,
-    each line keeps its number. Without marks the whole file applies it.
+def split_up_down(text: str) -> tuple[str, str | None]:
+    """Return what applies the change, and what undoes it; None if the file has no marks for that.
+    In both, the other's lines are blank: each line keeps its number.
     """
     marks = [*_MARK.finditer(text)]
-    if not any(map(_way, marks)):
+    if not any(map(_direction, marks)):
         return text, None
     halves = {"up": "", "down": ""}
-    way, start = "up", 0
-    ends = [mark.start() for mark in marks] + [len(text)]
-    for number, end in enumerate(ends):
-        between = text[start:end]
-        for name in halves:
-            halves[name] += between if name == way else blank(between)
-        if number < len(marks):
-            way, start = _way(marks[number]) or way, marks[number].end()
-    return halves["up"], halves["down"] if halves["down"].strip() else None
+    direction, start = "up", 0
+    for mark in marks:
+        _add(halves, direction, text[start : mark.start()])
+        direction, start = _direction(mark) or direction, mark.end()
+    _add(halves, direction, text[start:])
+    if not halves["down"].strip():
+        return halves["up"], None
+    return halves["up"], halves["down"]
 
 
-def _way(mark: re.Match[str]) -> str:
-    """`up` or `down`; empty for a mark that says neither."""
+def _add(halves: dict[str, str], direction: str, text: str) -> None:
+    """Add a text to one of the halves, and to the other its ends of lines."""
+    for name in halves:
+        if name == direction:
+            halves[name] += text
+        else:
+            halves[name] += blank(text)
+
+
+def _direction(mark: re.Match[str]) -> str:
+    """Return `up` or `down`; empty for a mark that says neither."""
     word = (mark["goose"] or mark["dbmate"] or mark["node"]).lower()
-    return word if word in ("up", "down") else ""
+    if word in ("up", "down"):
+        return word
+    return ""
 
 
 def problems(text: str, file: str) -> Iterator[Problem]:
     """Yield the marks of other tools that cannot be taken over."""
-    for pattern, what, remedy in _FOREIGN:
+    for pattern, what, remedy in _UNSUPPORTED:
         if match := pattern.search(text):
             line = text.count("\n", 0, match.start()) + 1
             yield Problem(what, f"{file}:{line}", found=match[0].strip(), remedy=remedy)
 
 
 def blank(text: str) -> str:
-    """Return the ends of lines alone."""
+    """Return the text without all but its ends of lines, so that what follows keeps its line."""
     return re.sub(r"[^\r\n]+", "", text)

@@ -967,6 +967,20 @@ def test_what_or_replace_makes_again_in_another_shape(asking: Asking, case: str)
     assert asking.actions(first, second) == ["adopt", "adopt"]
 
 
+def test_an_overload_that_comes_later_is_not_dropped_in_place_of_the_one_before(
+    asking: Asking,
+) -> None:
+    history = (
+        "CREATE OR REPLACE FUNCTION g(a int) RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "DROP FUNCTION g; CREATE OR REPLACE FUNCTION g(a int, b int) RETURNS int LANGUAGE sql"
+        " AS 'SELECT 2'",
+    )
+    asking.database.load(history[0])
+    assert asking.actions(*history) == ["adopt", "apply"]
+    asking.database.load(history[1])
+    assert asking.actions(*history) == ["adopt", "adopt"]
+
+
 def test_code_may_grant_a_role_that_the_twin_has_the_name_of(asking: Asking) -> None:
     roles = "DO $$ BEGIN GRANT twin_reader TO twin_app; END $$"
     asking.database.load("CREATE ROLE twin_reader; CREATE ROLE twin_app")

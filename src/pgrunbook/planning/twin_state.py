@@ -127,7 +127,7 @@ class TwinState:
         if not isinstance(exc, errors.AmbiguousFunction):
             return None
         for each in self.later:
-            if re.search(rf"[ .]{re.escape(each.name)}\(", exc.diag.message_primary or ""):
+            if re.search(rf'[ ."]{re.escape(each.name)}["(]', exc.diag.message_primary or ""):
                 found = self._left(each, "pg_proc")
                 if found:
                     return found

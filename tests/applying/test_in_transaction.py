@@ -30,6 +30,7 @@ from pgrunbook.postgres.embedded import Server
 from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.postgres.target import Target
 from pgrunbook.postgres.twin_server import Twin
+from pgrunbook.runbooks import credentials
 from pgrunbook.runbooks.source import Source
 
 on_18 = pytest.mark.parametrize("server", [18], indirect=True)
@@ -93,6 +94,7 @@ class Applying:
             decide=decide,
             ask=agenda.columns.questions,
             report=lambda _: None,
+            secrets=credentials.passwords_of(self.sessions.target),
         )
 
 

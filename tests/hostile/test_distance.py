@@ -143,6 +143,7 @@ class Applying:
             decide=lambda: agenda.decide_now([source.block("010_block", {})])[0],
             ask=agenda.columns.questions,
             report=lambda _: None,
+            secrets=(),
         )
 
 

@@ -136,6 +136,7 @@ class Worker:
                 decide=partial(self.decide, decision.block),
                 ask=self.agenda.columns.questions,
                 report=reporter.attempts(),
+                secrets=self.recorder.secrets,
             )
         return outside_transaction.apply(
             *on,

@@ -30,6 +30,9 @@ from pgrunbook.planning.ground import Ground
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.blocks import Block
 
+# What a change is shown with: made, altered, moved or dropped, and the properties that differ.
+CHANGES = ["object", "change", "what"]
+
 
 @dataclass(frozen=True, slots=True)
 class Effect:
@@ -60,12 +63,14 @@ class Effect:
             rows.append([*each.object, *states, self.parts.get(each.object)])
         return rows
 
+    @property
+    def changes(self) -> list[list[str]]:
+        """A row an object, as `CHANGES` says."""
+        return [[str(each.object), _change(each), _what(each)] for each in self.differences]
+
     def frame(self) -> pd.DataFrame:
-        """Return a row an object: columns `object`, `change` (made, altered, moved, dropped),
-        `what` (the properties that differ), all str.
-        """
-        rows = [[str(each.object), _change(each), _what(each)] for each in self.differences]
-        return pd.DataFrame(rows, columns=["object", "change", "what"], dtype="str")
+        """Return the changes with the columns `CHANGES`, all str."""
+        return pd.DataFrame(self.changes, columns=CHANGES, dtype="str")
 
     def summary(self) -> str:
         """Return how many objects were made, altered, moved and dropped, and how many rows were

@@ -31,7 +31,6 @@ from pgrunbook.postgres.lockers import Locked
 from pgrunbook.postgres.pressure import FLUSH
 from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.postgres.session import Session
-from pgrunbook.runbooks import credentials
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.runbooks.scripts import Statement
 from pgrunbook.sqltext.mentions import locks_what_it_changes
@@ -50,6 +49,7 @@ def apply(
     decide: Callable[[], Decision],
     ask: Ask,
     report: Report,
+    secrets: Sequence[str],
 ) -> Outcome:
     """Run what the decision says and record it, in one transaction: afterwards all of it is there,
     or nothing. It is tried again as long as others hold its locks.
@@ -57,6 +57,7 @@ def apply(
     - `ground` are the objects as they were before: what the block has changed is told by them.
     - `decide` decides anew before another attempt: the SQL must still be the same.
     - `ask` returns what to ask about the block's column; `report` is called with each attempt.
+    - `secrets` are the passwords of the run: what the block makes may hold none of them.
 
     Raises Failed, with everything rolled back, if a statement fails, if the result is not what was
     wanted, or if the lock budget is used up; also if the connection is lost and the ledger cannot
@@ -65,7 +66,6 @@ def apply(
     block, timeouts = decision.block, timeouts.of(decision.block)
     attempts = _Attempts(sessions, decision, run_id, report)
     near = _locks_what_it_changes(sessions.work, decision)
-    secrets = credentials.passwords_of(sessions.target)
     transaction = _Transaction(sessions, decision, run_id, timeouts, ground, ask, near, secrets)
     wait_ms = milliseconds(timeouts.wait)
 

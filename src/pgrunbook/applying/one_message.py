@@ -213,7 +213,7 @@ class Message:
         if number and self._may_set:
             yield _Part(session_settings.RETURN)
             return
-        for setting in session_settings.theirs(self.path or search_path.of(self.conn)):
+        for setting in session_settings.block_settings(self.path or search_path.of(self.conn)):
             yield _Part(setting)
         if self.role:
             yield _Part(f"SET LOCAL ROLE {Identifier(self.role).as_string()}")
@@ -223,7 +223,7 @@ class Message:
         if self._may_set:
             yield _Part(session_settings.LEAVE)
             return
-        for setting in session_settings.ours():
+        for setting in session_settings.own_settings():
             yield _Part(setting)
 
     def _wait(

@@ -71,7 +71,7 @@ def read_changes(conn: psycopg.Connection[Any]) -> Changes:
     """
     questions = [
         "SELECT pg_current_xact_id_if_assigned()::text::bigint",
-        _query(conn, "pg_current_xact_id_if_assigned()", "xmin", _if_written),
+        _written(near=False, superuser=_is_superuser(conn)),
         _deleted_from(),
     ]
     number, objects, deleted = ask(conn, questions)
@@ -86,12 +86,9 @@ def queries(conn: Session, *, near: bool = False) -> list[str]:
 
     `near`: what the transaction writes hangs on relations that it has locked.
     """
-    name, condition = "written", _if_written
-    if near:
-        name, condition = "written_near", _if_written_near
-    query = _query(conn, "pg_current_xact_id_if_assigned()", "xmin", condition)
+    written = _written(near=near, superuser=_is_superuser(conn))
     return [
-        conn.prepared(name, query, {}),
+        conn.prepared("written_near" if near else "written", written, {}),
         conn.prepared("deleted_from", _deleted_from(), {}),
     ]
 
@@ -119,8 +116,16 @@ def read_overwritten(
             return ""
         return "false AND "
 
-    (answer,) = ask(conn, [_query(conn, f"'{xid:d}'::xid8", "xmax", looked_into)])
+    query = _query(f"'{xid:d}'::xid8", "xmax", looked_into, superuser=_is_superuser(conn))
+    (answer,) = ask(conn, [query])
     return _addresses(answer)
+
+
+@cache
+def _written(*, near: bool, superuser: bool) -> str:
+    """Return the query for what the session's transaction has written."""
+    condition = _if_written_near if near else _if_written
+    return _query("pg_current_xact_id_if_assigned()", "xmin", condition, superuser=superuser)
 
 
 def _if_written(catalog: str) -> str:
@@ -137,13 +142,10 @@ def _if_written_near(catalog: str) -> str:
     return f"{_if_written(catalog)}{_NEAR[catalog]} AND "
 
 
-def _query(
-    conn: psycopg.Connection[Any], xid: str, stamp: str, condition: Callable[[str], str]
-) -> str:
+def _query(xid: str, stamp: str, condition: Callable[[str], str], *, superuser: bool) -> str:
     """Return the query for rows whose `stamp`, xmin or xmax, is of the transaction `xid`; each
     catalog under a condition of its own.
     """
-    superuser = conn.info.parameter_status("is_superuser") == "on"
     text = catalogs.query("written")
     if not superuser:
         text = "".join(filter(_is_readable, text.splitlines(keepends=True)))
@@ -162,6 +164,10 @@ def _deleted_from() -> str:
     """
     names = ",".join(dict.fromkeys(_CATALOG.findall(catalogs.query("written"))))
     return catalogs.query("deleted_from").replace("{catalogs}", f"'{{{names}}}'")
+
+
+def _is_superuser(conn: psycopg.Connection[Any]) -> bool:
+    return conn.info.parameter_status("is_superuser") == "on"
 
 
 def _is_readable(line: str) -> bool:

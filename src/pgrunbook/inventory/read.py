@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import psycopg
@@ -94,7 +95,8 @@ def read_objects(
     by_catalog = defaultdict[int, list[Address]](list)
     for address in addresses:
         by_catalog[address.classid].append(address)
-    asked = {kind: kind.of(by_catalog[kind.classid]) for kind in catalogs.kinds()}
+    kinds = [kind for kind in catalogs.kinds() if kind.classid in by_catalog]
+    asked = {kind: kind.of(by_catalog[kind.classid]) for kind in kinds}
     about = _About(
         said=catalogs.among(addresses, "d.classoid", "d.objoid"),
         member=catalogs.among(addresses, "d.classid", "d.objid"),
@@ -179,16 +181,13 @@ def _take(inventory: Inventory, kind: Kind, answer: Answer, brought: set[tuple[A
 
 def _properties(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
     """Return what there is to say, by name."""
-    said: dict[str, Any] = {}
-    for name, value in zip(names, values, strict=True):
-        # what is false, or not there, goes without saying
-        if value is None or value is False:
-            continue
+    # what is false, or not there, goes without saying
+    named = zip(names, values, strict=True)
+    said = {name: value for name, value in named if value is not None and value is not False}
+    for name, value in said.items():
         # a function's text may hold a secret, and a comment; what is short holds none
         if isinstance(value, str) and len(value) > _SHORT:
-            said[name] = mask_shapes(value, sql=True)
-        else:
-            said[name] = value
+            said[name] = _masked(value)
     usual = said.pop("default acl", None)
     if "acl" in said:
         privileges = sorted(said.pop("acl"))
@@ -207,6 +206,14 @@ def _properties(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
             name, _, value = _mask(setting).partition("=")
             said[name] = value
     return said
+
+
+@lru_cache(maxsize=1_000)
+def _masked(text: str) -> str:
+    """Return the text without what may be secret. Those of types and defaults come again and
+    again.
+    """
+    return mask_shapes(text, sql=True)
 
 
 def _mask(option: str) -> str:

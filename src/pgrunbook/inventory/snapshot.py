@@ -29,8 +29,8 @@ _SETTINGS = {
     "lc_monetary": "C",
 }
 _KEPT = "pgrunbook.settings"
-_ENTER = session_settings.entering(_KEPT, {"search_path": search_path.OURS} | _SETTINGS)
-_PUT_BACK = session_settings.put_back(_KEPT)
+_ENTER = session_settings.save_and_set(_KEPT, {"search_path": search_path.OURS} | _SETTINGS)
+_PUT_BACK = session_settings.restore(_KEPT)
 
 # An array in a question, and the longest question that is prepared.
 _NUMBERS = re.compile(r"'\{[\d,]*\}'::(oid|int2|int8)\[\]")
@@ -92,8 +92,7 @@ class Snapshot:
                 cursor.nextset()
             answers = []
             for _ in questions:
-                names = [column.name for column in cursor.description or ()]
-                answers.append(Answer(names, cursor.fetchall()))
+                answers.append(Answer(_names(cursor), cursor.fetchall()))
                 cursor.nextset()
         if isinstance(self._conn, Session):
             self._conn.kept |= new
@@ -126,3 +125,13 @@ class Snapshot:
             return
         with self._conn.message_of(len(statements)):
             cursor.execute(sent)
+
+
+def _names(cursor: psycopg.Cursor[Any]) -> list[str]:
+    """Return what the columns of the present result are called; what psycopg knows of them besides
+    takes longer to find than most results.
+    """
+    result = cursor.pgresult
+    if result is None:
+        return []
+    return [(result.fname(number) or b"").decode() for number in range(result.nfields)]

@@ -97,7 +97,7 @@ def _share(conn: Session, decision: Decision, keyset: Keyset, upper: batches.Key
     batch = keyset.next_batch(conn, None, upper, _SAMPLE)
     statement = batching.statement(keyset.bounds(None, batch.to))
     path = decision.block.search_path or search_path.of(conn)
-    settings = [*session_settings.theirs(path), "SET LOCAL row_security = off"]
+    settings = [*session_settings.block_settings(path), "SET LOCAL row_security = off"]
     with conn.transaction(force_rollback=True), conn.cursor() as cursor:
         cursor.execute("; ".join(settings).encode())
         row = cursor.execute(f"EXPLAIN (FORMAT JSON) {statement.sql}".encode()).fetchone()

@@ -163,7 +163,7 @@ class _Judge:
             problem = Problem(
                 f"cannot be judged: {first.block}, before it, fails on the twin",
                 count.block,
-                found=there,
+                found=f"{there}\n{first.failure.where} says: {first.failure.found}",
                 remedy=self._remedy(first.block, f"{first.block},{count.block}"),
             )
         return Judgement(Action.REFUSE, (), there, (problem,))

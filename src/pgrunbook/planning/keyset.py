@@ -148,7 +148,7 @@ class Keyset:
         """Return the first row, read as the block's role and along its path. Raises NotUtf8, and
         the server's error where row security would hide rows.
         """
-        path = search_path.theirs(self.path or search_path.of(conn))
+        path = search_path.set_local(self.path or search_path.of(conn))
         become = f"SET LOCAL ROLE {sql.Identifier(self.role).as_string()}; " if self.role else ""
         asked = f"{become}SET LOCAL row_security = off; {path};\n{question.as_string(conn)}"
         with conn.cursor(row_factory=tuple_row) as cursor:

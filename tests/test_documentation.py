@@ -16,6 +16,7 @@ from pgrunbook.postgres.target import TargetSettings
 from pgrunbook.run.lifetime import Lifetime
 from pgrunbook.run.run import Run
 from pgrunbook.run.views import Views
+from pgrunbook.runbooks.header import HEADER_KEYS
 from pgrunbook.runbooks.parameters import Parameters
 from pgrunbook.runbooks.project import (
     ArchiveSettings,
@@ -23,7 +24,7 @@ from pgrunbook.runbooks.project import (
     FleetSettings,
     TwinSettings,
 )
-from pgrunbook.runbooks.scripts import HEADER_KEYS, Script
+from pgrunbook.runbooks.scripts import Script
 from pgrunbook.sqltext.hazards import Hazard
 
 ROOT = Path(__file__).parents[1]

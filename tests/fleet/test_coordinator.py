@@ -762,7 +762,7 @@ def test_a_worker_in_which_a_thread_is_left_gets_no_other_task(tmp_path: Path) -
     on = str(tmp_path), {"name": "a", "service": "s"}
     with Processes(1) as workers:
         told = [
-            workers.submit(task._timed, *on, work).result(60)
+            workers.submit(task._run_work, *on, work).result(60)
             for work in (given.leave_a_thread, given.say_who, given.leave_a_thread)
         ]
     assert [each["spent"] for each in told] == [True, False, True]

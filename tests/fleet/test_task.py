@@ -62,7 +62,7 @@ def test_what_is_wrong_on_a_target_is_told_with_its_place_there(where: str, reas
     ending = Ending(
         Verdict.REFUSED, "It is not ready.", problems=(Problem("does not exist", where),)
     )
-    assert task._told(ending) == {"verdict": Verdict.REFUSED, "reason": reason}
+    assert task._result(ending) == {"verdict": Verdict.REFUSED, "reason": reason}
 
 
 def test_only_the_unsealed_beginning_of_the_same_run_is_taken_away(tmp_path: Path) -> None:

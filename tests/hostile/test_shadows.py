@@ -225,7 +225,7 @@ def test_what_is_printed_for_the_schema_is_looked_up_in_pg_catalog(
         assert conn.execute("SELECT current_setting('search_path')").fetchone() == (
             search_path.OURS,
         )
-        conn.execute(search_path.theirs("public").encode())
+        conn.execute(search_path.set_local("public").encode())
         expected = conn.cursor(row_factory=dict_row).execute(raw, values).fetchall()
     moving = name in ("locks", "circumstances")
     assert moving or found == expected

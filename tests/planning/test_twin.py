@@ -938,6 +938,59 @@ def test_an_overload_that_comes_later_makes_no_call_before_it_ambiguous(asking: 
     assert asking.actions(*history, adopt="none") == ["adopt", "apply"]
 
 
+OF_ANOTHER_SHAPE = {
+    "a function": (
+        "CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1';"
+        "CREATE VIEW w AS SELECT f() AS a",
+        "DROP FUNCTION f() CASCADE; CREATE OR REPLACE FUNCTION f() RETURNS text LANGUAGE sql AS"
+        " 'SELECT 1::text'; CREATE VIEW w AS SELECT f() AS a",
+    ),
+    "a view of fewer columns": (
+        "CREATE OR REPLACE VIEW w AS SELECT id, n FROM base",
+        "DROP VIEW w; CREATE OR REPLACE VIEW w AS SELECT id FROM base",
+    ),
+    "a view of more columns": (
+        "CREATE OR REPLACE VIEW w AS SELECT id FROM base;"
+        "CREATE OR REPLACE VIEW x AS SELECT id FROM w",
+        "CREATE OR REPLACE VIEW w AS SELECT id, n FROM base",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", OF_ANOTHER_SHAPE)
+def test_what_or_replace_makes_again_in_another_shape(asking: Asking, case: str) -> None:
+    """OR REPLACE leaves what a function returns, and the columns of a view, as they are."""
+    first, second = OF_ANOTHER_SHAPE[case]
+    asking.database.load(first)
+    assert asking.actions(first, second) == ["adopt", "apply"]
+    asking.database.load(second)
+    assert asking.actions(first, second) == ["adopt", "adopt"]
+
+
+def test_an_overload_that_comes_later_is_not_dropped_in_place_of_the_one_before(
+    asking: Asking,
+) -> None:
+    history = (
+        "CREATE OR REPLACE FUNCTION g(a int) RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "DROP FUNCTION g; CREATE OR REPLACE FUNCTION g(a int, b int) RETURNS int LANGUAGE sql"
+        " AS 'SELECT 2'",
+    )
+    asking.database.load(history[0])
+    assert asking.actions(*history) == ["adopt", "apply"]
+    asking.database.load(history[1])
+    assert asking.actions(*history) == ["adopt", "adopt"]
+
+
+def test_code_may_grant_a_role_that_the_twin_has_the_name_of(asking: Asking) -> None:
+    roles = "DO $$ BEGIN GRANT twin_reader TO twin_app; END $$"
+    asking.database.load("CREATE ROLE twin_reader; CREATE ROLE twin_app")
+    try:
+        asking.database.load(f"{roles}; CREATE TABLE t (a int)")
+        assert asking.actions(f"{roles}; CREATE TABLE t (a int)") == ["adopt"]
+    finally:
+        asking.database.load("DROP ROLE twin_reader, twin_app")
+
+
 # What takes a superuser, and so cannot be made on the twin.
 NAMED_ALONE = (
     "CREATE OPERATOR CLASS c FOR TYPE int USING btree AS OPERATOR 1 <, FUNCTION 1 btint4cmp(int, int)",

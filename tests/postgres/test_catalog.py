@@ -70,7 +70,7 @@ def look(empty: Database) -> Iterator[Connection]:
 
 def test_every_index_is_defined_as_the_server_says(look: Connection) -> None:
     found = snapshot(look, "public", TABLES).indexes
-    with session_settings.seeing(look):
+    with session_settings.as_block(look):
         expected = {(table, index): text for table, index, text in look.execute(DEFINITIONS)}
     assert found["definition"].to_dict() == expected
     assert len(expected) > 25

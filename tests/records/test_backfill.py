@@ -165,7 +165,7 @@ def test_a_cell_says_it_in_place_and_as_data(monkeypatch: pytest.MonkeyPatch) ->
         return Handle()
 
     monkeypatch.setattr(backfills, "show", show)
-    reporter = backfills.Backfills()
+    reporter = backfills.BackfillDisplay()
     reporter.report(FAR)
     reporter.report(FAR.model_copy(update={"paused": ["a <b>"]}))
     assert [how for how, _ in shown] == ["shown", "updated"]

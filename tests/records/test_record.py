@@ -22,7 +22,8 @@ from pgrunbook.records.format.mime_types import (
     VERDICT_MIME,
 )
 from pgrunbook.records.format.parts import Kind
-from pgrunbook.records.record import Cell, Record
+from pgrunbook.records.record import Record
+from pgrunbook.records.shown import Cell
 from pgrunbook.run import display
 
 

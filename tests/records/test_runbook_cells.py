@@ -10,6 +10,9 @@ import pytest
 from pgrunbook.records.format.mime_types import FRAME_MIME
 from pgrunbook.records.record import Record
 from pgrunbook.records.runbook_cells import RunbookCells
+from pgrunbook.run.lifetime import Lifetime
+from pgrunbook.run.run import Run
+from pgrunbook.run.views import Views
 
 RUNBOOK = {"target": "run = begin()", "look": "run.files", "verify": "run.verify()"}
 
@@ -73,3 +76,15 @@ def test_more_cells_are_told() -> None:
 def test_without_a_list_of_the_cells_their_code_decides() -> None:
     (problem,) = cells(RUNBOOK | {"": ""}, listed=False).problems()
     assert problem.what == "the code of its cells is not that of the runbook that was run"
+
+
+def test_the_outputs_of_every_call_that_shows_something_are_missed() -> None:
+    calls = {name for name in vars(Run) | vars(Views) | vars(Lifetime) if name[0] != "_"}
+    # what these show depends on the mode, is assigned to a variable, or is no evidence
+    calls -= {"apply", "apply_all", "revert", "close", "observe", "help"}
+    removed = {name: f"run.{name}" for name in calls}
+    notebook = {"cells": cells(removed).record.notebook["cells"], "metadata": {}}
+    for cell in notebook["cells"]:
+        cell["outputs"] = []
+    remark = RunbookCells(Record(notebook), passed=True).remark
+    assert remark == f"cells that show nothing: {', '.join(removed)}"

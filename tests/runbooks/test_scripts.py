@@ -9,7 +9,7 @@ import pglast
 import pytest
 
 from pgrunbook import Refused
-from pgrunbook.runbooks import scripts
+from pgrunbook.runbooks import header
 from pgrunbook.runbooks.scripts import Script, statements
 from pgrunbook.runbooks.source import Source
 from pgrunbook.sqltext.placeholders import substitute
@@ -38,8 +38,8 @@ FILLS = """-- fills: :"t" (a, :"c"); "U v" (d)\n\nCREATE INDEX i ON :"t" (a);\n"
 def test_every_key_is_read_of_however_many_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keys = (*scripts.HEADER_KEYS, "after each batch")
-    monkeypatch.setattr(scripts, "HEADER_KEYS", keys)
+    keys = (*header.HEADER_KEYS, "after each batch")
+    monkeypatch.setattr(header, "HEADER_KEYS", keys)
     (tmp_path / "a.sql").write_text("".join(f"-- {key}: x\n" for key in keys) + "SELECT 1;")
     assert Script.read(tmp_path / "a.sql", tmp_path).header == dict.fromkeys(keys, "x")
 

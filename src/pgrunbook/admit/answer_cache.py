@@ -154,4 +154,4 @@ def _key(evaluator: CheckEvaluator, expression: str) -> Hashable:
     except ParseError:  # it is said where it is evaluated
         text = expression
     about = evaluator.subject, evaluator.value, evaluator.owner, evaluator.alias
-    return *about, tuple(evaluator.cells.items()), text
+    return *about, tuple(evaluator.row_columns.items()), text

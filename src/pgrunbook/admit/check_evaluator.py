@@ -23,7 +23,7 @@ class CannotJudge(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class RowColumn:
     """One column of a row: its base type, its default, and a COLLATE clause if it has its own, all
     as SQL.
     """
@@ -41,7 +41,7 @@ class CheckEvaluator:
     - `path` is the schema for which the expressions were printed.
     - `owner` and `alias` are the table, with its schema and without; both are empty for a domain,
       whose column is VALUE.
-    - `cells` are the columns of the table, by name.
+    - `row_columns` are the columns of the table, by name.
     """
 
     conn: Connection
@@ -50,7 +50,7 @@ class CheckEvaluator:
     value: str
     owner: str = ""
     alias: str = ""
-    cells: Mapping[str, Cell] = field(default_factory=dict)
+    row_columns: Mapping[str, RowColumn] = field(default_factory=dict)
 
     def widening(self, expression: str) -> str | None:
         """Return the expression that lets the value in as well, or None if it is let in already.
@@ -59,6 +59,7 @@ class CheckEvaluator:
         the value. Raises CannotJudge.
         """
         try:
+            # Each part by itself: a CHECK like `kind IN (…) AND amount > 0` keeps its second part.
             parts = expressions.conjuncts(expressions.parse(expression))
             new: list[ast.Node] = []
             rejected = False
@@ -145,6 +146,7 @@ class CheckEvaluator:
             self._row(expressions.columns(part), value, filled=filled),
             sql.Identifier(self.alias or "domain"),
         )
+        # The server has printed names without the schema `path`: they need it to be found.
         row = search_path.first_row(self.conn, self.path, query)
         assert row is not None
         answer: bool | None = row[0]
@@ -162,25 +164,26 @@ class CheckEvaluator:
             )
             return row.format(as_it_is(self.owner), sql.Literal(column), sql.Literal(value))
         base = "text" if self.subject.as_text else self.subject.types[-1]
-        own = self.cells.get(column, Cell(base))
-        entries = [_entry(column, sql.Literal(value), Cell(base, collation=own.collation))]
+        own = self.row_columns.get(column, RowColumn(base))
+        entries = [_entry(column, sql.Literal(value), RowColumn(base, collation=own.collation))]
         for name in sorted(columns - {column}):
-            cell = self.cells.get(name, Cell("oid"))  # a CHECK may read one system column, tableoid
-            default = cell.default if filled and cell.default else "NULL"
-            entries.append(_entry(name, as_it_is(default), cell))
+            # the only system column that a CHECK may read is tableoid
+            other = self.row_columns.get(name, RowColumn("oid"))
+            default = other.default if filled and other.default else "NULL"
+            entries.append(_entry(name, as_it_is(default), other))
         return sql.SQL("(SELECT {})").format(sql.SQL(", ").join(entries))
 
 
-def _entry(column: str, value: sql.Composable, cell: Cell) -> sql.Composed:
-    """Return a column of the row: cast, as an unknown literal or NULL would choose operators by
-    itself.
+def _entry(name: str, value: sql.Composable, column: RowColumn) -> sql.Composed:
+    """Return a column of the row, cast to its type: a literal or NULL of unknown type would have
+    other operators.
     """
-    collation = as_it_is(cell.collation or "")
+    collation = as_it_is(column.collation or "")
     return sql.SQL("CAST({} AS {}){} AS {}").format(
-        value, as_it_is(cell.type), collation, sql.Identifier(column)
+        value, as_it_is(column.type), collation, sql.Identifier(name)
     )
 
 
 def as_it_is(text: str) -> sql.SQL:
-    """SQL that the server has printed itself."""
+    """Return SQL that the server has printed itself, and that needs no quotes."""
     return sql.SQL(text)

@@ -12,7 +12,7 @@ from psycopg import sql
 
 from pgrunbook.admit import expressions, foreign_keys
 from pgrunbook.admit.answer_cache import AnswerCache
-from pgrunbook.admit.check_evaluator import CannotJudge, Cell, CheckEvaluator, as_it_is
+from pgrunbook.admit.check_evaluator import CannotJudge, CheckEvaluator, RowColumn, as_it_is
 from pgrunbook.admit.expressions import Subject
 from pgrunbook.admit.findings import Constraint, Findings, Obstacle, kind_of_relation
 from pgrunbook.postgres import trust
@@ -30,7 +30,7 @@ class Inspection:
     - `depth` is 0 for the column itself, 1 for the column of a lookup table that it refers to, …
     - `relation` is the table's OID, `owner` its name as SQL writes it.
     - `types` are rows: domains from the outside, the base type last.
-    - `cells` are the table's columns.
+    - `row_columns` are the table's columns.
     """
 
     answers: AnswerCache
@@ -44,7 +44,7 @@ class Inspection:
     owner: str = ""
     type: str = ""
     types: Sequence[Row] = ()
-    cells: dict[str, Cell] = field(default_factory=dict)
+    row_columns: dict[str, RowColumn] = field(default_factory=dict)
     found: Findings = field(init=False)
 
     def __post_init__(self) -> None:
@@ -101,11 +101,12 @@ class Inspection:
             return  # to evaluate anything would run functions of a role that is not trusted
         self.types = known["admission_types"]
         for row in known["admission_row"]:
-            self.cells[row["column"]] = Cell(row["type"], row["default"], row["collation"])
+            own = RowColumn(row["type"], row["default"], row["collation"])
+            self.row_columns[row["column"]] = own
         if not self._judge_type():
             return  # no expression can be evaluated for a value that the type cannot hold
         self._judge_domains()
-        table = {"owner": self.owner, "alias": self.table, "cells": self.cells}
+        table = {"owner": self.owner, "alias": self.table, "row_columns": self.row_columns}
         evaluator = self._evaluator(self.column, **table)
         for check in known["admission_checks"]:
             # The CHECK may be that of a partition or a child, whose columns have another order.
@@ -186,7 +187,7 @@ class Inspection:
             return
         if "varying" not in longer:
             found += "; char(n) is padded, so the table is rewritten"
-        suffix = self.cells[self.column].collation or ""  # or else it is lost
+        suffix = self.row_columns[self.column].collation or ""  # or else it is lost
         variables = {
             "table": self.owner,
             "column": self.column,

@@ -1,6 +1,4 @@
-"""After a failover: somebody says that the ledger is written on the server that answers from now
-on.
-"""
+"""Confirms, after a failover, that the ledger is written on the server that answers from now on."""
 
 from __future__ import annotations
 

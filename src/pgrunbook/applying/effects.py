@@ -126,10 +126,11 @@ def read_effect(
     expected: Mapping[Object, Definition | None],
 ) -> Effect:
     """Read what the open transaction of `conn` has changed, compared with the ground, in one round
-    trip; in a second one everything, if a schema or a role has another name. `by_block` says which
-    rows of the catalog it has written, and from which catalogs it has deleted; `wanted` are objects
-    that are read, too, to be compared with what they are to be; `expected` says what the ledger
-    expected of those that differ from that.
+    trip; everything in a second one, if a schema or a role has another name.
+
+    - `by_block` says which rows of the catalogs it has written, and from which it has deleted.
+    - `wanted` are objects that are read, too, to be compared with what they are to be.
+    - `expected` has what the ledger expected of those of them that somebody has altered.
     """
     known = ground.seen.addresses
     suspects = _suspects(ground, by_block.deleted_from)

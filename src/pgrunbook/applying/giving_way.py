@@ -1,4 +1,6 @@
-"""Between two batches: whether it is time for the next one, or for the run to end."""
+"""Decides between two batches whether it is time for the next one, whether to pause or to vacuum,
+and whether the run has to end.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +26,13 @@ _OFTEN_S = 0.2  # and without one at most: batches may be shorter
 
 @dataclass(slots=True)
 class GivingWay:
-    """Waits before a batch as long as there is a reason to, and ends the run when its time is
-    over. `tell` is told why it pauses; `vacuums` are those of the table that it has done.
+    """Waits before a batch for as long as there is a reason to, and ends the run when its time is
+    over.
+
+    - `backfill` is its number in the ledger.
+    - `until_ms` is from the header `until`; None if the block has none.
+    - `tell` is called with the reasons of a pause.
+    - `vacuums` are those that it has done.
     """
 
     sessions: Sessions
@@ -46,10 +53,10 @@ class GivingWay:
     _blind: bool = False  # whether it was noted that the lag of replicas cannot be seen
 
     def before_a_batch(self, far: str) -> None:
-        """Return when it is time for the next batch. A pause is noted in the ledger with its
-        reasons, when it begins and when it has ended.
+        """Return when it is time for the next batch. A pause is written into the ledger with its
+        reasons when it begins, when it gets a new reason, and when it has ended.
 
-        `far` is how far the block has come. Raises Interrupted, which says it, if the run is to
+        `far` says in words how far the block has come. Raises Interrupted with it if the run is to
         end.
         """
         self._end_in_time(far)
@@ -70,15 +77,15 @@ class GivingWay:
                 self._note_pause(datetime.now(UTC))
 
     def note_now(self, reason: str) -> None:
-        """Note in the ledger what was seen between two batches without a pause, and tell it."""
+        """Write into the ledger what was seen between two batches without a pause, and tell it."""
         now = datetime.now(UTC)
         about = self.backfill, self.run_id, now, now
         batches.note_pause(self.sessions.work, *about, [reason], None)
         self.tell([reason])
 
     def _note(self, *reasons: str) -> None:
-        """Note each reason as it was at first: its numbers change with every look. Whoever asks
-        while the pause lasts finds it in the ledger.
+        """Note the reasons of a pause. Each stays as it was first, as its numbers change with every
+        look. A new one is written into the ledger at once, for whoever asks during the pause.
         """
         known = len(self._reasons)
         for reason in reasons:
@@ -91,7 +98,7 @@ class GivingWay:
         batches.note_pause(self.sessions.work, *about, [*self._reasons.values()], self._lag_s)
 
     def _look(self, far: str) -> list[str]:
-        """Why to pause now; a vacuum that is due may take a reason away."""
+        """Return why to pause now. A vacuum that is due comes first: it may take a reason away."""
         look = self.sessions.look
         self._looked = time.monotonic()
         asked = self._asked(far)
@@ -110,14 +117,18 @@ class GivingWay:
         return [*reasons, str(asked)] if asked else reasons
 
     def _asked(self, far: str) -> Request | None:
-        """The pause that was asked for, and not ended. Raises Interrupted if a stop was."""
+        """Return the pause that somebody has asked for and not ended; None if nobody has. Raises
+        Interrupted if somebody has asked the run to stop.
+        """
         asked = requests.last_request(self.sessions.look, self.run_id)
         if asked and asked.what == "stop":
             raise _interrupted(self.block, str(asked), far)
         return asked if asked and asked.what == "pause" else None
 
     def _asked_meanwhile(self) -> bool:
-        """Whether a pause or a stop was asked for; looks as often as in a pause."""
+        """Whether a pause or a stop was asked for during a vacuum. It is called at every look for
+        waiters, and asks the ledger only as often as in a pause.
+        """
         if time.monotonic() - self._looked < LOOK_S:
             return False
         self._looked = time.monotonic()

@@ -35,8 +35,7 @@ from pgrunbook.runbooks.blocks import Block
 from pgrunbook.runbooks.scripts import Statement
 from pgrunbook.sqltext.mentions import locks_what_it_changes
 
-# What to ask about a column that is to accept a value, inside the block's own transaction: in the
-# message that has its statements, too.
+# Returns what to ask about the column of a block, in the message that has the block's statements.
 Ask = Callable[[Block, Session], Questions]
 
 
@@ -52,14 +51,17 @@ def apply(
     report: Report,
     secrets: Sequence[str],
 ) -> Outcome:
-    """Run what the decision says and record it, in one transaction: all of it is there afterwards,
-    or nothing. What it changes is compared with the `ground`, and recorded, too; it may hold none
-    of the `secrets`, the passwords of the run.
+    """Run what the decision says and record it, in one transaction: afterwards all of it is there,
+    or nothing. It is tried again as long as others hold its locks.
 
-    It is tried again, and each attempt reported, as long as others hold its locks and `decide`
-    still returns the same SQL. Raises Failed, with everything rolled back, if a statement fails, if
-    what comes of it is not what was wanted, or if the lock budget is used up; and Failed, too, if
-    the connection is lost and nobody can be asked what was committed.
+    - `ground` are the objects as they were before: what the block has changed is told by them.
+    - `decide` decides anew before another attempt: the SQL must still be the same.
+    - `ask` returns what to ask about the block's column; `report` is called with each attempt.
+    - `secrets` are the passwords of the run: what the block makes may hold none of them.
+
+    Raises Failed, with everything rolled back, if a statement fails, if the result is not what was
+    wanted, or if the lock budget is used up; also if the connection is lost and the ledger cannot
+    be asked whether the block was committed.
     """
     block, timeouts = decision.block, timeouts.of(decision.block)
     attempts = _Attempts(sessions, decision, run_id, report)
@@ -70,11 +72,11 @@ def apply(
     def attempt() -> Outcome:
         if attempts.noted:
             _require_same(decision, decide())
-            # The server counts rows that were rolled back, too, until its statistics are flushed.
+            # Until statistics are flushed, the counts of rows include those that were rolled back.
             sessions.work.execute(FLUSH)
         return transaction.attempt()
 
-    # Outside the lock budget: somebody who has locked the ledger is not waited for that long.
+    # Not in an attempt: who has locked the ledger is not waited for as long as the lock budget.
     write.prepare(sessions.work)
     try:
         outcome = lock_waits.retry(
@@ -113,16 +115,16 @@ class _Attempts:
         try:
             write.note_attempt(self.sessions.work, self.run_id, attempt)
         except (psycopg.Error, RunbookError) as exc:
-            # An attempt that got its locks has committed the block: no error may say otherwise.
+            # This attempt has committed the block: no error may say otherwise.
             if attempt.got_locks:
                 return
-            # It is the ledger that is locked, and nothing that the block is to be tried again for.
+            # The ledger is locked, and not what the block needs: it is not tried again for that.
             if isinstance(exc, Locked):
                 raise Failed(_rolled_back(self.decision), problems=[exc.problem]) from exc
             raise
 
     def note_unconfirmed(self, outcome: Outcome) -> None:
-        """Note that the last attempt was committed here, and confirmed by no standby."""
+        """Note that the last attempt was committed, and that no standby has confirmed it."""
         number = self.noted[-1].number if self.noted else 1
         took_ms = round(outcome.elapsed_ms, 1)
         self.note(
@@ -131,7 +133,9 @@ class _Attempts:
 
 
 def _locks_what_it_changes(conn: Session, decision: Decision) -> bool:
-    """Whether nothing but what hangs on relations that the block locks can be changed by it."""
+    """Whether the block can change nothing but relations that it locks, and what belongs to them:
+    then its effect is found by these relations, which is quicker than to search all catalogs.
+    """
     for number in decision.statements:
         if not locks_what_it_changes(decision.block.statements[number].node):
             return False
@@ -151,9 +155,8 @@ def _require_same(decision: Decision, now: Decision) -> None:
 def _outcome_by_ledger(
     sessions: Sessions, decision: Decision, run_id: str, exc: psycopg.Error
 ) -> Outcome:
-    """Return the outcome of a block of whose commit we have heard nothing: the ledger knows it,
-    once the lost session has ended. Raises Failed if the block was not committed, or if nobody can
-    be asked.
+    """Return the outcome of a block whose commit was not answered: the ledger has it, once the lost
+    session has ended. Raises Failed if it was not committed, or if the ledger cannot be asked.
     """
     block = decision.block
     try:
@@ -179,15 +182,15 @@ def _outcome_by_ledger(
 
 
 def _confirmed(sessions: Sessions) -> bool:
-    """Whether the standbys that a block's commit waits for have what is committed by now."""
-    # They confirm commits in order: what they confirm now, comes after the block.
+    """Whether the standbys that a commit waits for have confirmed the block by now."""
+    # They confirm commits in the order of the WAL: if they confirm a later one, they have it.
     try:
         return not durability.write(sessions.work, _MARK, ())
     except (psycopg.Error, RunbookError):
         return False
 
 
-# What leaves nothing but a trace in the WAL, which a commit waits for as for any other.
+# Writes nothing but a record into the WAL: its commit waits for standbys as any other.
 _MARK = "SELECT pg_logical_emit_message(true, 'pgrunbook', '')"
 
 
@@ -223,7 +226,7 @@ class _Transaction:
             about = write.about(block, reason=decision.reason, sql=decision.sql, kept=decision.kept)
             written, deleted, rows, *answers = _receive(message, decision)
             found = questions.facts(answers)
-            # Without the run's lock another run may be at work: nothing is committed.
+            # Without the run's lock another run may be changing the target: nothing is committed.
             if not message.kept:
                 raise self.sessions.lost_lock()
             clock.laps += message.laps
@@ -271,7 +274,7 @@ class _Transaction:
             sessions.work,
             sessions.schema,
             [block.statements[n] for n in decision.statements],
-            # nobody can wait for locks on what the block itself makes
+            # a block that only makes new objects has no lock that anybody could wait for
             traced=block.alters or decision.action is not Action.APPLY,
             keeper=sessions.keeper,
             path=block.search_path,
@@ -279,8 +282,8 @@ class _Transaction:
         )
 
     def _commit(self, message: Message, recording: str, *, locked: bool) -> bool:
-        """Send what records the block together with COMMIT. Returns whether standbys that it has to
-        wait for have confirmed it in time.
+        """Send what records the block, and COMMIT, as one message. Returns whether the standbys
+        that the commit waits for have confirmed it in time.
         """
         conn = self.sessions.work
         limit_ms = milliseconds(self.timeouts.lock_timeout) if locked else standbys.PATIENCE_MS
@@ -306,7 +309,7 @@ def _receive(message: Message, decision: Decision) -> list[list[dict[str, Any]]]
 
 
 def _lock_problem(block: Block, timeouts: Timeouts, attempts: Sequence[Attempt]) -> Problem:
-    """Return who was in the way, when the budget is used up."""
+    """Return the problem of a block whose lock budget is used up: who was in its way."""
     seen = last_seen(attempts)
     remedies = list(dict.fromkeys(blocker.remedy for blocker in seen if blocker.remedy))
     last = "wait until these sessions have ended their transactions, or end them; then run again"

@@ -1,9 +1,10 @@
-"""Sends the statements of a transaction as one message, and says how long each took, which locks it
-took, and which of them failed.
+"""Sends the statements of a transaction as one message, and tells how long each took, which locks
+it took, and which one failed.
 
-While the transaction is open others may wait for it, so nothing is waited for between two of its
-statements: after each, the server itself says what time it is and what the transaction holds. All
-its locks are to be had before one deadline, which the server keeps too.
+While the transaction is open others may wait for its locks. Sent one by one, each statement would
+cost a round trip, with the locks held: so all are sent at once. Between them stand queries of ours,
+by which the server says what time it is and which locks the transaction has. All locks have to be
+got before one deadline, which the server keeps, too.
 https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-MULTI-STATEMENT
 """
 
@@ -33,11 +34,12 @@ from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.scripts import Statement
 from pgrunbook.sqltext.mentions import adds_its_own_rows
 
-# Statements that call no function but those of a default, a CHECK or an index.
+# Statements that call no function but those of a default, a CHECK or an index: they set no path and
+# no role for the statements behind them.
 _PLAIN = (ast.CreateStmt, ast.IndexStmt, ast.AlterTableStmt, ast.CommentStmt)
 
-# Constraints and triggers that are deferred until the commit are run here, with the search path of
-# the block: what they change is read with its effect, and their time is the block's.
+# Runs the constraints and triggers that are deferred until the commit, while the block's search
+# path still holds: what they change is read with its effect, and their time counts as the block's.
 _NOT_DEFERRED = "SET CONSTRAINTS ALL IMMEDIATE"
 
 _NOW = "SELECT extract(epoch FROM pg_catalog.clock_timestamp())::pg_catalog.float8 AS now"
@@ -46,15 +48,19 @@ _BETWEEN = "\n;\n"  # a statement may end with a comment
 # The advisory lock that must still be held by another session: its process id, and the key.
 Kept = tuple[int, int]
 
-# However little is left, a lock may be waited for as long as this: most others hold theirs for
-# less.
+# A lock is waited for at least as long as this, even if less is left of the deadline: most others
+# hold their locks for a shorter time.
 _LEAST_MS = 10
 
 
 class _Part(NamedTuple):
-    """A part of the message: `take` is given the rows of its result; `statement` is the one that it
-    is, that it `locks` for, or behind which it looks at the path. What `locks` is run in the time
-    that is left for that.
+    """A part of the message.
+
+    - `take` is called with the rows of its result.
+    - `statement` is the block's statement that an error of this part is about: itself, the one that
+      it takes locks for, or the one behind which it checks the path.
+    - `locks`: it is a LOCK TABLE, or what sets the next timeout behind one. It runs in the time
+      that is left for locks.
     """
 
     sql: str
@@ -69,8 +75,8 @@ class _Part(NamedTuple):
 
 
 class _Seen(NamedTuple):
-    """The locks that were held after so many statements (`number`); at the look before, `since`
-    were done.
+    """The locks that were held after so many statements (`number`). At the look before this one,
+    `since` of them were done.
     """
 
     since: int
@@ -80,11 +86,13 @@ class _Seen(NamedTuple):
 
 @dataclass(slots=True)
 class Message:
-    """Statements that begin a transaction on `conn`, for a schema.
+    """The statements with which a transaction begins on `conn`, as one message.
 
-    `traced`: they concern what existed before. Then each waits for its locks no longer than those
-    before it have left of lock_timeout, and the locks are read after each. Otherwise they are read
-    after the last alone: to read pg_locks keeps whoever asks for a lock waiting for that moment.
+    - `schema` is the run's.
+    - `traced`: they concern what existed before. Then all of them together wait for locks no longer
+      than lock_timeout, and the locks are read after each. Otherwise the locks are read only after
+      the last: to read pg_locks makes whoever asks for a lock wait for a moment.
+    - `keeper` says which session has to hold the run's lock.
     """
 
     conn: Session
@@ -113,8 +121,8 @@ class Message:
     _seen: list[_Seen] = field(default_factory=list)
 
     def send(self, timeouts: Mapping[str, str], *last: str) -> None:
-        """Begin the transaction with these timeouts, all three by their names; run the statements,
-        then the queries `last`. Returns when all of it is on its way: `receive` has the answers.
+        """Send BEGIN with these timeouts (see `Timeouts.settings`), the statements, and the queries
+        `last`. Returns when all of it is on its way: `receive` waits for the answers.
         """
         self._wait_ms = milliseconds(timeouts["lock_timeout"])
         self._parts = [*self._message(timeouts, last)]
@@ -181,8 +189,8 @@ class Message:
             yield _Part(query, self._answers.append)
 
     def _goes_on(self, number: int, locks: Sequence[Sequence[str]]) -> bool:
-        """Whether the statement of that number writes rows where the one before it did, and locks
-        nothing more: a dump has thousands of these, between which nothing is asked.
+        """Whether the statement of that number inserts rows into the same tables as the one before
+        it, and locks nothing more. A dump has thousands of these: nothing is asked between them.
         """
         if not 0 < number < len(self.statements) or (locks and locks[number]):
             return False
@@ -195,36 +203,37 @@ class Message:
 
     @property
     def _may_set(self) -> bool:
-        """Whether a statement may set the path or the role for those after it, itself or in a
+        """Whether a statement may set the path or the role for those behind it, by itself or in a
         function.
         """
         return bool(self.role) or not all(isinstance(s.node, _PLAIN) for s in self.statements)
 
     def _enter(self, number: int) -> Iterator[_Part]:
-        """Let a statement see what the block sees."""
+        """Yield what sets the path and the role of the block, before a statement."""
         if number and self._may_set:
             yield _Part(session_settings.RETURN)
             return
-        for setting in session_settings.theirs(self.path or search_path.of(self.conn)):
+        for setting in session_settings.block_settings(self.path or search_path.of(self.conn)):
             yield _Part(setting)
         if self.role:
             yield _Part(f"SET LOCAL ROLE {Identifier(self.role).as_string()}")
 
     def _leave(self) -> Iterator[_Part]:
-        """Let the queries behind a statement see what is ours."""
+        """Yield what sets the path and the role of the run again, before queries of ours."""
         if self._may_set:
             yield _Part(session_settings.LEAVE)
             return
-        for setting in session_settings.ours():
+        for setting in session_settings.own_settings():
             yield _Part(setting)
 
     def _wait(
         self, statement: Statement, locks: Sequence[str], statement_timeout: str
     ) -> Iterator[_Part]:
-        """Take the locks of a statement before it is run, all before the deadline. What is left of
-        that is its own lock_timeout, for what it locks besides.
+        """Yield what takes the locks of a statement before it runs. For locks that the LOCK TABLE
+        statements do not take, lock_timeout is set to what is left of the deadline.
         """
-        # Its time begins here: to read the locks after the one before it was no part of it.
+        # The statement's time begins here, and not before the query that reads the locks of the
+        # one before it.
         take: Callable[[list[dict[str, Any]]], object] | None = self._take_begin
         for lock in locks:
             yield _Part(self._remaining(None), take)
@@ -297,9 +306,9 @@ class Message:
             if index is not None and part.is_statement:
                 at = index - starts[place]
             self.failed = part.statement, at
-        # LOCK TABLE that statement_timeout cancels has waited for its locks. The server has rounded
-        # what was left to a millisecond; where that ends as it has them, it cancels what is next:
-        # what sets the next timeout, or, where that is done just then, what comes behind it.
+        # If statement_timeout cancels a LOCK TABLE, that has waited for its locks in vain. It may
+        # also cancel what comes behind: the server rounds what is left to a millisecond, and that
+        # may end just when the locks are got, or when the next timeout is set.
         waited_ms = (self._received_at - self._sent_at) * 1000
         timed_out = isinstance(error, psycopg.errors.QueryCanceled)
         waits = part.locks or (place > 0 and self._parts[place - 1].locks)
@@ -333,8 +342,8 @@ class Message:
                     rows.append(existed[oid] | {"mode": mode})
                 if file:  # what was dropped has none
                     files[oid] = file
-            # A lock may be held since the first statement after the look before: its moment is by
-            # the server's clock, and put on ours.
+            # The lock was taken after the look before this one: it counts from the beginning of the
+            # next statement. That is a time of the server's clock, converted to ours.
             after_s = max(0.0, self._spans[since][0] - self._spans[0][0])
             trace.note(number, min(self._sent_at + after_s, self._received_at), rows)
         return trace.locks(files)

@@ -14,9 +14,13 @@ from pgrunbook.postgres.locks import Lock
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was done with a block: `event` is applied, adopted or reverted; each statement's text
-    and time, and the locks that were held until the end. Times in milliseconds. `confirmed`: by the
-    standbys that a commit waits for.
+    """What was done with a block.
+
+    - `event` is `applied`, `adopted` or `reverted`.
+    - `statements` has the text of each statement, and how many milliseconds it took.
+    - `locks` were held on what existed before, until the end.
+    - `confirmed`: the standbys that the commit waits for have confirmed it.
+    - `effect` is what has changed; None if that is not known, as the connection was lost.
     """
 
     block: str
@@ -29,8 +33,8 @@ class Outcome:
     effect: Effect | None = None
 
     def frame(self) -> pd.DataFrame:
-        """One row a statement, the commit last: columns `statement` (its first line, comments all
-        in one), `ms`.
+        """Return one row a statement, the commit last: columns `statement` (its first line), `ms`.
+        COMMENT statements that follow each other share a row.
         """
         rows: list[tuple[str, float]] = []
         for sql, ms in self.statements:
@@ -41,7 +45,7 @@ class Outcome:
 
 
 class Clock:
-    """Laps in milliseconds, each named after the statement that it measured."""
+    """Measures laps in milliseconds, each named after its statement."""
 
     def __init__(self) -> None:
         self.laps: list[tuple[str, float]] = []

@@ -250,7 +250,7 @@ class _Steps:
                 if partition:
                     self._detach(conn, statement.sql, partition)
                 else:
-                    with session_settings.seeing(conn, block.search_path, block.role):
+                    with session_settings.as_block(conn, block.search_path, block.role):
                         conn.execute(statement.sql.encode())
             self.clock.lap(statement.sql)
         files = catalog.rows(conn, "filenodes", oids=trace.oids)
@@ -269,7 +269,7 @@ class _Steps:
             # https://www.postgresql.org/docs/current/sql-altertable.html
             if is_detaching(conn, block, partition):
                 statement = re.sub("(?i)concurrently", "FINALIZE", sql)
-            with session_settings.seeing(conn, block.search_path, block.role):
+            with session_settings.as_block(conn, block.search_path, block.role):
                 conn.execute(statement.encode())
 
         with limits(conn, self.timeouts.lock_timeout, _statement_timeout(block)):

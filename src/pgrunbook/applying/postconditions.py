@@ -1,4 +1,4 @@
-"""Checks what a block, or what undoes it, was to leave on the target."""
+"""Checks, before the commit, that a block or its revert has left the target as it was to."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ def of_objects(decision: Decision, effect: Effect) -> list[Problem]:
     what, remedy = _AS_FOUND, "run again"
     if decision.action is Action.REVERT:
         what, remedy = "is not as it was before the block", "correct the revert script"
-    # a block that is completed may alter what is there of it, and one that keeps what it finds
+    # A block that completes what exists of it may alter that; so may one that keeps what somebody
+    # has altered.
     altered = set()
     if decision.action in (Action.COMPLETE, Action.APPLY):
         altered = {each.object for each in effect.differences}
@@ -54,8 +55,9 @@ def of_objects(decision: Decision, effect: Effect) -> list[Problem]:
 
 
 def _of_secrets(block: str, effect: Effect, secrets: Sequence[str]) -> list[Problem]:
-    """Return a problem for each object that holds a password of this run now: the ledger would keep
-    it, and no row of it is ever changed. Its SQL may have put it together.
+    """Return a problem for each object that contains a password of this run now. The text of the
+    SQL was searched before, but code may have put it together; and the ledger would keep it for
+    ever.
     """
     if not secrets:
         return []
@@ -75,8 +77,8 @@ def _of_secrets(block: str, effect: Effect, secrets: Sequence[str]) -> list[Prob
 
 
 def of_columns(decision: Decision, found: Facts) -> list[Problem]:
-    """Return a problem for each column that does not accept a value as it was to; or that still
-    does, if that is undone.
+    """Return a problem for each column that does not accept a value as it was to; of a revert, for
+    each that still accepts it.
     """
     block = decision.block
     problems = []

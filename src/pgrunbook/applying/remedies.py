@@ -7,7 +7,8 @@ import psycopg
 from pgrunbook.planning import hidden_rows
 from pgrunbook.runbooks.blocks import Block
 
-# By SQLSTATE, how it begins: https://www.postgresql.org/docs/current/errcodes-appendix.html
+# By the first characters of the SQLSTATE:
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
 _REMEDIES = {
     "08": "the server's log says why the connection ended; see that it can be reached, then run "
     "again",
@@ -23,14 +24,16 @@ _REMEDIES = {
 }
 
 
-# By their names: those of the run begin so, and the transaction cannot go on without them.
+# How the names of the run's own cursors and prepared statements begin. If the block's code closes
+# them all, the transaction cannot go on.
 _OURS = "pgrunbook_"
 _CLOSED = (
     "have the block's code close cursors, and deallocate prepared statements, by their names: the "
     "run has some there, too"
 )
 
-# Where the server opens the files of COPY; what roles may do is checked elsewhere.
+# The server's source files for COPY: an error from there is about a file's permissions, and not
+# about the role's privileges, with the same SQLSTATE.
 _COPYING = ("copyto.c", "copyfrom.c")
 _OF_THE_SERVER = "name a file that the server's own user may open, in the server's file system"
 

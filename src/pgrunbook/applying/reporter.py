@@ -1,4 +1,4 @@
-"""What is told of blocks while they are applied: to whoever shows it, or to nobody."""
+"""What blocks report while they are applied: `run.reporters` shows it in cells."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ class Reporter(Protocol):
     """Who is told of the blocks of a cell."""
 
     def decision(self, decision: Decision) -> None:
-        """A block before anything is done."""
+        """Report a block before anything is done."""
 
     def outcome(self, done: Outcome) -> None:
-        """A block after it was dealt with."""
+        """Report a block after something was done with it."""
 
     def attempts(self) -> Callable[[Attempt], None]:
-        """What takes the attempts of the next block at its locks, each as soon as it is over."""
+        """Return what to call with each attempt of the next block at its locks."""
 
     def progress(self) -> Callable[[StatementProgress], None]:
-        """What takes how far the next block has come, one outside a transaction."""
+        """Return what to call with how far the next block, outside a transaction, has come."""
 
     def backfill(self) -> Callable[[parts.Progress], None]:
-        """What takes how far the next block has come, one in batches."""
+        """Return what to call with how far the next block, in batches, has come."""
 
     def history(self, block: str, history: History) -> None:
-        """How a block in batches has gone on, whether or not it has come to its end."""
+        """Report the batches of a block, whether or not it is done."""

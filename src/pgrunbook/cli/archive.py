@@ -90,7 +90,7 @@ def verify(
 
     report = verification.of_project(Project.find(), keys, names, only=notebook)
     verdict = Verdict.FAILED if report.problems else Verdict.PASSED
-    text = controls.visible(report.text())
+    text = controls.visible(report.text())  # a file name may hold escape sequences of terminals
     if as_json:
         commands.print_document(
             {"verdict": verdict, "message": text.rpartition("\n")[2], **report.data()}
@@ -169,9 +169,12 @@ def diff(one: Path, other: Path, as_json: bool) -> None:
     from pgrunbook.records import compare
 
     parts = compare.compare(_executed(one), _executed(other))
-    text = controls.visible(compare.text(parts))
-    commands.print_document(compare.data(parts)) if as_json else click.echo(text)
-    sys.exit(0 if all(part.same for part in parts) else Verdict.FAILED.exit_code)
+    if as_json:
+        commands.print_document(compare.data(parts))
+    else:
+        click.echo(controls.visible(compare.text(parts)))
+    if not all(part.same for part in parts):
+        sys.exit(Verdict.FAILED.exit_code)
 
 
 def _executed(path: Path) -> Record:

@@ -33,7 +33,8 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 TARGETS = "embedded, env:NAME, service:NAME, or a name from pgrunbook.toml."
 
-# Keys in click's context: whether a document is to be printed, and whether it was.
+# Keys in `meta` of click's context, which nested contexts share: whether a document is to be
+# printed, and whether it was.
 _ASKED, _PRINTED = "pgrunbook.json", "pgrunbook.printed"
 
 
@@ -63,7 +64,8 @@ class Commands(click.Group):
         of ours.
         """
         try:
-            signals.handle(signal.default_int_handler)  # SIGTERM too
+            # For SIGTERM, too: one way to end, which rolls back and says so.
+            signals.handle(signal.default_int_handler)
             return super().invoke(ctx)
         except (click.exceptions.Exit, click.Abort):
             raise
@@ -80,6 +82,7 @@ class Commands(click.Group):
                 click.echo(controls.document(document))
             if not isinstance(exc, RunbookError | KeyboardInterrupt | OSError):
                 raise  # click shows its own errors; a bug of ours ends with its traceback
+            # stdout is for the document, or for what a script reads
             click.secho(f"{error.verdict.upper()}: ", fg="red", bold=True, nl=False, err=True)
             click.echo(str(error), err=True)
             sys.exit(error.verdict.exit_code)
@@ -94,9 +97,8 @@ def error_of(exc: BaseException) -> RunbookError:
             return Interrupted("Stopped by a signal.")
         case click.ClickException():
             ctx = getattr(exc, "ctx", None)
-            problem = Problem(
-                exc.format_message(), remedy=f"{ctx.command_path} --help" if ctx else ""
-            )
+            remedy = f"{ctx.command_path} --help" if ctx else ""
+            problem = Problem(exc.format_message(), remedy=remedy)
             return Refused(
                 "The command line is not valid: nothing was started.", problems=[problem]
             )
@@ -104,7 +106,9 @@ def error_of(exc: BaseException) -> RunbookError:
             problem = Problem(str(exc.strerror or exc), str(exc.filename or "what there is to say"))
             return Failed("A file could not be read or written.", problems=[problem])
     name = type(exc).__name__
-    return Failed(f"{name}: {first_line(exc)}" if isinstance(exc, Exception) else name)
+    if isinstance(exc, Exception):
+        return Failed(f"{name}: {first_line(exc)}")
+    return Failed(name)
 
 
 def print_document(value: Any) -> None:
@@ -121,6 +125,14 @@ def print_end(
     """
     keys = {"verdict": str(verdict), "message": message, "problems": problems(found)}
     print_document(keys | facts)
+
+
+def print_report(report: Any, text: Callable[[Any], str], *, as_json: bool) -> None:
+    """Print what a command has found: as its JSON document, or for people as `text` has it."""
+    if as_json:
+        print_document(report)
+    else:
+        click.echo(text(report))
 
 
 def error_document(error: RunbookError) -> dict[str, Any]:

@@ -156,7 +156,7 @@ def status(runbook: str | None, name: str, as_json: bool) -> None:
     from pgrunbook.fleet import report
 
     found = report.collect(_last(Project.find(), name, runbook))
-    commands.print_document(found) if as_json else click.echo(report.text(found))
+    commands.print_report(found, report.text, as_json=as_json)
 
 
 @fleet.command()
@@ -178,7 +178,10 @@ def abort(runbook: str | None, name: str, operator: str, as_json: bool) -> None:
         raise Refused.of("is not at work", where=f"fleet {name!r}", found=path.name)
     journal.add(path, {"event": EventKind.STOP, "by": operator})
     message = "no further target is begun"
-    commands.print_end(message) if as_json else click.echo(message)
+    if as_json:
+        commands.print_end(message)
+    else:
+        click.echo(message)
 
 
 for each in (plan, verify, drift):

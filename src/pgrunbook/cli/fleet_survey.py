@@ -96,7 +96,7 @@ def drift(name: str, as_json: bool) -> None:
 def _print_and_exit(
     report: dict[str, Any], text: Callable[[dict[str, Any]], str], *, as_json: bool
 ) -> NoReturn:
-    commands.print_document(report) if as_json else click.echo(text(report))
+    commands.print_report(report, text, as_json=as_json)
     sys.exit(Verdict(report["verdict"]).exit_code)
 
 

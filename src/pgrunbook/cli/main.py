@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 
 import click
 
@@ -57,7 +58,7 @@ def status(runbook: str | None, target: str, schema: str, as_json: bool) -> None
     project = Project.find()
     notebooks = [project.runbook(runbook)] if runbook else project.runbooks()
     reports = report.collect(project, [n.stem for n in notebooks], target, schema)
-    commands.print_document(reports) if as_json else click.echo(report.text(reports))
+    commands.print_report(reports, report.text, as_json=as_json)
 
 
 @main.command()
@@ -75,7 +76,7 @@ def drift(target: str, schema: str, others: bool, as_json: bool) -> None:
     from pgrunbook.planning import drift_report
 
     found = drift_report.collect(Project.find(), target, schema)
-    commands.print_document(found) if as_json else click.echo(report.text(found, others=others))
+    commands.print_report(found, partial(report.text, others=others), as_json=as_json)
     if found["drift"]:
         sys.exit(Verdict.FAILED.exit_code)
 
@@ -103,6 +104,7 @@ def server(target: str, schema: str, confirm: str | None, operator: str, as_json
         parameters.require_said(operator=operator, confirm=confirm)
     project = Project.find()
     found = now = confirmation.look(project, target, schema)
+    # before anything is written: it is what the operator confirms
     click.echo(f"found:     {found}", err=as_json)
     if confirm is not None:
         now = confirmation.confirm(project, target, schema, operator=operator, reason=confirm)

@@ -75,6 +75,7 @@ def _ask(
         driver_errors("The run could not be asked.", where=f"target {target!r}"),
         connect(resolved, schema="pgrunbook", label=what) as conn,
     ):
+        # not a run of a copy, such as a restored backup that the same name leads to now
         right_target.check_identity(resolved, identify(conn))
         run_id = requests.run_at_work(conn, target, schema)
         remark = requests.ask(

@@ -101,6 +101,7 @@ def run(
         for path, each in list(asked.items()):
             if not _is_pending(project, path, each.chosen):
                 del asked[path]
+        # stdout is the document's alone
         click.echo(f"pending: {', '.join(path.stem for path in asked) or 'nothing'}", err=as_json)
     if progress is None:
         progress = bool(sys.stderr and sys.stderr.isatty())
@@ -133,6 +134,7 @@ def _run_in_order(
             verdict = Verdict(document["verdict"])
             if verdict is not Verdict.PASSED:
                 _exit(verdict, [each["runbook"] for each in documents[:-1]])
+            # The first signal stops the run that is at work; the runbooks after it would be begun.
             if signals.stopped() and path != list(asked)[-1]:
                 raise Interrupted(
                     f"Stopped by a signal, after {path.stem}: the runbooks after it were not begun."
@@ -140,6 +142,7 @@ def _run_in_order(
     except (Exception, KeyboardInterrupt) as exc:
         error = commands.error_document(commands.error_of(exc))
         error_too = {"problems": error["problems"], "error": error["message"]}
+        # What was known of the runbook by then stays: its verdict and its notebook.
         documents[-1] = error | documents[-1] | error_too
         raise
     finally:

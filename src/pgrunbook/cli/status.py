@@ -167,6 +167,7 @@ def _last_run(conn: Connection, schema: str, runs: list[dict[str, Any]]) -> dict
 
 def _without_verdict(conn: Connection, run_id: str) -> str:
     """Return `at work` if the run holds its lock, else `died`."""
+    # The application name of each session has the first digits of its run's id.
     holders = [holder["application"] for holder in run_locks.holders(conn, run_locks.DATABASE)]
     # pg_stat_activity hides other roles' sessions without pg_read_all_stats,
     # https://www.postgresql.org/docs/current/monitoring-stats.html
@@ -179,6 +180,7 @@ def _without_verdict(conn: Connection, run_id: str) -> str:
 
 def text(reports: Sequence[dict[str, Any]]) -> str:
     """Return the reports as tables for a terminal."""
+    # plain: a name in square brackets would be markup, and `:name:` an emoji
     console = Console(highlight=False, markup=False, emoji=False)
     console.width = max(console.width, WIDTH)
     with console.capture() as capture:

@@ -4,10 +4,11 @@ May use `runner` and what is below, not `run`. Start at `coordinator`: it takes 
 wave, gives each to an executor as a `task`, and asks the target's ledger what came of it
 (`outcome`).
 
-- Which targets there are, and in which wave: `targets`, `waves`; by `settings`.
+- Which targets there are, and in which wave: `targets`, `waves`; by `settings`. How many at once:
+  `concurrency`.
 - What has happened is in the `journal`, as `events`; where the run stands, by that: `state`. Its
   `record` is sealed with the journal.
-- `runs` begins and resumes a run; `signature` vouches for what it was begun with.
+- `runs` begins and resumes a run; `signature` signs what it was begun with.
 - `survey` asks all targets, `plans` compares their plans, and `approval` checks who has approved
   them.
 """

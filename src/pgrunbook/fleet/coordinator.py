@@ -72,7 +72,7 @@ class Coordinator:
         with ThreadPoolExecutor(ASKING) as self._asking:
             verdict, reason = self._run_waves()
             self._note({"event": EventKind.END, "verdict": verdict, "reason": reason})
-            self._hear()
+            self._read_added()
         return self.state
 
     def _run_waves(self) -> tuple[Verdict, str]:
@@ -82,7 +82,7 @@ class Coordinator:
             if waiting or self._to_verify(number):
                 self._run_wave(number, waiting)
             else:  # an empty one, or all of it has passed in an earlier run
-                self._note(self._of_wave(number, "done"))
+                self._note(self._wave_event(number, "done"))
             why = self._why_ended(number)
             if why:
                 return self._verdict(), f"{why}; {self._counts()}"
@@ -100,16 +100,16 @@ class Coordinator:
 
     def _run_wave(self, number: int, waiting: Sequence[TargetState]) -> None:
         """Run the runbook on the targets that wait, let the wave soak, and verify it."""
-        self._note(self._of_wave(number, "begun"))
+        self._note(self._wave_event(number, "begun"))
         self._require_same_code()
-        self._drive(number, waiting, self.state["mode"])
+        self._run_targets(number, waiting, self.state["mode"])
         if self._unverified(number) and not self._why_ended(number):
             self._soak(number)
             self._require_same_code()
         if self._to_verify(number) and not self._why_ended(number):
-            self._note(self._of_wave(number, "verifying"))
-            self._drive(number, self._to_verify(number), "verify")
-        self._note(self._of_wave(number, "stopped" if self._why_ended(number) else "done"))
+            self._note(self._wave_event(number, "verifying"))
+            self._run_targets(number, self._to_verify(number), "verify")
+        self._note(self._wave_event(number, "stopped" if self._why_ended(number) else "done"))
 
     def _require_same_code(self) -> None:
         """Stop if targets would be run by other files than those before them."""
@@ -136,11 +136,11 @@ class Coordinator:
         """Wait, so that what goes wrong a while later shows before the next wave."""
         # the monotonic clock: a soak is as long as it says, whatever sets the system's time
         until = time.monotonic() + self.state["soak_s"]
-        self._note(self._of_wave(number, "soaking"))
+        self._note(self._wave_event(number, "soaking"))
         while time.monotonic() < until and not self._why_stopped(number):
             time.sleep(TICK_S)
 
-    def _drive(self, number: int, waiting: Sequence[TargetState], mode: str) -> None:
+    def _run_targets(self, number: int, waiting: Sequence[TargetState], mode: str) -> None:
         """Run the runbook in this mode on these targets, until all have ended or nothing further
         may be begun.
         """
@@ -148,7 +148,7 @@ class Coordinator:
         queue = [each.target for each in waiting]
         while True:
             stopped = self._why_stopped(number)
-            while not stopped and (target := self._first(queue)):
+            while not stopped and (target := self._next_target(queue)):
                 queue.remove(target)
                 self._begin(self.state.targets[target.name], mode)
             at_work = [*self._tasks, *self._asked]
@@ -158,7 +158,7 @@ class Coordinator:
                 time.sleep(min(TICK_S, self.pause_s))
                 continue
             if time.monotonic() - self._told_at > _TELLING_S:
-                self._tell(number, "at work")
+                self._tell_progress(number, "at work")
             for future in wait(at_work, TICK_S, FIRST_COMPLETED).done:
                 if future in self._tasks:
                     self._take_end(future, self._tasks.pop(future), mode)
@@ -171,7 +171,7 @@ class Coordinator:
                         self._not_before[progress.target.name] = time.monotonic() + pause
                         queue.append(progress.target)
 
-    def _first(self, queue: Sequence[FleetTarget]) -> FleetTarget | None:
+    def _next_target(self, queue: Sequence[FleetTarget]) -> FleetTarget | None:
         """Return the first target of the queue that may be begun now."""
         # One that has ended keeps its place until its ledger has said how: its failure may use up
         # the budget.
@@ -241,21 +241,21 @@ class Coordinator:
         again = not over and event["verdict"] in (Verdict.INTERRUPTED, Verdict.LOCKED_OUT)
         return {**event, "again": again}
 
-    def _tell(self, number: int, state: str) -> None:
+    def _tell_progress(self, number: int, state: str) -> None:
         counts = self.state.counts(number)
         said = ", ".join(f"{many:,} {word}" for word, many in counts.items()) or "no targets"
         self.tell(f"wave {number + 1} of {len(self.state.waves)}: {state}; {said}")
         self._told_at = time.monotonic()
 
-    def _of_wave(self, number: int, state: str) -> Event:
-        self._tell(number, state)
+    def _wave_event(self, number: int, state: str) -> Event:
+        self._tell_progress(number, state)
         return {"event": EventKind.WAVE, "wave": number, "state": state}
 
     def _note(self, event: Event) -> None:
         for written in self.journal.write(event):
             self.state.apply(written)
 
-    def _hear(self) -> None:
+    def _read_added(self) -> None:
         """Take in what others have added to the journal: that the run is to stop. Whatever else
         they have added is left out, and noted, so that readers leave it out, too.
         """
@@ -293,7 +293,8 @@ class Coordinator:
         """Return why nothing further is to be begun in a wave, or behind it; empty if something
         may.
         """
-        self._hear()
+        self._read_added()
+        # Workers of a cluster cannot be stopped from here.
         if signals.hurried() and not self._hurried and isinstance(self.executor, Processes):
             self._hurried = True
             self.executor.stop()
@@ -301,8 +302,10 @@ class Coordinator:
 
     def _why_ended(self, number: int) -> str:
         """Return why nothing behind a wave is to be begun; empty if something may."""
-        not_done = self.state.counts(number)["not done"]
-        return self._why_stopped(number) or (f"wave {number + 1} is not done" if not_done else "")
+        why = self._why_stopped(number)
+        if not why and self.state.counts(number)["not done"]:
+            return f"wave {number + 1} is not done"
+        return why
 
     def _why_budget_used_up(self, number: int) -> str:
         """Return in a line that too many have failed in a wave; empty while its budget lasts."""

@@ -53,29 +53,29 @@ class Processes(Executor):
         """Give a task to a process that has none. Raises RuntimeError if there is none."""
         for number, task in enumerate(self._tasks):
             if task is None or task.done():
-                future = self._submitted(number, fn, *args, **kwargs)
+                future = self._submit_to(number, fn, *args, **kwargs)
                 self._tasks[number] = future
                 return future
         raise RuntimeError("every worker has a task")
 
-    def _submitted(
+    def _submit_to(
         self, number: int, fn: Callable[..., Any], /, *args: Any, **kw: Any
     ) -> Future[Any]:
         self._end_if_spent(number)
         pool = self._pools[number]
         if pool is not None:
             with suppress(RuntimeError):  # BrokenProcessPool: its process is dead
-                return pool.submit(_work, fn, *args, **kw)
+                return pool.submit(_run_task, fn, *args, **kw)
             pool.shutdown(wait=False)
         # spawn: a fork would copy the coordinator's threads and its sessions as they stand
         self._pools[number] = pool = ProcessPoolExecutor(
             1,
             multiprocessing.get_context("spawn"),
-            _begin,
+            _begin_worker,
             (os.getpid(),),
             max_tasks_per_child=_TASKS,
         )
-        return pool.submit(_work, fn, *args, **kw)
+        return pool.submit(_run_task, fn, *args, **kw)
 
     def _end_if_spent(self, number: int) -> None:
         """Kill a worker in which threads are left: told to end, it would wait for them for ever."""
@@ -113,19 +113,19 @@ def _processes_of(pool: ProcessPoolExecutor) -> list[BaseProcess]:
     return [*(pool._processes or {}).values()]
 
 
-def _begin(parent: int) -> None:
+def _begin_worker(parent: int) -> None:
     """Begin a worker, which ends when the coordinator does."""
     os.setpgrp()  # a process group of its own: a terminal's Ctrl-C goes to that of the coordinator
     # between two tasks; a run has its own handler
     signal.signal(signal.SIGTERM, lambda *_: os._exit(_INTERRUPTED))
-    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+    threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
     # Linux tells a child at once, https://man7.org/linux/man-pages/man2/pr_set_pdeathsig.2const.html;
-    # elsewhere `_watch` sees it a second later.
+    # elsewhere `_end_with_parent` sees it a second later.
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def _watch(parent: int) -> None:
+def _end_with_parent(parent: int) -> None:
     """End this process once its coordinator has ended, and its own run has."""
     while os.getppid() == parent:
         time.sleep(1)
@@ -134,7 +134,7 @@ def _watch(parent: int) -> None:
     os._exit(_INTERRUPTED)
 
 
-def _work(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+def _run_task(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     with _at_work:
         return fn(*args, **kwargs)
 

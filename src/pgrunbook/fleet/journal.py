@@ -77,15 +77,15 @@ class Journal:
         """
         lines = [*map(_line, events)]
         own = b"".join(lines)
-        end = self._added_to_end(own)
+        end = self._append(own)
         # Somebody may have begun a line in that moment, and left it without an end: ours would be
         # a part of it.
         while not self._is_line_end(end - len(own)):
-            end = self._added_to_end(own)
+            end = self._append(own)
         self._own.append((end - len(own), end))
         return [json.loads(line) for line in lines]
 
-    def _added_to_end(self, own: bytes) -> int:
+    def _append(self, own: bytes) -> int:
         """Append lines to the file, and return where they end once they are on the disk."""
         data = own if self._is_line_end(os.fstat(self._file).st_size) else b"\n" + own
         try:
@@ -112,12 +112,12 @@ class Journal:
         """
         found: dict[int, Event] = {}
         for begin, end in self._own:
-            found |= self._added(begin)
+            found |= self._read_lines(begin)
             self._read = end
         self._own.clear()
-        return found | self._added(os.fstat(self._file).st_size)
+        return found | self._read_lines(os.fstat(self._file).st_size)
 
-    def _added(self, end: int) -> dict[int, Event]:
+    def _read_lines(self, end: int) -> dict[int, Event]:
         """Return the events of the lines up to this byte that were not read yet."""
         if end == self._read:
             return {}

@@ -70,11 +70,13 @@ def judge(
     """Decide what came of a run. `returned` is what its task said; None if the task was lost, and
     `lost` says how.
     """
-    said = TargetOutcome(Verdict(returned["verdict"]), returned["reason"]) if returned else None
+    said = None
+    if returned:
+        said = TargetOutcome(Verdict(returned["verdict"]), returned["reason"])
     if told.verdict:
         verdict, reason = told.verdict
         not_done = verdict is Verdict.INTERRUPTED and reason.startswith(NOT_DONE)
-        # the task tells what was wrong without its kind, which the ledger has before it
+        # The ledger's reason begins with the heading of the error; the task's is the problem.
         if said and said.verdict is verdict:
             reason = said.reason or reason
         return TargetOutcome(verdict, reason.removeprefix(f"{NOT_DONE} "), not_done)
@@ -112,9 +114,9 @@ class Ledgers:
         """
         called = target.target_name(self._project)
         try:
-            conn = self._taken(called) or self._connected(called)
+            conn = self._take_session(called) or self._connect(called)
             try:
-                told = self._asked(conn, target, runbook, run_id)
+                told = self._read_ledger(conn, target, runbook, run_id)
             except BaseException:
                 conn.close()
                 raise
@@ -145,7 +147,7 @@ class Ledgers:
         """
         told = self.ask(progress.target, state["runbook"], progress.run)
         verdict, reason, not_done = judge(told, returned, state["mode"], lost)
-        record, remark = self._record(state, progress), ""
+        record, remark = self._find_record(state, progress), ""
         if told.known and not record:
             remark = "its record is not on this machine"
         elif record and not Archive(self._project.outputs).is_sealed(record):
@@ -162,7 +164,7 @@ class Ledgers:
             "remark": redact(remark),
         }
 
-    def _record(self, state: State, progress: TargetState) -> Path | None:
+    def _find_record(self, state: State, progress: TargetState) -> Path | None:
         """Return the executed notebook of the target's run, if it is on this machine."""
         folder = self._project.outputs / state["fleet"] / progress.target.name / state["runbook"]
         return next(records_of(folder, progress.run), None)
@@ -175,22 +177,24 @@ class Ledgers:
             return f"its record is not sealed: {first_line(exc)}"
         return ""
 
-    def _connected(self, called: str) -> Session:
+    def _connect(self, called: str) -> Session:
         target = targets.resolve(called, self._project)
         return connect(target, schema="pg_catalog", label="fleet", read_only=True)
 
     @staticmethod
-    def _asked(conn: Session, target: FleetTarget, runbook: str, run_id: str) -> LedgerAnswer:
+    def _read_ledger(conn: Session, target: FleetTarget, runbook: str, run_id: str) -> LedgerAnswer:
         conn.schema = target.schema  # the session may be one that another tenant had before
         wait_for_end(conn, run_id)
         if not ledger.exists(conn):
             return LedgerAnswer()
         if not ledger.has_run(conn, run_id):
             runs = ledger.runs(conn, runbook, target.schema)
-            return LedgerAnswer(last=(runs[0]["verdict"] or "no verdict") if runs else "")
+            if not runs:
+                return LedgerAnswer()
+            return LedgerAnswer(last=runs[0]["verdict"] or "no verdict")
         return LedgerAnswer(known=True, verdict=ledger.verdict(conn, run_id))
 
-    def _taken(self, called: str) -> Session | None:
+    def _take_session(self, called: str) -> Session | None:
         """Take a session out of those that are kept, if there is one and it still answers."""
         with self._lock:
             conn = self._kept.pop(called, None)

@@ -87,12 +87,14 @@ def seal(
     """
     notebook = notebook_of(journal)
     try:
-        return notebook, _sealed(project, notebook, journal, state, found=found)
+        return notebook, _write_and_seal(project, notebook, journal, state, found=found)
     except OSError as exc:
         raise write_error(notebook, exc.strerror or str(exc)) from exc
 
 
-def _sealed(project: Project, notebook: Path, journal: Path, state: State, *, found: bool) -> Head:
+def _write_and_seal(
+    project: Project, notebook: Path, journal: Path, state: State, *, found: bool
+) -> Head:
     made = _notebook(state, journal.name)
     leaks.mask(made, ())  # a reason may repeat anything
     files.write(notebook, (nbformat.writes(made) + "\n").encode())
@@ -124,11 +126,11 @@ def _notebook(state: State, journal: str) -> NotebookNode:
     )
     cells = [
         new_markdown_cell(about, id="about"),
-        _shown("run", bundle(_identity(state)), _of_facts(_facts(state))),
-        _shown("waves", {}, _of_rows(_WAVES, _waves(state))),
+        _frame_cell("run", bundle(_identity(state)), _facts_table(_facts(state))),
+        _frame_cell("waves", {}, _table(_WAVES, _wave_rows(state))),
         _picture(state),
-        _shown("not-passed", {}, _not_passed(state)),
-        _shown("targets", bundle(_fleet(state)), _all_targets(state)),
+        _frame_cell("not-passed", {}, _not_passed(state)),
+        _frame_cell("targets", bundle(_fleet(state)), _all_targets(state)),
         _cell("verdict", _card(state)._repr_mimebundle_()),
     ]
     noted = Noted(verdict=str(state.verdict), reason=state.reason, run_id=state["id"])
@@ -136,7 +138,7 @@ def _notebook(state: State, journal: str) -> NotebookNode:
     return cast(NotebookNode, new_notebook(cells=cells, metadata=metadata))
 
 
-def _shown(name: str, data: Mapping[str, Any], told: Mapping[str, Any]) -> NotebookNode:
+def _frame_cell(name: str, data: Mapping[str, Any], told: Mapping[str, Any]) -> NotebookNode:
     return _cell(name, {**told, **data})
 
 
@@ -184,7 +186,7 @@ def _left_out(lines: Sequence[int]) -> str:
     return many and f"of the journal, as somebody else has added it: line {many}"
 
 
-def _waves(state: State) -> list[list[Any]]:
+def _wave_rows(state: State) -> list[list[Any]]:
     rows = []
     for number, wave in enumerate(state.waves):
         counts = state.counts(number)
@@ -195,11 +197,11 @@ def _waves(state: State) -> list[list[Any]]:
     return rows
 
 
-def _targets(state: State) -> list[list[Any]]:
-    return [_target(each) for each in state.targets.values()]
+def _target_rows(state: State) -> list[list[Any]]:
+    return [_target_row(each) for each in state.targets.values()]
 
 
-def _target(each: TargetState) -> list[Any]:
+def _target_row(each: TargetState) -> list[Any]:
     return [
         each.target.name,
         each.wave + 1,
@@ -226,8 +228,8 @@ def _fleet(state: State) -> FleetShown:
         approved=state["approved"],
         started_at=state["at"],
         ended_at=state.ended_at,
-        waves=Rows(columns=_WAVES, rows=_waves(state)),
-        targets=Rows(columns=_TARGETS, rows=_targets(state)),
+        waves=Rows(columns=_WAVES, rows=_wave_rows(state)),
+        targets=Rows(columns=_TARGETS, rows=_target_rows(state)),
     )
 
 
@@ -241,7 +243,7 @@ def _not_passed(state: State) -> dict[str, Any]:
             rows.append([each.target.name, each.wave + 1, each.word, each.reason, each.remark])
     if not rows:
         return {"text/plain": state.reason}
-    return _of_rows(("name", "wave", "state", "reason", "remark"), rows)
+    return _table(("name", "wave", "state", "reason", "remark"), rows)
 
 
 def _all_targets(state: State) -> dict[str, Any]:
@@ -278,11 +280,11 @@ def _card(state: State) -> VerdictCard:
     )
 
 
-def _of_facts(facts: Mapping[str, str]) -> dict[str, str]:
-    return _of_rows(("", ""), [[*each] for each in facts.items()])
+def _facts_table(facts: Mapping[str, str]) -> dict[str, str]:
+    return _table(("", ""), [[*each] for each in facts.items()])
 
 
-def _of_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, str]:
+def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, str]:
     """Return a table for people, as HTML and as text."""
     head = "".join(f"<th>{escape(name)}</th>" for name in columns)
     body = ""

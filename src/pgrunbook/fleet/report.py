@@ -99,7 +99,7 @@ def text(found: dict[str, Any]) -> str:
     if found["message"]:
         lines.append(f"  {found['message']}")
     if at_work:
-        lines.append(f"  {_far(found)}")
+        lines.append(f"  {_progress_line(found)}")
     if found["stopped_by"] and at_work:
         lines.append(f"  {found['stopped_by']} has stopped it: no further target is begun")
     if lines_of_others := [f"{line:,}" for line in found["left_out"]]:
@@ -108,13 +108,13 @@ def text(found: dict[str, Any]) -> str:
     lines.append(f"{'wave':<4} {'of':<{_OF}} {'state':<9}{columns}")
     for number, wave in enumerate(found["waves"], 1):
         counts = "".join(f"  {wave[word]:>{max(6, len(word))},}" for word in _WORDS)
-        lines.append(f"{number:<4} {_cut(wave['of'], _OF):<{_OF}} {wave['state']:<9}{counts}")
+        lines.append(f"{number:<4} {_shorten(wave['of'], _OF):<{_OF}} {wave['state']:<9}{counts}")
     if names := [each["name"] for each in found["targets"] if each["state"] == "at work"]:
-        lines.append(_cut(f"at work: {listed(names)}", _WIDTH))
+        lines.append(_shorten(f"at work: {listed(names)}", _WIDTH))
     reasons = fleet_answers.reasons([t for t in found["targets"] if t["state"] != "at work"])
     for state, why, names in reasons[:_REASONS]:
-        lines.append(_cut(f"{state}: {listed(names)}", _WIDTH))
-        lines.append(_cut(f"  {one_line(why)}", _WIDTH))
+        lines.append(_shorten(f"{state}: {listed(names)}", _WIDTH))
+        lines.append(_shorten(f"  {one_line(why)}", _WIDTH))
     if (more := len(reasons) - _REASONS) > 0:
         lines.append(f"and {more} more reasons: --json has all")
     left = any(_total(wave) > wave["passed"] for wave in found["waves"])
@@ -127,7 +127,7 @@ def text(found: dict[str, Any]) -> str:
     return "\n".join(map(one_line, lines))
 
 
-def _far(found: dict[str, Any]) -> str:
+def _progress_line(found: dict[str, Any]) -> str:
     """Return how far a run at work is: `443 of 1,000 targets passed (44%), 3 min 2 s after it
     began`; and until when a wave soaks.
     """
@@ -144,5 +144,5 @@ def _total(wave: Mapping[str, Any]) -> int:
     return sum(wave[word] for word in _WORDS)
 
 
-def _cut(text: str, width: int) -> str:
+def _shorten(text: str, width: int) -> str:
     return text if len(text) <= width else f"{text[: width - 1]}…"

@@ -71,7 +71,7 @@ def begin(
         for target in wave:
             if target.name in own:
                 members.append(_target_event(number, target))
-    return _written(project, fleet, begun, members)
+    return _create_journal(project, fleet, begun, members)
 
 
 def resume(
@@ -106,19 +106,19 @@ def resume(
         "resumes": before["id"],
     }
     members: list[Event] = []
-    passed = _passed(project, path, before)
+    passed = _find_passed(project, path, before)
     for each in before.targets.values():
         members.append(_target_event(each.wave, each.target))
         if each.target.name in passed:
             members.append(ended(each))
-    return _written(project, fleet, begun, members)
+    return _create_journal(project, fleet, begun, members)
 
 
 def _target_event(wave: int, target: FleetTarget) -> Event:
     return {"event": EventKind.TARGET, "wave": wave, "target": target.as_row()}
 
 
-def _passed(project: Project, path: Path, before: State) -> set[str]:
+def _find_passed(project: Project, path: Path, before: State) -> set[str]:
     """Return the names of the targets that have passed in an earlier run.
 
     If its coordinator has died, nobody has sealed its journal, and the targets' ledgers are asked.
@@ -151,7 +151,7 @@ def _require_as_sealed(project: Project, path: Path, before: State) -> None:
     if problems:
         raise Refused(
             "The earlier run is not as it was sealed. To begin anew, which finds what is done: "
-            f"{_anew(before)}",
+            f"{_anew_command(before)}",
             problems=problems,
         )
 
@@ -180,20 +180,21 @@ def _require_same_code(project: Project, before: State) -> None:
         raise Refused.of(
             task.CHANGED,
             where=runbook,
-            remedy=f"put them back as they were; or begin anew: {_anew(before)}",
+            remedy=f"put them back as they were; or begin anew: {_anew_command(before)}",
         )
 
 
-def _anew(before: State) -> str:
+def _anew_command(before: State) -> str:
+    """Return the command that begins a run like an earlier one."""
     return fleet_command("run", before["runbook"], before["fleet"], mode=before["mode"])
 
 
-def _written(
+def _create_journal(
     project: Project, fleet: Fleet, begun: Mapping[str, Any], members: Sequence[Event]
 ) -> tuple[Journal, State]:
-    folder = _folder(project, fleet.name, begun["runbook"])
+    folder = project.outputs / fleet.name / begun["runbook"]
     run_id = str(uuid.uuid4())
-    path = folder / f"{_moment(project, fleet.name)}-{run_id[:8]}{JOURNAL}"
+    path = folder / f"{_begin_time(project, fleet.name)}-{run_id[:8]}{JOURNAL}"
     settings = fleet.settings
     first = {
         "event": EventKind.BEGUN,
@@ -213,7 +214,7 @@ def _written(
     return written, State.of(written.begun)
 
 
-def _moment(project: Project, fleet: str) -> str:
+def _begin_time(project: Project, fleet: str) -> str:
     """Return the time at which a run begins, for the name of its journal, to the millisecond.
 
     The last run by name has to be the last one. So where the clock was ahead before, this is a
@@ -246,11 +247,11 @@ def end_killed(project: Project, fleet: str) -> list[Problem]:
             problems += exc.problems
             continue
         with closing(Journal(path)) as left:
-            record.seal(project, path, _ended(project, left), found=True)
+            record.seal(project, path, _end_run(project, left), found=True)
     return problems
 
 
-def _ended(project: Project, left: Journal) -> State:
+def _end_run(project: Project, left: Journal) -> State:
     """End a run whose coordinator was killed, and return its state. What came of the targets that
     were at work, their ledgers say.
     """
@@ -330,10 +331,6 @@ def _is_over(path: Path) -> bool:
         return State.read(path).is_over
     except UnreadableJournal:
         return False
-
-
-def _folder(project: Project, fleet: str, runbook: str) -> Path:
-    return project.outputs / fleet / runbook
 
 
 def _budgets(fleet: Fleet) -> list[str]:

@@ -86,24 +86,24 @@ class Fleet:
         settings = known[name]
         if problems := list(_problems(name, settings)):
             raise Refused("The fleet's settings are not valid.", problems=problems)
-        waves = tuple(map(_wave, settings.waves))
+        waves = tuple(map(_read_wave, settings.waves))
         budgets = [share for text in settings.failure_budget if (share := Share.read(text))]
         return cls(
             name,
             settings,
             waves,
             tuple(budgets if len(budgets) == len(waves) else budgets * len(waves)),
-            milliseconds(settings.soak) / 1000 if _pauses(settings.soak) else 0,
+            milliseconds(settings.soak) / 1000 if _has_soak(settings.soak) else 0,
             milliseconds(settings.cell_timeout) / 1000,
         )
 
 
-def _pauses(soak: str) -> bool:
+def _has_soak(soak: str) -> bool:
     """Return whether there is a soak: `0s` is none."""
     return bool(soak) and re.fullmatch(r"\s*0\s*[a-z]*\s*", soak) is None
 
 
-def _wave(text: str) -> Share | tuple[str, ...]:
+def _read_wave(text: str) -> Share | tuple[str, ...]:
     names = tuple(name.strip() for name in text.split(",") if name.strip())
     return Share.read(text) or names
 
@@ -122,7 +122,7 @@ def _problems(name: str, settings: FleetSettings) -> Iterator[Problem]:
     yield from _source_problems(at, settings)
     yield from _wave_problems(at, settings)
     durations = [("cell_timeout", settings.cell_timeout, "1h")]
-    if _pauses(settings.soak):
+    if _has_soak(settings.soak):
         durations.append(("soak", settings.soak, "30min"))
     for key, value, example in durations:
         try:
@@ -167,10 +167,10 @@ def _wave_problems(at: _At, settings: FleetSettings) -> Iterator[Problem]:
             "leaves targets out",
             expected='a last wave of "100%"',
             found=", ".join(settings.waves),
-            remedy=f"waves = {_list([*settings.waves, '100%'])}",
+            remedy=f"waves = {_toml_list([*settings.waves, '100%'])}",
         )
     for text, share in shares:
-        if share is None and not _names(text):
+        if share is None and not _can_be_names(text):
             yield at("waves")(
                 "is not a wave",
                 expected='a share of the targets, such as "1%" or "50", or names of targets with '
@@ -185,7 +185,7 @@ def _wave_problems(at: _At, settings: FleetSettings) -> Iterator[Problem]:
                 "is not a budget",
                 expected='a number of targets, such as "0", or a share of the wave, such as "1%"',
                 found=repr(text),
-                remedy=f"failure_budget = {_list(['0'] * len(settings.waves))}",
+                remedy=f"failure_budget = {_toml_list(['0'] * len(settings.waves))}",
             )
     if len(given) not in (1, len(settings.waves)):
         filled = [*given, *["0"] * len(settings.waves)][: len(settings.waves)]
@@ -193,14 +193,14 @@ def _wave_problems(at: _At, settings: FleetSettings) -> Iterator[Problem]:
             "is not one for each wave",
             expected=f"{len(settings.waves)}, or one for all",
             found=str(len(given)),
-            remedy=f"failure_budget = {_list(filled)}",
+            remedy=f"failure_budget = {_toml_list(filled)}",
         )
 
 
-def _names(text: str) -> bool:
+def _can_be_names(text: str) -> bool:
     """Return whether a wave can be names of targets; `101%` and `1.5` are shares gone wrong."""
     return bool(text.strip(", ")) and not re.fullmatch(r"\s*[\d.]*\s*%?\s*", text)
 
 
-def _list(texts: Sequence[str]) -> str:
+def _toml_list(texts: Sequence[str]) -> str:
     return "[" + ", ".join(f'"{text}"' for text in texts) + "]"

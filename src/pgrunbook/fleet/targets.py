@@ -57,8 +57,10 @@ class FleetTarget:
         Else it is `service:NAME` or `env:NAME`.
         """
         for name, settings in project.settings.targets.items():
-            there = (settings.service or ("" if settings.env else name), settings.env)
-            if there == (self.service, self.env):
+            service = settings.service
+            if not service and not settings.env:
+                service = name  # a target's own name is that of its service by default
+            if (service, settings.env) == (self.service, self.env):
                 return name
         return f"env:{self.env}" if self.env else f"service:{self.service}"
 
@@ -107,9 +109,13 @@ def _rows(fleet: Fleet, project: Project) -> Iterator[Mapping[str, Any]]:
     if settings.targets_query:
         yield from _query_rows(settings.targets_query, project)
     elif settings.targets_command:
-        yield from _line_rows(_output(settings.targets_command, project.root), "targets_command")
+        yield from _line_rows(
+            _run_command(settings.targets_command, project.root), "targets_command"
+        )
     else:
-        yield from _line_rows(_text(project.root / settings.targets_file), settings.targets_file)
+        yield from _line_rows(
+            _read_file(project.root / settings.targets_file), settings.targets_file
+        )
 
 
 def _query_rows(query: Mapping[str, str], project: Project) -> list[dict[str, Any]]:
@@ -121,12 +127,12 @@ def _query_rows(query: Mapping[str, str], project: Project) -> list[dict[str, An
     ):
         if problems := trust.shadows(conn, _SCHEMA):
             raise Refused("The fleet's targets were not asked for.", problems=problems)
-        with session_settings.seeing(conn), conn.cursor(row_factory=dict_row) as cursor:
+        with session_settings.as_block(conn), conn.cursor(row_factory=dict_row) as cursor:
             cursor.execute(query["sql"].encode())
             return cursor.fetchall() if cursor.description else []
 
 
-def _output(command: Sequence[str], root: Path) -> str:
+def _run_command(command: Sequence[str], root: Path) -> str:
     where = "targets_command"
     try:
         done = subprocess.run(  # noqa: S603  # the project's own, without a shell
@@ -151,7 +157,7 @@ def _output(command: Sequence[str], root: Path) -> str:
     return done.stdout
 
 
-def _text(path: Path) -> str:
+def _read_file(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as exc:

@@ -57,7 +57,7 @@ def run_one(
     """
 
     def work(project: Project, each: FleetTarget) -> TaskResult:
-        if once and _knows(project, each, run_id):
+        if once and _ledger_has_run(project, each, run_id):
             # The coordinator asks the ledger, which says how it has ended.
             return {"verdict": Verdict.INTERRUPTED, "reason": ""}
         if is_changed(project, runbook, begun_with):
@@ -68,17 +68,17 @@ def run_one(
             if planned["verdict"] != Verdict.PASSED:
                 why = f"could not be planned: {planned['reason']}"
                 return {"verdict": planned["verdict"], "reason": why}
-            values |= _approval(planned.get("plan"), approved)
+            values |= _bind_to_plan(planned.get("plan"), approved)
         own = each.target_name(project), {**values, "schema": each.schema}
         folder = f"{fleet}/{each.name}"
-        if once:
+        if once:  # an executor may have begun this task before, and lost its worker
             remove_unsealed(project.outputs / folder / runbook, run_id)
-        _, ending = _warm(project, runbook).run(
+        _, ending = _worker_for(project, runbook).run(
             *own, run_id, folder=folder, cell_timeout_s=cell_timeout_s
         )
-        return _told(ending)
+        return _result(ending)
 
-    return _timed(root, target, work)
+    return _run_work(root, target, work)
 
 
 # The waves before were run by other files: what they have proved says nothing about these.
@@ -94,7 +94,7 @@ def is_changed(project: Project, runbook: str, begun_with: str) -> bool:
     """Return whether a runbook's files have another digest now; not if `begun_with` is empty."""
     try:
         return bool(begun_with) and code_digest(project, runbook) != begun_with
-    except (OSError, Refused):
+    except (OSError, Refused):  # the files are gone, or cannot be read any more
         return True
 
 
@@ -122,12 +122,12 @@ def look(
 
     def work(project: Project, each: FleetTarget) -> TaskResult:
         own = each.target_name(project), {**given, "schema": each.schema}
-        record, ending = _warm(project, runbook).plan(
+        record, ending = _worker_for(project, runbook).plan(
             *own, str(uuid.uuid4()), mode=mode, cell_timeout_s=cell_timeout_s
         )
-        return {**_told(ending), "plan": record.plan if record else {}}
+        return {**_result(ending), "plan": record.plan if record else {}}
 
-    return _timed(root, target, work)
+    return _run_work(root, target, work)
 
 
 def find_drift(root: str, target: Mapping[str, str]) -> TaskResult:
@@ -140,14 +140,14 @@ def find_drift(root: str, target: Mapping[str, str]) -> TaskResult:
         verdict = Verdict.FAILED if found else Verdict.PASSED
         return {"verdict": verdict, "reason": "", "drift": found}
 
-    return _timed(root, target, work)
+    return _run_work(root, target, work)
 
 
 # How long threads that were told to end may take. To begin a worker anew takes longer than this.
 _THREADS_END_S = 0.5
 
 
-def _timed(
+def _run_work(
     root: str, target: Mapping[str, str], work: Callable[[Project, FleetTarget], TaskResult]
 ) -> TaskResult:
     """Do work on a target. Returns what came of it, whatever ends it, with `seconds` and `spent`:
@@ -169,7 +169,7 @@ def _timed(
     return {**told, "seconds": round(time.monotonic() - began, 3), "spent": spent}
 
 
-def _told(ending: Ending) -> TaskResult:
+def _result(ending: Ending) -> TaskResult:
     """Return verdict and reason of a run. The reason is its first problem: that says more than the
     heading of the error.
     """
@@ -185,7 +185,7 @@ def _told(ending: Ending) -> TaskResult:
 _worker: tuple[tuple[int, int], WarmWorker] | None = None
 
 
-def _warm(project: Project, runbook: str) -> WarmWorker:
+def _worker_for(project: Project, runbook: str) -> WarmWorker:
     """Return the worker of this process for a runbook; a new one if its notebook or the project's
     settings have changed since.
     """
@@ -204,7 +204,7 @@ def _warm(project: Project, runbook: str) -> WarmWorker:
     return worker
 
 
-def _approval(plan: Mapping[str, Any] | None, approved: Mapping[str, str]) -> dict[str, str]:
+def _bind_to_plan(plan: Mapping[str, Any] | None, approved: Mapping[str, str]) -> dict[str, str]:
     """Return the parameters that bind a run to the plan which it has just made. Raises Refused if
     that plan is not in the approved set.
     """
@@ -215,7 +215,7 @@ def _approval(plan: Mapping[str, Any] | None, approved: Mapping[str, str]) -> di
     return {"approved_plan": plan["digest"], "approver": approved["approver"]}
 
 
-def _knows(project: Project, each: FleetTarget, run_id: str) -> bool:
+def _ledger_has_run(project: Project, each: FleetTarget, run_id: str) -> bool:
     target = targets.resolve(each.target_name(project), project)
     with connect(target, schema="pg_catalog", label="fleet", read_only=True) as conn:
         return ledger.exists(conn) and ledger.has_run(conn, run_id)

@@ -29,8 +29,8 @@ _SETTINGS = {
     "lc_monetary": "C",
 }
 _KEPT = "pgrunbook.settings"
-_ENTER = session_settings.entering(_KEPT, {"search_path": search_path.OURS} | _SETTINGS)
-_PUT_BACK = session_settings.put_back(_KEPT)
+_ENTER = session_settings.save_and_set(_KEPT, {"search_path": search_path.OURS} | _SETTINGS)
+_PUT_BACK = session_settings.restore(_KEPT)
 
 # An array in a question, and the longest question that is prepared.
 _NUMBERS = re.compile(r"'\{[\d,]*\}'::(oid|int2|int8)\[\]")

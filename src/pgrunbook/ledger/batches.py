@@ -100,6 +100,7 @@ def find_backfill(
         return None
     about: dict[str, Any] = {"runbook": runbook, "schema": schema, "block": block}
     for row in catalog.rows(conn, "ledger_backfill", **about, revision=revision):
+        # arrays arrive as lists, which a frozen row should not hold
         row["key"] = tuple(row["key"])
         row["runs"] = tuple(row["runs"] or ())
         return Backfill(**row)
@@ -213,6 +214,7 @@ def begin(
     """Write that a block in batches begins: its own row, and the bounds of what it goes through,
     both or neither.
     """
+    # one transaction: a block that has begun without bounds could never go on
     with conn.transaction():
         when = {"started_at": started_at, "revision": revision}
         write.write_block(conn, run_id, about, event=event, facts={}, **when)

@@ -149,6 +149,7 @@ class Fold:
     def _set(self, setter: Setter, changed: Changes, row: Mapping[str, Any]) -> None:
         first = self.changes.setdefault(setter.key, {})
         for known, (before, after) in changed.items():
+            # applied anew: undone, it would be as it was before the first time
             if known in first:
                 before, _ = first[known]
             first[known] = (before, after)

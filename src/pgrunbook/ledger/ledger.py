@@ -71,7 +71,7 @@ class Entry:
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Entry:
-        """Return the entry of a row of the query `ledger_entries`."""
+        """Return the entry of a row of the query `ledger_entries`, whose columns are the fields."""
         from pgrunbook.runbooks.facts import Fact
 
         facts = {Fact(kind, table, name): value for kind, table, name, value in row["facts"]}

@@ -17,7 +17,8 @@ from pgrunbook.postgres.target import Target
 from pgrunbook.records.malformed_notebook import MALFORMED
 from pgrunbook.records.naming import seal_of
 from pgrunbook.records.plan import Plan, differences
-from pgrunbook.records.record import Record, Row
+from pgrunbook.records.record import Record
+from pgrunbook.records.shown import Row
 from pgrunbook.records.untrusted_files import is_regular
 from pgrunbook.runbooks import arguments
 from pgrunbook.runbooks.parameters import Parameters

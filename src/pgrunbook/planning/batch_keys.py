@@ -1,4 +1,4 @@
-"""Whether blocks in batches can be cut as their headers say: by a unique key that has an order.
+"""Checks that blocks in batches can be cut as their headers say: by a unique key that has an order.
 Reads only.
 """
 
@@ -24,7 +24,7 @@ _ANEW = "write the key anew, in UTF-8; or cut the block by a key of another type
 _CHECK = "can be cut into batches"
 
 
-# What `find_key` says, by the block's name.
+# The results of `find_key`, by the blocks' names.
 Keys = Mapping[str, Mapping[str, Any] | None]
 
 
@@ -49,13 +49,15 @@ def find_key(conn: Session, block: Block) -> Mapping[str, Any] | None:
 
 
 def _not_utf8(conn: Session, block: Block, there: Mapping[str, Any]) -> Iterator[Problem]:
-    """Whether the greatest key cannot be read: all of them are not looked at before it begins."""
+    """Yield a problem if the greatest key is not UTF-8. The other keys are read batch by batch: to
+    look at all of them here would take too long.
+    """
     if conn.info.parameter_status("server_encoding") != "SQL_ASCII":
         return
     if trust.callable_functions(conn):
         return
     try:
-        # a role that is not there is the server's InvalidParameterValue
+        # InvalidParameterValue: the block's role does not exist, which another check reports
         with suppress(psycopg.errors.InsufficientPrivilege, psycopg.errors.InvalidParameterValue):
             Keyset.of(there, block).greatest(conn)
     except NotUtf8 as exc:
@@ -71,7 +73,7 @@ def _named(conn: Session, block: Block) -> Mapping[str, Any] | None:
 
 
 def remedy(exc: psycopg.Error) -> str:
-    """What to do where the server does not let all rows be read; empty if that is not it."""
+    """Return what to do about an error that kept us from reading all keys; empty for any other."""
     if isinstance(exc, NotUtf8):
         return _ANEW
     return SEES_ALL if raised(exc) else ""
@@ -84,20 +86,23 @@ def find_table(conn: Session, block: Block) -> Table | None:
 
 
 def check(keys: Keys, decisions: Sequence[Decision]) -> list[CheckResult]:
-    """One result for each block in batches that is to run, or one for each problem."""
+    """Return a result for each block in batches that is to run, or for each of its problems."""
     results = []
     earlier: list[Block] = []
     for decision in decisions:
         block = decision.block
-        if decision.pending and block.batching:
+        if not decision.pending:
+            continue
+        if block.batching:
             wrong = list(problems(block, keys[block.name]))
-            if wrong and any(_may_change(each, block.batching.table) for each in earlier):
+            if not wrong:
+                results.append(CheckResult(block.name, _CHECK))
+            elif any(_may_change(each, block.batching.table) for each in earlier):
                 why = f"{wrong[0].what}: a block before it may change that"
                 results.append(CheckResult(block.name, _CHECK, not_run=why))
             else:
                 results += [CheckResult(block.name, problem.what, problem) for problem in wrong]
-                results += [] if wrong else [CheckResult(block.name, _CHECK)]
-        earlier += [block] if decision.pending else []
+        earlier.append(block)
     return results
 
 
@@ -106,7 +111,7 @@ def _may_change(block: Block, table: str) -> bool:
 
 
 def problems(block: Block, there: Mapping[str, Any] | None) -> Iterator[Problem]:
-    """Why the block cannot be cut as its header says."""
+    """Yield why the block cannot be cut as its header says. `there` is the result of `find_key`."""
     assert block.batching
     key = ", ".join(block.batching.key)
     where = f"{block.name}, header batch"

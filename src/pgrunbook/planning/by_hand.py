@@ -1,5 +1,5 @@
-"""Judges blocks that the parameter `adopt` names: what they make must be there by name, unless a
-statement behind has dropped or renamed it. Knows no server.
+"""Judges blocks that the parameter `adopt` names: what they make must exist by name, unless a later
+statement has dropped or renamed it. Knows no server.
 """
 
 from __future__ import annotations
@@ -31,8 +31,10 @@ def judge_named(
     adopted: Collection[str],
     there: Mapping[str, Sequence[CreatedObject]],
 ) -> dict[str, Judgement]:
-    """Judge the blocks that are `adopted`, by their names. `blocks` are all that are pending, in
-    their order; `there` has what each makes that is there by name.
+    """Judge the blocks that are `adopted`. Returns the judgements by the blocks' names.
+
+    - `blocks` are all that are pending, in their order.
+    - `there` has, by block, the objects that it makes and that exist by name.
     """
     lasting: dict[str, list[CreatedObject]] = {block.name: [] for block in blocks}
     for name, made in _lasting(blocks):
@@ -68,16 +70,17 @@ def _names(objects: Sequence[CreatedObject]) -> list[str]:
 
 
 def _lasting(blocks: Sequence[Block]) -> Iterator[tuple[str, CreatedObject]]:
-    """Yield what blocks make, and what no statement behind takes away; the last first."""
+    """Yield what blocks make and no later statement takes away, each with its block; the last
+    first.
+    """
     gone: set[tuple[str, str]] = set()
     temporary: set[str] = set()
-    for each in (made for block in blocks for made in block.made):
-        if each.schema == TEMPORARY:
-            temporary.add(each.name)
+    for block in blocks:
+        temporary |= {made.name for made in block.made if made.schema == TEMPORARY}
     for block in reversed(blocks):
         for statement in reversed(block.statements):
             for made in reversed(created_objects(statement.node)):
-                # one that PostgreSQL has named cannot be told from others
+                # an object that PostgreSQL has named cannot be told from others
                 lasts = made.name and gone.isdisjoint(_names_of_whole(made))
                 if lasts and temporary.isdisjoint((made.name, made.parent)):
                     yield block.name, made
@@ -87,7 +90,7 @@ def _lasting(blocks: Sequence[Block]) -> Iterator[tuple[str, CreatedObject]]:
 
 
 def _names_of_whole(made: CreatedObject) -> Iterator[tuple[str, str]]:
-    """Yield by which names an object goes: its own, its table's or its schema's."""
+    """Yield the names with which an object is dropped: its own, its table's, its schema's."""
     yield name_of(made)
     if made.parent:
         yield from ((made.parent, ""), ("", made.parent))
@@ -96,7 +99,7 @@ def _names_of_whole(made: CreatedObject) -> Iterator[tuple[str, str]]:
 
 
 def _may_take_more(node: ast.Node) -> bool:
-    """Whether a statement may take away what it does not name."""
+    """Whether a statement may drop what it does not name."""
     match node:
         case ast.DropOwnedStmt():
             return True
@@ -108,8 +111,8 @@ def _may_take_more(node: ast.Node) -> bool:
 
 
 def _taken_away(node: ast.Node) -> Iterator[tuple[str, str]]:
-    """Yield what a statement drops, renames or moves, by its name and that of its table; for what
-    may go along with a column, no name and the table.
+    """Yield what a statement drops, renames or moves, by its name and that of its table. A column
+    may take parts of its table along: they are told by an empty name and the table's.
     """
     yield from freed_names(node)
     if isinstance(node, ast.AlterTableStmt):

@@ -13,8 +13,8 @@ from pgrunbook.planning.decisions import Decision
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """The result of one check: it passed unless there is a problem; `not_run` says why it could not
-    be tried.
+    """The result of one check. It has passed unless there is a `problem`; `not_run` says why it
+    could not be run.
     """
 
     where: str

@@ -216,8 +216,7 @@ def _places(thing: Thing, path: Path) -> list[_Place]:
     """Return where a relation may be: in its schema, or else in those of the path."""
     if not thing.name:
         return []
-    schemas = (thing.schema,) if thing.schema else path
-    return [(thing.kind, schema, thing.name, thing.part) for schema in schemas]
+    return [(thing.kind, schema, thing.name, thing.part) for schema in thing.schemas(path)]
 
 
 def _column(thing: Thing, doubt: Doubt) -> tuple[str, str]:

@@ -97,7 +97,7 @@ def _share(conn: Session, decision: Decision, keyset: Keyset, upper: batches.Key
     batch = keyset.next_batch(conn, None, upper, _SAMPLE)
     statement = batching.statement(keyset.bounds(None, batch.to))
     path = decision.block.search_path or search_path.of(conn)
-    settings = [*session_settings.theirs(path), "SET LOCAL row_security = off"]
+    settings = [*session_settings.block_settings(path), "SET LOCAL row_security = off"]
     with conn.transaction(force_rollback=True), conn.cursor() as cursor:
         cursor.execute("; ".join(settings).encode())
         row = cursor.execute(f"EXPLAIN (FORMAT JSON) {statement.sql}".encode()).fetchone()
@@ -106,9 +106,9 @@ def _share(conn: Session, decision: Decision, keyset: Keyset, upper: batches.Key
     (plan,) = row[0]
     # The plan's top node changes rows and returns none: those count that the node below gives it.
     node = plan["Plan"]
-    below = node.get("Plans")
-    changed = float((below[0] if below else node)["Plan Rows"])
-    return min(1.0, changed / batch.keys)
+    if node.get("Plans"):
+        node = node["Plans"][0]
+    return min(1.0, float(node["Plan Rows"]) / batch.keys)
 
 
 def _can_be_planned(conn: Session, block: Block) -> bool:

@@ -1,5 +1,5 @@
-"""Judges blocks that add columns IF NOT EXISTS, where these exist already, and comment on them: no
-twin is needed for that. The server says whether the types agree.
+"""Judges blocks that only add columns IF NOT EXISTS, and comment on them, if the columns exist
+already. No twin is needed for that: the server says whether the types agree.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pgrunbook.runbooks.blocks import Block
 
 
 def judge(look: Session, block: Block, target: Inventory) -> Judgement | None:
-    """Return what to do with the block; None if it does anything else."""
+    """Return what to do with the block; None if it does anything else, so that a twin is needed."""
     path = block.search_path or search_path.of(look)
     schemas = search_path.schemas(look, path)
     run: list[int] = []
@@ -41,8 +41,8 @@ def judge(look: Session, block: Block, target: Inventory) -> Judgement | None:
 def _columns_done(
     look: Session, node: Any, target: Inventory, schemas: Sequence[str], path: str
 ) -> list[Object] | None:
-    """Return the columns that are as the statement makes them; an empty list if it is to be run;
-    None if that cannot be told.
+    """Return the columns that are as the statement makes them; an empty list if the statement has
+    to run; None if a twin is needed to tell.
     """
     match node:
         case ast.AlterTableStmt(objtype=ObjectType.OBJECT_TABLE):

@@ -101,6 +101,7 @@ class Expectation:
         fold, seen = self.fold, self.ground.seen
         found = []
         for each, definition in fold.definitions.items():
+            # a setter with a schema is a block of a run in another schema
             ours = each not in fold.adopted and not fold.setter(each).schema
             if definition and ours and seen.get(each) == definition:
                 found.append(each)
@@ -180,7 +181,8 @@ class Expectation:
                 is_named = not named.isdisjoint(self.names_in_headers(each.object))
                 if is_named or self._takes(each.object, begun.get(name, ())):
                     kept[name].append(each)
-                    kept[name] += self._parts(each) if each.found is None else []
+                    if each.found is None:
+                        kept[name] += self._parts(each)
         return kept
 
     def _parts(self, gone: Drift) -> Iterator[Drift]:

@@ -55,8 +55,9 @@ def check(conn: Session, decisions: Sequence[Decision]) -> list[CheckResult]:
     plain = conn.info.parameter_status("standard_conforming_strings") == "on"
     pending: list[Pending] = []
     for decision in decisions:
-        for number in decision.statements if decision.pending else ():
-            pending.append(Pending(decision.block, decision.block.statements[number]))
+        if decision.pending:
+            statements = decision.block.statements
+            pending += [Pending(decision.block, statements[n]) for n in decision.statements]
     if server >= ours or not pending or not plain:
         return []
     try:

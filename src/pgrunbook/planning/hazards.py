@@ -93,6 +93,7 @@ def assess(conn: Session, schema: str, decisions: Sequence[Decision]) -> list[Ri
     cases = list(_cases(conn, decisions))
     if not cases:
         return []
+    # All dangers in one round trip; with each those that may happen while its lock is held.
     asked: list[tuple[Danger, Path]] = []
     for case in cases:
         asked += [(each.danger, each.path) for each in (case, *case.during)]
@@ -146,6 +147,7 @@ _IN_OTHERS = {"type", "domain", "function", "procedure", "aggregate", "routine",
 def _likely(answers: Catalog, case: Case) -> Likely:
     if not _is_there(answers, case):
         return Likely.NO
+    # A lock is a hazard only if one of the later statements takes long: the likeliest counts.
     during = Likely.NO if case.during else Likely.YES
     for each in case.during:
         during = max(during, _likely(answers, each))
@@ -185,7 +187,7 @@ class _Context:
         row = self._answers.relation(danger.thing, path)
         sized = Trait.SIZED in danger.hazard.traits and BESIDE not in danger.doubts
         size = Size(row["rows"], row["bytes"]) if row and sized else None
-        # a block of variants consists of several files
+        # a block of variants consists of several files, and is called by its own name
         file = block.scripts[0].name if len(block.scripts) == 1 else block.name
         return Risk(
             block.name,
@@ -252,8 +254,7 @@ def _places_of_others(case: Case) -> list[tuple[str, str, str]]:
     thing = case.danger.thing
     if thing.kind not in _IN_OTHERS:
         return []
-    schemas = (thing.schema,) if thing.schema else case.path
-    return [(thing.kind, schema, thing.name) for schema in schemas]
+    return [(thing.kind, schema, thing.name) for schema in thing.schemas(case.path)]
 
 
 def _dependents_of_others(

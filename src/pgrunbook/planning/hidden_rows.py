@@ -94,7 +94,7 @@ def _changes(conn: Session, decisions: Sequence[Decision], role: str) -> Iterato
             as_whom = role_set(statement.node) or as_whom
             match statement.node:
                 case ast.VariableSetStmt(name="row_security"):
-                    meant = True
+                    meant = True  # the block says itself that it leaves hidden rows out
                 case ast.AlterTableStmt(relation=relation):
                     unknown.add(relation.relname)
             unknown |= {each.name for each in created_objects(statement.node)}

@@ -69,6 +69,8 @@ def judge(
         nothing_by_hand=adopt.strip() == NONE,
         applying=before == "applied" and last < 0,
     ).judgements()
+    # A block whose objects deviate was done, too, in another shape: the columns of a table are
+    # compared as they are behind it.
     reached = last
     for place, count in enumerate(counts):
         if count.deviations:
@@ -133,6 +135,7 @@ class _Judge:
         if count.deviations:
             return self._refuse(count, count.deviations)
         votes = set(count.votes.values())
+        # a vote of EITHER agrees with whatever the others say
         if Vote.DONE in votes and Vote.UNDONE in votes:
             return self._judge_partial(count)
         if Vote.DONE in votes:
@@ -160,7 +163,7 @@ class _Judge:
             problem = Problem(
                 f"cannot be judged: {first.block}, before it, fails on the twin",
                 count.block,
-                found=there,
+                found=f"{there}\n{first.failure.where} says: {first.failure.found}",
                 remedy=self._remedy(first.block, f"{first.block},{count.block}"),
             )
         return Judgement(Action.REFUSE, (), there, (problem,))

@@ -148,12 +148,13 @@ class Keyset:
         """Return the first row, read as the block's role and along its path. Raises NotUtf8, and
         the server's error where row security would hide rows.
         """
-        path = search_path.theirs(self.path or search_path.of(conn))
+        path = search_path.set_local(self.path or search_path.of(conn))
         become = f"SET LOCAL ROLE {sql.Identifier(self.role).as_string()}; " if self.role else ""
         asked = f"{become}SET LOCAL row_security = off; {path};\n{question.as_string(conn)}"
         with conn.cursor(row_factory=tuple_row) as cursor:
             try:
-                cursor.execute(asked.encode())  # one message, and so one transaction
+                # One message is one transaction: SET LOCAL ends with it.
+                cursor.execute(asked.encode())
             except errors.CharacterNotInRepertoire as exc:
                 key = ", ".join(self.columns)
                 raise NotUtf8(f"a key of {self.name} ({key}) is not UTF-8: {exc}") from exc

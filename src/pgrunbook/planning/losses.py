@@ -260,6 +260,7 @@ def _later_runbooks(
     first = min((each.at for each in setters if each.is_of(runbook)), default=None)
     named: dict[tuple[str, ...], str] = {(schema, table): table for table in tables}
     for each, those in expected.history.items():
+        # each object itself, and what it is a part of: an index counts for its table
         for identity in (each.identity, expected.parts.get(each)):
             table = named.get(names(identity)) if identity else None
             if table is None:
@@ -267,6 +268,7 @@ def _later_runbooks(
             for setter in those:
                 if _is_later(setter, runbook, first):
                     works_on[setter.runbook, setter.schema or schema, setter.block].add(table)
+    # The effect of a block that was begun is not known: its statements name the tables.
     for row in ledger.later_changes(conn, runbook, schema, sorted(tables)):
         on = {*row["tables"]}
         for statement in statements(row["begun"]):

@@ -22,7 +22,8 @@ def check_accepted(
     target: str, policies: Policies, risks: Sequence[Risk], *, reverting: bool = False
 ) -> list[CheckResult]:
     """Return one result for each hazard that a header has to accept."""
-    # To revert, the mode says what is wanted, and `discard` what may be lost.
+    # In mode revert nothing has to be accepted: the mode says what is wanted, and the parameter
+    # `discard` what may be lost.
     if reverting:
         return []
     results = []
@@ -46,7 +47,7 @@ def _problem(target: str, risk: Risk) -> Problem:
 
 
 def described(risk: Risk) -> str:
-    """Return what it concerns, how much that is, and what depends on it."""
+    """Return what a risk concerns, its size, its dependents and its duration, in words."""
     parts = [risk.concerns, str(risk.size or ""), shorten(risk.dependents)]
     if risk.takes:
         parts.append(f"takes {risk.takes}")

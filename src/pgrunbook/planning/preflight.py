@@ -247,7 +247,9 @@ def _check_changed(
     table must take its rows.
     """
     for decision in decisions:
-        for variant, variables in decision.block.choices if decision.pending else ():
+        if not decision.pending:
+            continue
+        for variant, variables in decision.block.choices:
             variable, kind, use = _CHANGES[variant]
             names = {"table": None, "type": None, kind: variables[variable]}
             for row in catalog.rows(conn, "changed", **names):

@@ -92,7 +92,7 @@ def check(
     for name in sorted(kinds):
         yield _table(name, there.relations.get(name), kinds[name], by[Need(name, "")])
     uses = {(need.table, need.use, block.role) for need, block in of_pending}
-    # The verification still reads what blocks have changed that are done.
+    # Verify scripts read the tables that blocks have changed, also if these are done.
     for need in needs - pending:
         if need.use in ("alter", "maintain"):
             uses.add((need.table, "read", ""))

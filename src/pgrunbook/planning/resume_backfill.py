@@ -1,5 +1,5 @@
-"""Decides about a block in batches that has begun: it goes on with the file that it began with.
-Reads nothing.
+"""Decides about a block in batches that has begun: it goes on behind its last batch, with the file
+that it began with. Reads nothing.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from pgrunbook.runbooks.blocks import Block
 
 
 def decide(block: Block, entry: Entry, backfill: Backfill | None, table: Table | None) -> Decision:
-    """Decide about a block whose last row says that it has begun, or that it was begun to be
-    undone. `table` is what the header names now; None if there is none.
+    """Decide about a block whose last row in the ledger says that it has begun, or that its revert
+    has. `table` is what the header names now; None if there is none.
     """
-    # It is applied as before: who has approved that has approved all of its batches.
+    # The decision is to apply, as it was at first: who has approved that has approved all batches.
     reason = f"{entry.event} by run {entry.run_id[:8]} and not finished"
     if entry.event == "started" and backfill:
         if problems := tuple(_problems(block, entry, backfill, table)):
@@ -43,10 +43,10 @@ def _problems(
 
 def table_problems(block: Block, backfill: Backfill, table: Table | None) -> Iterator[Problem]:
     """Yield why the block cannot go on behind its last batch: that was in another table, or by
-    another key.
+    another key, and rows before it would be left out.
     """
-    # Rows before the last key would be left out. The header names a table by itself or along its
-    # search path: what is found there may be another one by now, even of the same name.
+    # The header names a table with its schema, or one along its search path: what is found there
+    # may be another one by now, even of the same name. Hence the OID.
     assert block.batching
     key = block.batching.key
     if backfill.key != key or (table and table.name != backfill.table):

@@ -97,6 +97,7 @@ def _places(blocks: Sequence[Block], behind: str) -> dict[_NamedRole, _Place]:
                 if named.role not in made:
                     places.setdefault(named, _Place(statement.place(), behind))
             made.update(_made(statement.node))
+            # From here on any role may have been made: the text does not show what code does.
             if mentions.runs_code(statement.node):
                 behind = behind or f"block {block.name}"
     return places

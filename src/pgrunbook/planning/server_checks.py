@@ -203,6 +203,7 @@ def check_passwords(conn: Connection, passwords: Iterable[str]) -> list[CheckRes
     """Check that no password of this run is part of a name in the database. Records show names: the
     search for secrets would find it there only after the commit. Reads only.
     """
+    # A short password, or an ordinary word, is part of many names by chance.
     searched = [each for each in passwords if is_distinctive(each)]
     if not searched:
         return []

@@ -1,5 +1,5 @@
-"""Finds statements that PostgreSQL would refuse in the middle of a run, as the catalog knows
-before. Reads only.
+"""Finds statements that PostgreSQL would refuse in the middle of a run, if the catalog can tell
+that before. Reads only.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from pgrunbook.sqltext.things import relation, thing_named
 
 
 class Pending(NamedTuple):
-    """A statement that is to run, its block, and where that looks names up."""
+    """A statement that is to run, its block, and the schemas where it looks names up."""
 
     block: Block
     statement: Statement
@@ -39,14 +39,14 @@ class Pending(NamedTuple):
         return self.statement.node
 
     def problem(self, what: str, *, expected: str, remedy: str) -> Problem:
-        """Why it would be refused."""
+        """Return the problem that it would be refused."""
         found = self.statement.sql.splitlines()[0]
         where = self.statement.place() if self.statement.file else self.block.name
         return Problem(what, where, expected, found, remedy)
 
 
 def check(conn: Session, decisions: Sequence[Decision]) -> list[CheckResult]:
-    """Return one result for each kind of error, or for each error of that kind."""
+    """Return a result for each kind of error, or for each error that was found."""
     paths = Paths(conn)
     pending: list[Pending] = []
     for each in decisions:
@@ -63,8 +63,7 @@ def check(conn: Session, decisions: Sequence[Decision]) -> list[CheckResult]:
 
 
 def _places(thing: Thing, path: Path) -> list[tuple[str, str]]:
-    schemas = (thing.schema,) if thing.schema else path
-    return [(schema, thing.name) for schema in schemas]
+    return [(schema, thing.name) for schema in thing.schemas(path)]
 
 
 def _rows_by_place(
@@ -183,9 +182,11 @@ def _check_labels(conn: Session, pending: Sequence[Pending]) -> Iterator[Problem
 def _label_uses(
     pending: Sequence[Pending], *, made_too: bool
 ) -> Iterator[tuple[Pending, str, str]]:
-    """Yield the statements that mention a label which a statement before them in the same
-    transaction adds, with the type and the label; of types that the transaction itself makes only
-    with `made_too`. From version 17 on these labels may be used.
+    """Yield the statements that mention a label which an earlier statement of their transaction has
+    added; each with the type and the label.
+
+    `made_too`: also labels of types that the transaction itself has made. From version 17 on these
+    may be used.
     """
     made: set[str] = set()
     added: list[tuple[str, str]] = []
@@ -225,7 +226,7 @@ def _relations_with(
 
 
 def _check_long_names(_conn: Session, pending: Sequence[Pending]) -> Iterator[Problem]:
-    """Find two names that are one, as the server cuts them off."""
+    """Find two names that become the same, as the server cuts them off."""
     texts = [(each.node, each.statement.sql) for each in pending]
     for place, first, second, kept in collisions(texts):
         yield pending[place].problem(
@@ -238,13 +239,16 @@ def _check_long_names(_conn: Session, pending: Sequence[Pending]) -> Iterator[Pr
 # -- replica identities
 
 
-# What may hold an UPDATE or a DELETE. That of INSERT … ON CONFLICT is looked at only if it happens.
+# Statements that may contain an UPDATE or a DELETE. INSERT … ON CONFLICT DO UPDATE is not among
+# them: the server complains only when a row conflicts.
 _WRITING = (ast.UpdateStmt, ast.DeleteStmt, ast.MergeStmt, ast.SelectStmt)
 _NEEDING = (Hazard.UPDATES_ROWS, Hazard.DELETES_ROWS)
 
 
 def _check_replica_identity(conn: Session, pending: Sequence[Pending]) -> Iterator[Problem]:
-    """Find UPDATE and DELETE of a table that is published, and has no replica identity."""
+    """Find UPDATE and DELETE of a table that is published and has no replica identity.
+    https://www.postgresql.org/docs/current/logical-replication-publication.html
+    """
     asked = []
     for number, each in enumerate(pending):
         if not isinstance(each.node, _WRITING):
@@ -273,7 +277,7 @@ def _check_replica_identity(conn: Session, pending: Sequence[Pending]) -> Iterat
 
 
 def _may_give_identity(node: ast.Node, table: Thing) -> bool:
-    """Whether a statement may have given the table an identity, or changed what is published."""
+    """Whether a statement may give the table an identity, or change what is published."""
     match node:
         case ast.AlterTableStmt(relation=there, cmds=commands) if there.relname == table.name:
             for command in commands:

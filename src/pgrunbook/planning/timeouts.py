@@ -1,4 +1,4 @@
-"""How long a block may wait for its locks, and a statement may run."""
+"""The timeouts of a block: how long it may wait for its locks, and how long a statement may run."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from pgrunbook.runbooks.blocks import Block
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """`lock_timeout`, `statement_timeout`, and `lock_budget`, for how long to try for locks: all as
-    PostgreSQL writes durations.
+    """Timeouts, as PostgreSQL writes durations.
 
-    lock_timeout bounds for how long others wait behind a block. They wait for its locks, and then
-    for two round trips in which it holds them: while its effect is read, and until it commits.
+    - `lock_timeout` bounds how long others wait for a block: while it waits for its locks itself,
+      and then for the two round trips in which it holds them, one to read its effect, one to
+      commit.
+    - `statement_timeout` bounds each statement.
+    - `lock_budget` bounds for how long it tries to get its locks, over all attempts.
     """
 
     lock_timeout: str
@@ -33,7 +35,7 @@ class Timeouts:
 
     @property
     def wait(self) -> str:
-        """How long to wait for locks."""
+        """How long an attempt may wait for locks: lock_timeout less the time that it holds them."""
         held_ms = round(self.held_ms)
         if not held_ms:
             return self.lock_timeout
@@ -46,7 +48,7 @@ class Timeouts:
 
     @property
     def settings(self) -> dict[str, str]:
-        """Those of a block's transaction, by the names of the server's parameters."""
+        """The settings of a block's transaction, by the names of the server's parameters."""
         return {
             "lock_timeout": self.wait,
             "statement_timeout": self.statement_timeout,
@@ -54,6 +56,6 @@ class Timeouts:
         }
 
 
-# If our side stops in the middle of a block (a laptop that sleeps), the server gives its locks back
-# after this.
+# If our side stops in the middle of a block, as a laptop that goes to sleep, the server ends the
+# session after this, and others get its locks.
 _IDLE = "3s"

@@ -4,7 +4,7 @@ keeps what each statement changes.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
@@ -20,7 +20,7 @@ from pgrunbook.inventory.objects import Inventory, Object
 from pgrunbook.inventory.read import read
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.planning.timeline import Change, Step, Work
-from pgrunbook.planning.twin_state import TwinState, drop_statement, is_one_of
+from pgrunbook.planning.twin_state import TwinState, is_one_of
 from pgrunbook.planning.twin_statements import as_role, substitute, work_of, work_of_node
 from pgrunbook.planning.votes import Trial
 from pgrunbook.postgres import search_path
@@ -105,7 +105,7 @@ class TwinRun:
                 stays = name in dropped_first and not _is_another(each, dropped_first[name])
                 if not each.name or _may_exist(each) or was_there(each) or stays:
                     continue
-                where = search_path.theirs(search_paths.of_role(path, block.role or self._role))
+                where = search_path.set_local(search_paths.of_role(path, block.role or self._role))
                 undo = f"{where}; {_undo_statement(each)}"
                 if name in renamed_first:
                     with_rename[name].append(undo)
@@ -232,7 +232,7 @@ def _in_transaction(
             for statement in part:
                 _execute(conn, statement, state)
                 made = created_objects(statement.node)
-                state.later.difference_update(replace(each, replaces=True) for each in made)
+                state.later -= Counter(replace(each, replaces=True) for each in made)
                 _make_anew_without_duplicates(conn, statement, state)
             changes = state.transaction_changes(_replaced(part))
             state.take(changes)
@@ -282,7 +282,7 @@ def _execute(conn: psycopg.Connection[Any], statement: Statement, state: TwinSta
             if conn.closed:
                 raise _Failed(statement, exc, len(_SAVEPOINT)) from exc
             conn.execute("ROLLBACK TO pgrunbook_statement")
-            obstacle = state.overload(exc)
+            obstacle = state.overload(exc) or state.other_shape(exc, _replaced([statement]))
             # DO and CALL may make objects that their text does not name: `clear_away` has not
             # dropped these, and the error names them.
             if work_of_node(statement.node) is Work.ROWS:
@@ -309,8 +309,7 @@ def _drop_leftovers(
 ) -> None:
     """Drop what `clear_away` has left on the twin, as no statement says that it makes it."""
     for each in objects:
-        conn.execute(drop_statement(each).encode())
-        state.forget(each)
+        state.drop(each)
     conn.execute("RELEASE pgrunbook_statement; SAVEPOINT pgrunbook_statement")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -28,6 +29,8 @@ _DUPLICATE = (
     errors.DuplicateObject,
     errors.DuplicateFunction,
 )
+# what a function returns, or the columns of a view
+_OF_ANOTHER_SHAPE = (errors.InvalidFunctionDefinition, errors.InvalidTableDefinition)
 
 
 class TwinState:
@@ -53,7 +56,7 @@ class TwinState:
         self._at = self._now.at()
         self._made: set[Object] = set()
         # what statements make with OR REPLACE that are still to be run
-        self.later: set[CreatedObject] = set()
+        self.later: Counter[CreatedObject] = Counter()
 
     def transaction_changes(self, replaced: Sequence[CreatedObject]) -> dict[Object, Change]:
         """Return what the open transaction has changed. Objects that it has `replaced` (OR REPLACE)
@@ -124,19 +127,43 @@ class TwinState:
         if not isinstance(exc, errors.AmbiguousFunction):
             return None
         for each in self.later:
-            if not re.search(rf"[ .]{re.escape(each.name)}\(", exc.diag.message_primary or ""):
-                continue
-            asked = "SELECT pg_catalog.to_regprocedure(%s)::oid::bigint"
-            oid = None
-            # before 16, a type that is not there is an error
-            with suppress(psycopg.Error), self._conn.transaction():
-                ((oid,),) = self._conn.execute(asked, [each.signature])
-            found = self._at.get(Address(OIDS["pg_proc"], oid)) if oid else None
-            if found in self._now and found not in self._made:
-                return found
+            if re.search(rf'[ ."]{re.escape(each.name)}["(]', exc.diag.message_primary or ""):
+                found = self._left(each, "pg_proc")
+                if found:
+                    return found
         return None
 
-    def forget(self, each: Object) -> None:
+    def other_shape(self, exc: psycopg.Error, replaced: Sequence[CreatedObject]) -> Object | None:
+        """Return what OR REPLACE finds in a shape that it cannot alter, as the error says, if a
+        later statement makes one of that name, too: it has made this one.
+        """
+        if not isinstance(exc, _OF_ANOTHER_SHAPE):
+            return None
+        for each in replaced:
+            alike = [one for one in self.later if (one.kind, one.name) == (each.kind, each.name)]
+            if sum(self.later[one] for one in alike) > 1:
+                return self._left(each, "pg_class" if each.kind in RELATIONS else "pg_proc")
+        return None
+
+    def _left(self, each: CreatedObject, catalog: str) -> Object | None:
+        """Return the relation or function that is called so, and that no block has made."""
+        called = "to_regclass" if catalog == "pg_class" else "to_regprocedure"
+        oid = None
+        # before 16, a type that is not there is an error
+        with suppress(psycopg.Error), self._conn.transaction():
+            asked = f"SELECT pg_catalog.{called}(%s)::oid::bigint".encode()
+            ((oid,),) = self._conn.execute(asked, [each.signature])
+        found = self._at.get(Address(OIDS[catalog], oid)) if oid else None
+        return found if found in self._now and found not in self._made else None
+
+    def drop(self, each: Object) -> None:
+        """Drop the object in the open transaction, and what depends on it, as if never there."""
+        self._conn.execute(_drop_statement(each).encode())
+        for gone, (_, after) in self.transaction_changes([]).items():
+            if after is None:
+                self._forget(gone)
+
+    def _forget(self, each: Object) -> None:
         """Take the object and its parts for absent: they were dropped, and no block did so."""
         own = self._now.addresses.get(each)
         parts = [part for part, owner in self._now.owners.items() if owner == own]
@@ -162,7 +189,7 @@ class TwinState:
                 self._now.definitions[each] = after
 
 
-def drop_statement(each: Object) -> str:
+def _drop_statement(each: Object) -> str:
     """Return the statement that drops the object, with what depends on it."""
     name, _, table = each.identity.rpartition(" on ")
     match each.type:

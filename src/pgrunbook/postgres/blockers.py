@@ -101,7 +101,7 @@ def blockers(conn: Connection, pid: int) -> Iterator[Blocker]:
     other roles.
     """
     for row in catalog.rows(conn, "blockers", pid=pid):
-        gives_way = row.pop("gives_way")  # None: it is no autovacuum
+        gives_way = row.pop("gives_way")  # None: it is not an autovacuum
         if gives_way is None:
             if row["query"]:
                 row["query"] = _without_literals(row["query"])

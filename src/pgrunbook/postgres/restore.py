@@ -56,7 +56,7 @@ _OF_THE_SERVER = "ACL pg_catalog "
 @dataclass(frozen=True, slots=True)
 class _Entry:
     """A line of pg_restore's list: its number; the object's catalog and OID where it was dumped,
-    both 0 if it is no object; and what it is, such as `TABLE public users ada`.
+    both 0 if it is not an object; and what it is, such as `TABLE public users ada`.
     """
 
     number: int

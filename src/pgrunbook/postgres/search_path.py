@@ -37,13 +37,16 @@ def schemas(conn: psycopg.Connection[Any], path: str) -> list[str]:
     # one message, and so a transaction of its own: in another one the path would stay
     assert conn.info.transaction_status == TransactionStatus.IDLE
     with conn.cursor(row_factory=tuple_row) as cursor:
-        cursor.execute(f"{theirs(path)}; SELECT pg_catalog.current_schemas(false)::text[]".encode())
+        cursor.execute(
+            f"{set_local(path)}; SELECT pg_catalog.current_schemas(false)::text[]".encode()
+        )
         cursor.nextset()
         (found,) = cursor.fetchone() or ([],)
     return list(found)
 
 
-# The one way to raise an error without a function: what is no number, and says what it is about.
+# Plain SQL raises an error, without a function of ours on the server, only where it casts a text
+# that is not a number: the error's message repeats the text.
 _STRAYED = "pgrunbook: the path is "
 _REQUIRE = """\
 SELECT CASE WHEN {} THEN pg_catalog.concat({}, path)::pg_catalog.int4 END
@@ -74,7 +77,7 @@ def path_in_error(exc: psycopg.Error) -> str:
     return found[1] if found else ""
 
 
-def theirs(path: str) -> str:
+def set_local(path: str) -> str:
     """Return the statement after which the transaction sees the schemas of the path, for the next
     statement of a block.
     """
@@ -89,6 +92,6 @@ def first_row(
     """
     with conn.transaction(force_rollback=True), conn.cursor(row_factory=tuple_row) as cursor:
         path = sql.Identifier(schema).as_string()
-        cursor.execute(f"{theirs(path)};\n{question.as_string(conn)}".encode())
+        cursor.execute(f"{set_local(path)};\n{question.as_string(conn)}".encode())
         cursor.nextset()
         return cursor.fetchone()

@@ -1,8 +1,8 @@
-"""One session on a server: several statements in one message, queries that are prepared once, a
-look while it waits.
+"""A session on a server: psycopg's connection, with several statements in one message, queries that
+are prepared once, and something to do while it waits.
 
-Whatever it waits for has a deadline on our side: the server's own timeouts say nothing where the
-network is silent, and none of them ends a COMMIT that waits for a synchronous standby.
+Whatever it waits for has a deadline on our side: no timeout of the server ends a wait on a network
+that is silent, or of a COMMIT for a synchronous standby.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from psycopg.pq.abc import PGresult
 
 T = TypeVar("T")
 
-# How we read and write types, whatever a cell has had psycopg do since.
+# How we read and write types. Copied at import: a cell may register others with psycopg later.
 _TYPES = AdaptersMap(psycopg.adapters)
 
-# What the network and a busy server may add to the time that a statement is allowed.
+# Seconds that the network and a busy server may add to the time that a statement is allowed.
 MARGIN_S = 5.0
 
-# Once that is over: to tell the server to stop, and for its answer.
+# Seconds, once that is over: to tell the server to stop, and again for its answer.
 CANCEL_S = 1.0
 
 
@@ -125,14 +125,14 @@ class Session(psycopg.Connection[Any]):
         """Have the session as it was given, whatever others' code has set in it meanwhile. Returns
         the rows of what is asked of it afterwards.
         """
-        # in a message of its own: the server reads all of one by the settings before it
+        # a message of its own: the server parses a whole message by the settings before it
         cursor = self.execute("; ".join([unsetting, *self._given, asked]).encode())
         while cursor.nextset():
             pass
         return cursor.fetchall()
 
     def index(self, error: psycopg.Error, sent: str) -> int | None:
-        """Of what was sent, the character that the server points to; None if it points to none.
+        """Return the index of the character in `sent` that an error points to; None if to none.
 
         A database whose encoding is SQL_ASCII knows no characters: it counts bytes.
         """
@@ -157,8 +157,8 @@ class Session(psycopg.Connection[Any]):
             raise
 
     def _patiently(self, gen: PQGen[T]) -> PQGen[T]:
-        """Hand the generator on. Each time that nothing has come, `_look`, and look at
-        the clock.
+        """Hand psycopg's generator on. Whenever nothing has come for an interval, call the watchers
+        and look at the clock.
         """
         begun, patience = time.monotonic(), self._patience
         deadline = None

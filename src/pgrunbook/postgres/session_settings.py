@@ -54,32 +54,30 @@ SET SESSION AUTHORIZATION DEFAULT; RESET ROLE; RESET ALL;
 CLOSE ALL; UNLISTEN *; DISCARD TEMP; DISCARD SEQUENCES"""
 
 
-_KEEPING = """\
+_SAVE = """\
 pg_catalog.set_config('%s', (
            SELECT pg_catalog.json_object_agg(name, pg_catalog.current_setting(name))
              FROM pg_catalog.unnest('{%s}'::pg_catalog.text[]) AS name)::pg_catalog.text, true)"""
-_PUT_BACK = """\
+_RESTORE = """\
 SELECT pg_catalog.set_config(key, value, true)
   FROM pg_catalog.json_each_text(pg_catalog.current_setting('%s')::pg_catalog.json)"""
 
 
-def keeping(slot: str, names: Iterable[str]) -> str:
-    """Return the expression that keeps, in a setting of ours, the values that these settings have
-    in the transaction.
+def save(slot: str, names: Iterable[str]) -> str:
+    """Return the expression that saves the values of these settings, as they are in the
+    transaction, in a setting of ours, `slot`.
     """
-    return _KEEPING % (slot, ",".join(names))
+    return _SAVE % (slot, ",".join(names))
 
 
-def put_back(slot: str) -> str:
-    """Return the statement that sets them, in the transaction, to the values that are
-    kept there.
-    """
-    return _PUT_BACK % slot
+def restore(slot: str) -> str:
+    """Return the statement that sets, in the transaction, what `save` has saved in the slot."""
+    return _RESTORE % slot
 
 
-def entering(slot: str, settings: Mapping[str, str]) -> str:
-    """Return the statement that keeps the values of these settings, and sets others."""
-    return f"SELECT {keeping(slot, settings)},\n       {_calls(settings)}"
+def save_and_set(slot: str, settings: Mapping[str, str]) -> str:
+    """Return the statement that saves the values of these settings, and sets others."""
+    return f"SELECT {save(slot, settings)},\n       {_calls(settings)}"
 
 
 def _calls(settings: Mapping[str, str]) -> str:
@@ -95,38 +93,37 @@ def _calls(settings: Mapping[str, str]) -> str:
 # ourselves.
 _BLOCK_S, _OWN = "pgrunbook.block", "pgrunbook.own"
 _FOR_ITSELF = ["role", "statement_timeout", "idle_in_transaction_session_timeout"]
-NOTE_OWN = f"SELECT {keeping(_OWN, _FOR_ITSELF)}"
+NOTE_OWN = f"SELECT {save(_OWN, _FOR_ITSELF)}"
 _READ_AS_OURS = _calls(_READ_AND_PRINTED)
 LEAVE = f"""\
-SELECT {keeping(_BLOCK_S, [*_FOR_ITSELF, *_READ_AND_PRINTED])},
+SELECT {save(_BLOCK_S, [*_FOR_ITSELF, *_READ_AND_PRINTED])},
        {_READ_AS_OURS},
-       ARRAY({put_back(_OWN)})"""
-RETURN = put_back(_BLOCK_S)
+       ARRAY({restore(_OWN)})"""
+RETURN = restore(_BLOCK_S)
 
 
-def theirs(path: str, scope: str = "LOCAL") -> list[str]:
-    """Return the statements after which names and values are read as a block's author means them:
-    names by the path, values as the database and the role say. `scope`: LOCAL, to the transaction,
-    or SESSION.
+def block_settings(path: str, scope: str = "LOCAL") -> list[str]:
+    """Return the statements after which names and values are read as psql would read a block: names
+    by the path, values by the settings of the database and the role. `scope`: LOCAL, for the
+    transaction, or SESSION.
     """
     values = [f"SET {scope} {name} = DEFAULT" for name in OF_VALUES]
     return [f"SET {scope} search_path = {path}", *values]
 
 
-def ours(scope: str = "LOCAL") -> list[str]:
+def own_settings(scope: str = "LOCAL") -> list[str]:
     """Return the statements after which names and values are read as our queries mean them."""
     values = [f"SET {scope} {name} = {sql.quote(_READ_AND_PRINTED[name])}" for name in OF_VALUES]
     return [f"SET {scope} search_path = {search_path.OURS}", *values]
 
 
 @contextmanager
-def seeing(conn: Session, path: str = "", role: str = "") -> Iterator[None]:
-    """Let the session read names and values as a block does, names by the path or in its schema,
-    and be the block's role, as long as the `with` block lasts: for what cannot be in a transaction
-    of ours.
+def as_block(conn: Session, path: str = "", role: str = "") -> Iterator[None]:
+    """Have the session the settings of a block in the `with` block: the path, or its own schema,
+    and the role. For statements that cannot be in a transaction of ours.
     """
-    enter = theirs(path or search_path.of(conn), "SESSION")
-    leave = ours("SESSION")
+    enter = block_settings(path or search_path.of(conn), "SESSION")
+    leave = own_settings("SESSION")
     if role:
         enter.append(f"SET ROLE {sql.Identifier(role).as_string()}")
         leave.insert(0, "RESET ROLE")

@@ -234,14 +234,16 @@ def _require_apart(server: Host, conn: Connection, roles: Sequence[str]) -> None
 
 
 def _grant_roles(copy: CopyDatabase, roles: Sequence[str], role: str) -> None:
-    """Let the copy's owner be whoever owns anything, and the role own the database."""
+    """Let the copy's owner be whoever owns anything, and the role own the database and grant any
+    other role: code may do so there, of which the twin has the names alone.
+    """
     with closing(copy_place.session(copy.server.conninfo())) as own:
         names = [sql.Identifier(name) for name in roles]
         owner, run = sql.Identifier(copy.name), sql.Identifier(role)
         own.execute(sql.SQL("GRANT {} TO {}").format(sql.SQL(", ").join(names), owner))
         for other in names:
             with suppress(psycopg.errors.InvalidGrantOperation):  # each the other's member
-                own.execute(sql.SQL("GRANT {} TO {}").format(other, run))
+                own.execute(sql.SQL("GRANT {} TO {} WITH ADMIN OPTION").format(other, run))
         own.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(owner, run))
 
 

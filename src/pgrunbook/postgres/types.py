@@ -20,7 +20,7 @@ def format_types(conn: Connection, types: Sequence[str], path: str) -> list[str]
     """
     nulls = ", ".join(f"NULL::{each}" for each in types)
     oids = ", ".join(f"pg_catalog.to_regtype({sql.quote(each)})::pg_catalog.oid" for each in types)
-    message = f"{search_path.theirs(path)};\nSELECT {nulls} WHERE false; SELECT {oids}"
+    message = f"{search_path.set_local(path)};\nSELECT {nulls} WHERE false; SELECT {oids}"
     try:
         with conn.transaction(force_rollback=True), conn.cursor(row_factory=tuple_row) as cursor:
             cursor.execute(message.encode())
@@ -47,7 +47,7 @@ def are_comparable(conn: Connection, one: str, other: str, path: str) -> bool:
     try:
         with conn.transaction(force_rollback=True):
             compared = f"SELECT NULL::{one} = NULL::{other} WHERE false"
-            conn.execute(f"{search_path.theirs(path)};\n{compared}".encode())
+            conn.execute(f"{search_path.set_local(path)};\n{compared}".encode())
     except (psycopg.errors.UndefinedFunction, psycopg.errors.AmbiguousFunction):
         return False
     return True

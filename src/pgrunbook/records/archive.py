@@ -92,6 +92,7 @@ class Archive:
             self.require_unsealed(notebook)
             complete()
             predicate = Predicate(
+                # the digest of the first seal, which that seal itself cannot hold
                 archive=head.archive if head else None,
                 sequence=head.sequence + 1 if head else 1,
                 previous=Resource.of(head.name, head.sha256) if head else None,
@@ -101,7 +102,7 @@ class Archive:
                 sources=sources,
                 merged=[Resource.of(name, sha256) for sha256, name in self.noted_merged()],
             )
-            names = self._names(record)
+            names = self._file_names(record)
             statement = Statement(
                 subject=[Resource.of(name, sha256_of(self.file(name))) for name in names],
                 predicate=predicate,
@@ -169,16 +170,16 @@ class Archive:
         """Return digest and name of the last seal, as `HEAD` says; None if there is none yet.
         Raises Unreadable if `HEAD` is not as sha256sum writes it.
         """
-        noted = self._noted(HEAD)
+        noted = self._read_ends(HEAD)
         if len(noted) > 1:
             raise Unreadable("not a line as sha256sum writes it")
         return noted[0] if noted else None
 
     def noted_merged(self) -> list[tuple[str, str]]:
         """Return digest and name of the last seal of each merged chain, as `MERGED` says."""
-        return self._noted(MERGED)
+        return self._read_ends(MERGED)
 
-    def _noted(self, name: str) -> list[tuple[str, str]]:
+    def _read_ends(self, name: str) -> list[tuple[str, str]]:
         try:
             text = untrusted_files.read_small(self.file(name)).decode("utf-8", "replace")
         except FileNotFoundError:
@@ -231,7 +232,7 @@ class Archive:
             return noted
         return None
 
-    def _names(self, record: str) -> list[str]:
+    def _file_names(self, record: str) -> list[str]:
         """Return the files of a record, the notebook first."""
         beside = [record + part for part in BESIDE]
         return [record + NOTEBOOK, *(name for name in beside if is_there(self.root / name))]
@@ -277,6 +278,7 @@ class Archive:
                 self.file(name)
         except Unreadable as exc:
             raise _broken("the archive cannot be written to", str(exc)) from exc
+        # flock: the kernel takes it from a process that is killed, so that no stale lock is left
         lock = FileLock(self.root / _LOCK, timeout=_LOCK_S)
         try:
             lock.acquire()

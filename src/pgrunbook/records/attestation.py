@@ -94,6 +94,7 @@ def seal_envelope(statement: Statement, signer: Signer | None) -> bytes:
     said = statement.model_dump(mode="json", by_alias=True)
     if not statement.predicate.merged:
         del said["predicate"]["merged"]  # as archives without such chains always had it
+    # indented, as an auditor reads it with `base64 -d` alone
     payload = json.dumps(said, ensure_ascii=False, indent=1)
     envelope = Envelope(payload.encode(), PAYLOAD_TYPE, {})
     if signer:
@@ -122,6 +123,7 @@ def open_envelope(data: bytes) -> tuple[Statement, Envelope]:
 def is_signed(envelope: Envelope, keys: Sequence[Key]) -> bool:
     """Return whether one of the keys has signed the envelope."""
     try:
+        # one signature of a known key is enough; others may be of keys that were replaced
         return bool(envelope.verify(list(keys), threshold=1))
     except (VerificationError, ValueError):
         return False
@@ -134,13 +136,13 @@ def signer(path: Path) -> Signer:
     try:
         key = load_pem_private_key(path.read_bytes(), password=None)
     except (OSError, TypeError, ValueError, UnsupportedAlgorithm) as exc:
-        raise _unusable(path, _made(path), exc) from exc
+        raise _unusable(path, _make_command(path), exc) from exc
     if not isinstance(key, Ed25519PrivateKey):
-        raise _unusable(path, _made(path))
+        raise _unusable(path, _make_command(path))
     return CryptoSigner(key)
 
 
-def _made(path: Path, *half: str) -> str:
+def _make_command(path: Path, *half: str) -> str:
     """Return the command that makes a key, of which `half` says how. It overwrites no file."""
     new = path.with_stem(f"{path.stem}-ed25519") if path.exists() else path
     making = half or ("genpkey", "-algorithm", "ed25519")
@@ -153,7 +155,7 @@ def public_key(path: Path, private: Path | None = None) -> Key:
     """
     remedy = "have whoever seals make it of the private key, with openssl pkey -pubout"
     if private:
-        remedy = _made(path, "pkey", "-in", str(private), "-pubout")
+        remedy = _make_command(path, "pkey", "-in", str(private), "-pubout")
     try:
         key = load_pem_public_key(path.read_bytes())
     except (OSError, ValueError, UnsupportedAlgorithm) as exc:

@@ -15,8 +15,9 @@ from pgrunbook.records.format.parts import Kind
 from pgrunbook.records.locks_answer import locks
 from pgrunbook.records.malformed_notebook import MALFORMED
 from pgrunbook.records.questions import Question
-from pgrunbook.records.record import Record, Row, ShownBlock
+from pgrunbook.records.record import Record
 from pgrunbook.records.seal import Seal
+from pgrunbook.records.shown import Row, ShownBlock
 from pgrunbook.records.unfinished_cells import begun_blocks, cell_at_work
 from pgrunbook.records.words import counted, listed, sentence
 
@@ -62,7 +63,7 @@ def _of_run(record: Record) -> Iterator[Answer]:
         (Question.VERSIONS, _versions, _cell(record, Kind.SOURCES)),
         (Question.BEFORE, _before, _cell(record, Kind.CIRCUMSTANCES)),
     ):
-        yield Answer(question, _told(answer, record), cell)
+        yield Answer(question, _try_answer(answer, record), cell)
 
 
 def _of_fleet(record: Record, seal: Seal | None) -> Iterator[Answer]:
@@ -79,7 +80,7 @@ def _cell(record: Record, *kinds: str) -> str:
     return ""
 
 
-def _told(answer: Callable[[Record], str], record: Record) -> str:
+def _try_answer(answer: Callable[[Record], str], record: Record) -> str:
     """Return the answer of a function; UNREADABLE if the record is not as it expects. A record of
     another version keeps its other answers.
     """
@@ -91,7 +92,7 @@ def _told(answer: Callable[[Record], str], record: Record) -> str:
 
 def _sql(record: Record) -> str:
     ran = [block for block in record.blocks if block.event in RAN]
-    none, rest = _none(record), cell_at_work(record)
+    none, rest = _why_none(record), cell_at_work(record)
     if begun := begun_blocks(record):
         none, rest = "No block ended.", f" Begun, and not ended: {listed(begun)}."
     if not record.blocks:
@@ -106,7 +107,7 @@ def _sql(record: Record) -> str:
     )
 
 
-def _none(record: Record) -> str:
+def _why_none(record: Record) -> str:
     """Return why no SQL ran."""
     if planned := [block.name for block in record.blocks if block.sql]:
         return f"None. To be run: {listed(planned)}."
@@ -208,13 +209,13 @@ def _verified(record: Record) -> str:
     before, after = record.rows(Kind.PRECONDITIONS), record.rows(Kind.VERIFICATION)
     if not before:
         return NOT_SO_FAR
-    text = f"Preconditions: {_results(before)}."
+    text = f"Preconditions: {_count_results(before)}."
     if not after:
         return f"{text} Behaviour was not verified."
-    return f"{text} Behaviour afterwards: {_results(after)}."
+    return f"{text} Behaviour afterwards: {_count_results(after)}."
 
 
-def _results(rows: Sequence[Row]) -> str:
+def _count_results(rows: Sequence[Row]) -> str:
     counts = Counter(row["result"] for row in rows)
     return ", ".join(f"{number} {result}" for result, number in counts.items())
 

@@ -11,7 +11,8 @@ from typing import Self
 from pgrunbook.durations import words
 from pgrunbook.records.backfill import kind
 from pgrunbook.records.format.parts import Kind
-from pgrunbook.records.record import Record, Row
+from pgrunbook.records.record import Record
+from pgrunbook.records.shown import Row
 from pgrunbook.records.words import counted
 
 
@@ -70,6 +71,7 @@ class ShownBackfill:
 
     def _reasons(self) -> Iterator[str]:
         """Yield why it paused. Reasons that differ by numbers alone are one: the first is taken."""
+        # The column has a `Cause` in each line: `3 pauses, 12.0 s: the reason`.
         told = set()
         for line in "\n".join(each["paused"] for each in self.slices).splitlines():
             how_often, _, reason = line.partition(": ")

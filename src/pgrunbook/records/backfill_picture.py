@@ -192,7 +192,9 @@ def _area(time: _Time, scale: _Scale, slices: Sequence[TimeSlice]) -> str:
     for each in slices:
         left, right, y = time.place(each.at), time.place(each.end), scale.place(each.rows_per_s)
         if left - ended > _LEAST_WIDTH:
-            parts.append(f"{'' if not parts else f'V{zero}'}M{left} {zero}")
+            if parts:
+                parts.append(f"V{zero}")  # down to zero, where the run before ended
+            parts.append(f"M{left} {zero}")
         parts.append(f"V{y}H{right}")
         ended = right
     return "".join([*parts, f"V{zero}"])

@@ -33,6 +33,7 @@ class VerdictCard:
 
     card: Card
 
+    # IPython's protocol for rich output, https://ipython.readthedocs.io/en/stable/config/integrating.html
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         card, facts = self.card, self._facts()
         lines = [f"{name}: {controls.one_line(value)}" for name, value in facts.items()]
@@ -102,7 +103,7 @@ def warning(masked: Sequence[str]) -> str:
 
 
 def escape(value: object) -> str:
-    """Return a value as text for HTML."""
+    """Return a value as text for HTML. Characters that turn or hide text are shown, not obeyed."""
     return html.escape(controls.visible(str(value)))
 
 

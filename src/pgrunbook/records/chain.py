@@ -43,6 +43,7 @@ def check_links(chain: Sequence[Seal], seals: Mapping[str, Seal]) -> Iterator[Fi
             what = f"changed: it is not the one that number {seal.sequence} was made after"
             problem = Problem(what, previous.name, previous.sha256, seals[previous.name].sha256)
             yield problem, [previous.name, seal.name]
+    # Two copies of an archive that both went on have different seals of the same number.
     for one, other in pairwise(chain):
         if one.sequence == other.sequence:
             problem = Problem(
@@ -58,6 +59,7 @@ def _leads_to(previous: Seal, seal: Seal, named: Resource) -> bool:
 
 def check_head(end: End, chain: Sequence[Seal]) -> Iterator[Finding]:
     """Check that HEAD names the last seal."""
+    # Either HEAD was changed or the seals were: nobody can tell which, so both are named.
     noted = end.noted
     last = (chain[-1].sha256, chain[-1].name) if chain else ("", "")
     about = [last[1]]

@@ -67,7 +67,7 @@ def _objects(record: Record) -> str:
         by_change.setdefault(change, []).append(name)
     sentences = []
     for change, names in by_change.items():
-        sentences.append(sentence(f"{change}: {listed(_grouped(names))}"))
+        sentences.append(sentence(f"{change}: {listed(_group_parts(names))}"))
     return " ".join(sentences)
 
 
@@ -76,12 +76,12 @@ _PARTS = ("table column", "table constraint", "index", "trigger", "policy")
 _FEW = 3
 
 
-def _grouped(names: Sequence[str]) -> list[str]:
+def _group_parts(names: Sequence[str]) -> list[str]:
     """Return the names, whole objects first. Of a kind of parts with more than a few, how many."""
     wholes: list[str] = []
     parts: dict[str, list[str]] = {}
     for name in names:
-        kind = _part(name)
+        kind = _part_kind(name)
         (parts.setdefault(kind, []) if kind else wholes).append(name)
     few: list[str] = []
     many: list[str] = []
@@ -93,7 +93,7 @@ def _grouped(names: Sequence[str]) -> list[str]:
     return [*wholes, *few, *many]
 
 
-def _part(name: str) -> str:
+def _part_kind(name: str) -> str:
     """Return the kind of a part by its name; empty for an object that is not a part."""
     for kind in _PARTS:
         if name.startswith(f"{kind} "):

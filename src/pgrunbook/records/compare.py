@@ -13,7 +13,8 @@ from typing import Any
 
 from pgrunbook.postgres import copy_place
 from pgrunbook.records.format.parts import Kind
-from pgrunbook.records.record import Record, ShownBlock
+from pgrunbook.records.record import Record
+from pgrunbook.records.shown import ShownBlock
 from pgrunbook.records.words import counted
 
 # The owner of what a rehearsal makes on its copy. On the target that is the role of the run.
@@ -81,17 +82,17 @@ def _block(name: str, one: ShownBlock | None, other: ShownBlock | None) -> Itera
 
 def _changes(name: str, one: Record, other: Record) -> Iterator[ComparedPart]:
     """Compare what a block has changed, where it has."""
-    effects = _shown(one, Kind.EFFECT, name), _shown(other, Kind.EFFECT, name)
+    effects = _block_lines(one, Kind.EFFECT, name), _block_lines(other, Kind.EFFECT, name)
     if any(effects):
         yield _compare_lists(f"{name}: effect", *effects)
-    rows = _shown(one, Kind.ROWS, name), _shown(other, Kind.ROWS, name)
+    rows = _block_lines(one, Kind.ROWS, name), _block_lines(other, Kind.ROWS, name)
     if any(rows):
         written, elsewhere = (", ".join(lines) or "none" for lines in rows)
-        same = _written(one, name) == _written(other, name)
+        same = _written_tables(one, name) == _written_tables(other, name)
         yield ComparedPart(f"{name}: rows", written, elsewhere, same)
 
 
-def _written(record: Record, block: str) -> set[tuple[str, str]]:
+def _written_tables(record: Record, block: str) -> set[tuple[str, str]]:
     """Return which tables a block has written to, and how: `inserted`, say; not how many rows."""
     found = set()
     for row in record.by_block(Kind.ROWS).get(block, ()):
@@ -101,8 +102,9 @@ def _written(record: Record, block: str) -> set[tuple[str, str]]:
     return found
 
 
-def _shown(record: Record, kind: Kind, block: str) -> list[str]:
+def _block_lines(record: Record, kind: Kind, block: str) -> list[str]:
     """Return the rows of a block's frame as lines."""
+    # A rehearsal and the run itself are to compare equal, also in who owns what was made.
     role = str(record.identity.get("role") or "")
     lines = map(_line, record.by_block(kind).get(block, ()))
     return [_COPY_OWNER.sub(lambda _: role, line) for line in lines]
@@ -173,6 +175,7 @@ def text(parts: list[ComparedPart]) -> str:
 
 def _wrap(line: str, *, indent: int) -> str:
     """Break the line where it is longer than 100 columns; nothing of it is left out."""
+    # not at a hyphen, so that names can be copied
     return fill(
         line, 100, subsequent_indent=" " * indent, break_on_hyphens=False, expand_tabs=False
     )

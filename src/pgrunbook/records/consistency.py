@@ -41,6 +41,7 @@ def _changed_parameters(record: Record, chosen: Parameters) -> Iterator[Problem]
     }
     for said in (*record.identities, record.card):
         for name, value in now.items():
+            # A card of an older version lacks some of the keys: those cannot be compared.
             if said.get(name, value) != value:
                 yield changed(f"parameter {name}", expected=said[name], found=value)
 

@@ -106,7 +106,7 @@ class Comparison:
         found += self._check_shown()
         found += self._cells.problems()
         found += self._check_seals()
-        return list(dict.fromkeys(found))
+        return list(dict.fromkeys(found))  # several runs of a notebook may have the same problem
 
     @property
     def remark(self) -> str:

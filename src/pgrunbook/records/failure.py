@@ -43,9 +43,10 @@ class Failure:
 
     def after(self, reason: str) -> str:
         """Return the reason of a verdict with the first problem, in a line for a table."""
+        # the reason of some errors is their only problem
         if not self.problems or self.problems[0].what in reason:
-            return _cut(reason)
-        text = _cut(f"{reason} {_with_full_stop(_place_and_what(self.problems[0]))}")
+            return _shorten(reason)
+        text = _shorten(f"{reason} {_with_full_stop(_place_and_what(self.problems[0]))}")
         more = len(self.problems) - 1
         return f"{text} And {counted(more, 'more problem')}." if more else text
 
@@ -144,5 +145,5 @@ def _with_full_stop(text: str) -> str:
     return f"{text.strip().rstrip('.')}."
 
 
-def _cut(text: str) -> str:
+def _shorten(text: str) -> str:
     return text if len(text) <= _CUT else f"{text[:_CUT].rstrip()} …"

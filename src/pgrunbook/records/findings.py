@@ -43,6 +43,7 @@ class Verification:
         """Make a verification in which line breaks are escaped: a file may have any name, and is
         not to look like a line of ours.
         """
+        # all fields: paths, digests and errors of the file system may repeat such a name
         plain = tuple(Problem(*map(printable, astuple(problem))) for problem in problems)
         notes = [*(_note(seal) for seal in checked if seal.caveat), *more]
         return cls(seals, signed, head, plain, tuple(map(printable, notes)))

@@ -11,7 +11,8 @@ from typing import Any
 from pgrunbook.durations import moment
 from pgrunbook.records.backfill import kind
 from pgrunbook.records.questions import Question
-from pgrunbook.records.record import Record, Row
+from pgrunbook.records.record import Record
+from pgrunbook.records.shown import Row
 from pgrunbook.records.words import counted, listed, sentence, without_names
 
 _EACH = "The record of each target says: the cell lists them, each with its SHA-256."

@@ -8,6 +8,7 @@ from typing import Any
 
 def line(row: Mapping[str, Any]) -> str:
     """`020_drop:4 drops_column, column invoices.note: about 3,200 rows, 410 MB; view noted`."""
+    # A size that the planner does not know, and dependents that do not exist, are empty.
     known = "; ".join(str(row[name]) for name in ("size", "dependents", "takes") if row[name])
     what = f"{row['block']}:{row['line']} {row['hazards']}, {row['concerns']}"
     accepted = " (accepted)" if row["accepted"] else ""

@@ -78,7 +78,9 @@ def find_ending(cells: Sequence[NotebookNode]) -> Ending | None:
     try:
         for output, index in _outputs(cells):
             if output.output_type == "error":
-                return _after_blocks(_of_error(output, index, cells[index]), cells[: index + 1])
+                return _failed_after_blocks(
+                    _ending_of_error(output, index, cells[index]), cells[: index + 1]
+                )
         for card, index in shown(cells, Card):
             return Ending(card.verdict, card.reason, cell=index)
     except bundles.UNREADABLE as exc:
@@ -145,7 +147,7 @@ def _problems(cell: NotebookNode) -> tuple[Problem, ...]:
     return tuple(found)
 
 
-def _after_blocks(ending: Ending, cells: Sequence[NotebookNode]) -> Ending:
+def _failed_after_blocks(ending: Ending, cells: Sequence[NotebookNode]) -> Ending:
     """Return how a run ended in the last of these cells. A run that has committed blocks was not
     refused, as that says that nothing was changed: it failed.
     """
@@ -163,7 +165,7 @@ def _after_blocks(ending: Ending, cells: Sequence[NotebookNode]) -> Ending:
     )
 
 
-def _of_error(output: NotebookNode, index: int, cell: NotebookNode) -> Ending:
+def _ending_of_error(output: NotebookNode, index: int, cell: NotebookNode) -> Ending:
     if output.ename == "KeyboardInterrupt":
         return Ending(Verdict.INTERRUPTED, "stopped by a signal", cell=index)
     if output.ename == "SystemExit":

@@ -54,7 +54,7 @@ class LedgerCheck:
             try:
                 if target is None:
                     raise Refused("the run's target cannot be had")
-                with signals.waiting():
+                with signals.waiting():  # a second signal breaks it off: the record is sealed
                     conn = connect(target, schema="pg_catalog", label="seal")
             except (RunbookError, signals.Hurried) as exc:
                 self.problems.append(f"{_WITHOUT_ROWS}: {_why(exc)}")

@@ -66,6 +66,7 @@ class LedgerEvidence:
             tables = ledger.rows_of_run(conn, run)
             if not tables:
                 continue
+            # The record shows its SQL and its reasons masked: compare like with like.
             cleaned = {}
             for table, rows in tables.items():
                 cleaned[table] = search.clean(rows or [], secrets, sql=True)

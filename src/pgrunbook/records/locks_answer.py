@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pgrunbook.records.backfill_answers import what_they_gave_way_to
-from pgrunbook.records.record import Record, Row, ShownBlock
+from pgrunbook.records.record import Record
+from pgrunbook.records.shown import Row, ShownBlock
 from pgrunbook.records.unfinished_cells import begun_blocks, cell_at_work
 from pgrunbook.records.words import counted, listed
 

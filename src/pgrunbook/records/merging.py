@@ -58,6 +58,7 @@ def merge(archive: Archive, folder: Path, keys: Sequence[Key] = ()) -> Merged:
                 new = seal.archive not in last or seal.sequence > last[seal.archive].sequence
                 (added if new else known).append(seal)
         digests = _digests(added)
+        # What a merge that broke off has copied is in no chain of ours yet: it would be a problem.
         problems = verification.problems(mine.without(digests.keys()), keys)
         for problem in verification.problems(theirs, keys):
             problems.append(replace(problem, where=f"{folder.name}/{problem.where}"))

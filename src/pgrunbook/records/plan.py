@@ -55,6 +55,7 @@ class Plan:
     @property
     def digest(self) -> str:
         """SHA-256 of the plan: of its JSON with sorted keys and no white space."""
+        # One text for equal plans: whoever reads the record can compute the digest with any tool.
         text = json.dumps(self.data, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -74,11 +75,11 @@ def differences(approved: Plan, now: Plan) -> Iterator[Problem]:
     ]:
         for name in sorted({*then, *found}):
             if then.get(name) != found.get(name):
-                yield Problem(what, name, _told(then.get(name)), _told(found.get(name)))
-    yield from _steps(approved, now)
+                yield Problem(what, name, _shown(then.get(name)), _shown(found.get(name)))
+    yield from _step_differences(approved, now)
 
 
-def _steps(approved: Plan, now: Plan) -> Iterator[Problem]:
+def _step_differences(approved: Plan, now: Plan) -> Iterator[Problem]:
     then = {step.block: step for step in approved.steps}
     found = {step.block: step for step in now.steps}
     for name in sorted({*then, *found}):
@@ -92,7 +93,9 @@ def _steps(approved: Plan, now: Plan) -> Iterator[Problem]:
         elif name not in then:
             yield Problem("is to be done now", name, "nothing was to be done", found[name].action)
         elif then[name] != found[name]:
-            yield Problem("other SQL is to run now", name, *_changed(then[name], found[name]))
+            yield Problem(
+                "other SQL is to run now", name, *_differing_lines(then[name], found[name])
+            )
     common = then.keys() & found.keys()
     order_then = ", ".join(step.block for step in approved.steps if step.block in common)
     order_now = ", ".join(step.block for step in now.steps if step.block in common)
@@ -104,7 +107,7 @@ def _steps(approved: Plan, now: Plan) -> Iterator[Problem]:
         )
 
 
-def _changed(then: Step, found: Step) -> tuple[str, str]:
+def _differing_lines(then: Step, found: Step) -> tuple[str, str]:
     """Return the lines of the SQL that differ: those of the approved plan, and those of now."""
     one = [f"{then.action}:", *then.sql.splitlines()]
     other = [f"{found.action}:", *found.sql.splitlines()]
@@ -118,7 +121,7 @@ def _changed(then: Step, found: Step) -> tuple[str, str]:
     return "\n".join(before), "\n".join(after)
 
 
-def _told(text: str | None) -> str:
+def _shown(text: str | None) -> str:
     """Return a file's digest or a fact for people. A digest is not cut short: two may differ in the
     last digit.
     """

@@ -111,6 +111,7 @@ def _output(output: Mapping[str, Any]) -> Markup:
     if "image/svg+xml" in data:
         return _picture(_text(data["image/svg+xml"]))
     if "image/png" in data:
+        # Base64 alone is left: nothing in it can end the attribute.
         png = re.sub(r"[^A-Za-z0-9+/=]", "", _text(data["image/png"]))
         return Markup(
             '<img alt="A picture that the cell made" src="data:image/png;base64,{}">'

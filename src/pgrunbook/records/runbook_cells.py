@@ -68,7 +68,7 @@ class RunbookCells:
                 "the code of its cells is not that of the runbook that was run",
                 self.record.runbook,
                 f"SHA-256 {self._code}",
-                f"SHA-256 {_sha256(_joined(self._cells))}",
+                f"SHA-256 {_sha256(_join(self._cells))}",
                 _WHOLE,
             )
 
@@ -115,7 +115,7 @@ class RunbookCells:
                 return str(sha256)
         return ""
 
-    def _listed(self, kind: str) -> Sequence[tuple[str, str]]:
+    def _cells_of_kind(self, kind: str) -> Sequence[tuple[str, str]]:
         """Return the id and the digest of each cell of the runbook that is of this kind, in
         order.
         """
@@ -126,7 +126,7 @@ class RunbookCells:
         """The code cells that are the runbook's, in its order, as far as they are there."""
         cells = iter(self._cells)
         found = []
-        for _, sha256 in self._listed("code"):
+        for _, sha256 in self._cells_of_kind("code"):
             for cell in cells:  # the same iterator: the search goes on behind the last one found
                 if cell.sha256 == sha256:
                     found.append(cell)
@@ -137,12 +137,12 @@ class RunbookCells:
     def _is_whole(self) -> bool:
         # The digest is of all code joined: two cells that were made one have the same. So the cells
         # are counted, too.
-        listed = self._listed("code")
+        listed = self._cells_of_kind("code")
         ours = self._ours if listed else self._cells
-        return len(ours) >= len(listed) and _sha256(_joined(ours)) == self._code
+        return len(ours) >= len(listed) and _sha256(_join(ours)) == self._code
 
     def _missing(self) -> Iterator[Problem]:
-        listed, there = self._listed("code"), {cell.id: cell for cell in self._cells}
+        listed, there = self._cells_of_kind("code"), {cell.id: cell for cell in self._cells}
         digests = [sha256 for _, sha256 in listed]
         for number in _unmatched(digests, [cell.sha256 for cell in self._cells]):
             name, sha256 = listed[number]
@@ -158,7 +158,7 @@ class RunbookCells:
 
     @property
     def _added(self) -> Sequence[str]:
-        if self._code in ("", _sha256(_joined(self._cells))):
+        if self._code in ("", _sha256(_join(self._cells))):
             return []
         ours = {id(cell) for cell in self._ours}
         return [cell.id or "without an id" for cell in self._cells if id(cell) not in ours]
@@ -166,7 +166,7 @@ class RunbookCells:
     @property
     def _altered_texts(self) -> Sequence[str]:
         texts = [cell.sha256 for cell in self._all if cell.kind != "code"]
-        listed = self._listed("markdown")
+        listed = self._cells_of_kind("markdown")
         digests = [sha256 for _, sha256 in listed]
         return [listed[number][0] for number in _unmatched(digests, texts)]
 
@@ -178,7 +178,7 @@ class RunbookCells:
         return [cell.id for cell in self._cells if _SHOWS.match(cell.text) and not cell.shows]
 
 
-def _joined(cells: Sequence[_Cell]) -> str:
+def _join(cells: Sequence[_Cell]) -> str:
     return "\n\n".join(cell.text for cell in cells)
 
 

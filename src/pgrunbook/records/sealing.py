@@ -183,15 +183,18 @@ class Sealing:
 
     def _facts(self) -> Mapping[str, Any]:
         ending, noted, identity = self._ending, self._record.noted, self._record.identity
+        operator, given = "", {}
+        if self.chosen:
+            operator, given = self.chosen.operator, self.chosen.record()
         return {
             "id": self._record.run_id,
             "runbook": self._record.runbook or self.notebook.stem,
-            "operator": identity.get("operator", self.chosen.operator if self.chosen else ""),
+            "operator": identity.get("operator", operator),
             "database": identity.get("database", ""),
             "system_identifier": identity.get("system_identifier", ""),
             "verdict": noted.get("verdict", str(ending.verdict)),
             "reason": noted.get("reason", ending.reason),
-            "parameters": self.chosen.record() if self.chosen else {},
+            "parameters": given,
         }
 
     def _take_out_snapshots(self) -> None:

@@ -112,20 +112,20 @@ class Site:
         return self.root / next(row.page for row in rows if row.name == name)
 
     def _build(self, *, anew: bool) -> tuple[list[IndexRow], int]:
-        known = self._known()
+        known = self._read_index()
         rows, made = [], 0
         notebooks = self._notebooks()
         pages = page_names.pages(notebooks)
         for name, notebook in notebooks.items():
             row = known.get(name)
             if anew or row is None or not self._is_kept(row, pages[name], notebook):
-                row = self._page(notebook, pages[name])
+                row = self._make_page(notebook, pages[name])
                 made += 1
             rows.append(row)
         for page in {row.page for row in known.values()} - {*pages.values(), *page_names.OWN}:
             self._remove(page)
         rows.sort(key=lambda row: row.started, reverse=True)
-        self._index(rows)
+        self._write_index(rows)
         return rows, made
 
     def _is_kept(self, row: IndexRow, page: str, notebook: Path) -> bool:
@@ -148,7 +148,7 @@ class Site:
 
     # -- the index
 
-    def _known(self) -> dict[str, IndexRow]:
+    def _read_index(self) -> dict[str, IndexRow]:
         try:
             first, *lines = self._file("index.jsonl").read_text(encoding="utf-8").split("\n")
             if json.loads(first) != _MADE_BY:
@@ -158,7 +158,7 @@ class Site:
             return {}  # all of it can be made anew
         return {row.name: row for row in rows}
 
-    def _index(self, rows: list[IndexRow]) -> None:
+    def _write_index(self, rows: list[IndexRow]) -> None:
         values = {}
         for name in FILTERS:
             values[name] = sorted({getattr(row, name) for row in rows} - {""})
@@ -174,7 +174,7 @@ class Site:
 
     # -- a record
 
-    def _page(self, notebook: Path, page: str) -> IndexRow:
+    def _make_page(self, notebook: Path, page: str) -> IndexRow:
         """Write the page of a record, and return its row. A notebook that cannot be read has a page
         that says so: the others must have theirs.
         """
@@ -281,7 +281,7 @@ class Site:
             verdict=verdict,
             reason=reason,
             runbook=record.runbook or notebook.parent.name,
-            target=record.target or (name.split("/")[0] if "/" in name else "not known"),
+            target=record.target or _first_folder(name) or "not known",
             database=str(known.get("database") or ""),
             mode=str(known.get("mode") or given.get("mode") or "apply"),
             seconds=record.seconds,
@@ -315,6 +315,12 @@ class Site:
             # The index may have been edited: it is not to have us remove other files.
             if page.endswith(page_names.ENDINGS):
                 self._file(page).unlink()
+
+
+def _first_folder(name: str) -> str:
+    """Return the folder that a record lies in: by default it has the name of the target."""
+    folder, _, rest = name.partition("/")
+    return folder if rest else ""
 
 
 _MADE_BY = {"pgrunbook": version("pgrunbook"), "format": 5}

@@ -12,7 +12,7 @@ def begun_blocks(record: Record) -> list[str]:
     """Return the blocks that were at work when their cell failed or was cut off: anything may have
     come of them, or nothing.
     """
-    if record.identity.get("mode") == "plan":
+    if record.identity.get("mode") == "plan":  # it shows SQL, and runs none
         return []
     cut = {cell.name for cell in record.cells if cell.state in (*BROKEN_OFF, "running")}
     begun = []

@@ -62,8 +62,10 @@ def trusted_keys(project: Project) -> list[Key]:
     `pgrunbook.toml`, and the public half of the project's own. Raises Refused if one cannot be
     read.
     """
-    own = project.signing_key
-    return known_keys(project, ()) + ([attestation.signer(own).public_key] if own else [])
+    keys = known_keys(project, ())
+    if project.signing_key:
+        keys.append(attestation.signer(project.signing_key).public_key)
+    return keys
 
 
 def _noted_heads(project: Project, name: str) -> list[Head]:
@@ -107,7 +109,7 @@ def verify(
     unsigned = _unsigned(seals, keys)
     signed = len(seals) - len(unsigned) if keys else None
     problems = []
-    for problem, about in _find(reading, seals, unsigned, heads or {}):
+    for problem, about in _find_problems(reading, seals, unsigned, heads or {}):
         if own is None or not own.isdisjoint(about):
             problems.append(problem)
     if own is not None:
@@ -118,11 +120,11 @@ def verify(
     if reading.chain:
         last = reading.chain[-1]
         head = Head(last.sequence, last.name, last.sha256, last.archive)
-    notes = _elsewhere(seals, heads or {})
+    notes = _missing_archives(seals, heads or {})
     return Verification.of(len(seals), signed, head, problems, seals, notes)
 
 
-def _elsewhere(seals: Sequence[Seal], heads: Mapping[str, Sequence[Head]]) -> Iterator[str]:
+def _missing_archives(seals: Sequence[Seal], heads: Mapping[str, Sequence[Head]]) -> Iterator[str]:
     """Yield notes about archives that ledgers know, and of which nothing is here. They may belong
     to other machines. But nothing else shows that a merged one was removed as a whole.
     """
@@ -139,7 +141,7 @@ def _elsewhere(seals: Sequence[Seal], heads: Mapping[str, Sequence[Head]]) -> It
 def problems(reading: Reading, keys: Sequence[Key]) -> list[Problem]:
     """Return all that is wrong with an archive as it was read; `keys` as in `verify`."""
     seals = _all_seals(reading)
-    return [problem for problem, _ in _find(reading, seals, _unsigned(seals, keys), {})]
+    return [problem for problem, _ in _find_problems(reading, seals, _unsigned(seals, keys), {})]
 
 
 def _all_seals(reading: Reading) -> list[Seal]:
@@ -205,7 +207,7 @@ def _unreadable(seal: Path, exc: Exception) -> Problem:
     )
 
 
-def _find(
+def _find_problems(
     reading: Reading,
     asked: Sequence[Seal],
     unsigned: Sequence[Problem],

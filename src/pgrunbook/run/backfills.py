@@ -18,7 +18,7 @@ from pgrunbook.records.words import counted
 from pgrunbook.run import display
 
 
-class Backfills:
+class BackfillDisplay:
     """How far a backfill has come, in a line with a bar that changes in place."""
 
     def __init__(self) -> None:

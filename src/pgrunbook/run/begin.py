@@ -8,7 +8,14 @@ from typing import Any
 
 from pgrunbook.errors import Refused
 from pgrunbook.run.run import Run
-from pgrunbook.runbooks import cells, credentials, parameters, started_with, targets
+from pgrunbook.runbooks import (
+    cells,
+    credentials,
+    kernel_parameters,
+    parameters,
+    started_with,
+    targets,
+)
 from pgrunbook.runbooks.fingerprints import Sources
 from pgrunbook.runbooks.project import Project
 from pgrunbook.runbooks.source import Source
@@ -27,7 +34,7 @@ def begin(runbook: str, namespace: Mapping[str, Any]) -> Run:
     started_with.require_runbook(notebook)
     started_with.require_not_executed(notebook)
     declaration = parameters.read_declaration(notebook)
-    given = parameters.values_given(declaration, namespace)
+    given = kernel_parameters.values_given(declaration, namespace)
     chosen = parameters.validate(declaration, given)
     started_with.require(chosen, namespace)
     source = Source.read(project.sql(notebook.stem))
@@ -45,7 +52,7 @@ def begin(runbook: str, namespace: Mapping[str, Any]) -> Run:
         if isinstance(earlier, Run):
             # The same cell was run before: that run holds the lock that this one needs.
             earlier.close("given up for another run in the same kernel")
-    changes = partial(parameters.changes_since, declaration, namespace, given)
+    changes = partial(kernel_parameters.changes_since, declaration, namespace, given)
     return Run(
         project,
         notebook.stem,

@@ -40,6 +40,7 @@ def error(
             return Failed(_BEGUN, problems=exc.problems)
         case RunbookError():
             return exc
+        # Of queries of ours: how a block waits for its locks, `applying` settles.
         case psycopg.errors.LockNotAvailable():
             if isinstance(exc, Locked):
                 problem = exc.problem
@@ -56,6 +57,7 @@ def error(
             found = Failed(
                 problems=[problem_of(exc, where=f"target {chosen.target!r}", remedy=slow)]
             )
+        # Somebody has taken away what everybody may read by default. Later it is a failure.
         case psycopg.errors.InsufficientPrivilege() if not begun:
             may = "let this role read it: PUBLIC may, unless somebody has revoked that"
             found = Refused(
@@ -66,7 +68,7 @@ def error(
         case KeyboardInterrupt():
             found = Interrupted()
         case _:
-            return None
+            return None  # its traceback is of more use than a message
     found.__cause__ = exc
     return found
 

@@ -4,7 +4,7 @@ changed. Reads only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -45,6 +45,7 @@ from pgrunbook.records.plan import Plan
 from pgrunbook.run.rehearsal import Rehearsal
 from pgrunbook.runbooks import arguments, cells, credentials
 from pgrunbook.runbooks.blocks import Block
+from pgrunbook.runbooks.facts import Facts
 from pgrunbook.runbooks.fingerprints import Sources
 from pgrunbook.runbooks.parameters import Parameters
 from pgrunbook.runbooks.project import Project
@@ -105,29 +106,7 @@ class Preparation:
         checks.require(unwritable, Refused, "The target is not ready: nothing was changed.")
         found = self.agenda.columns.facts(blocks)
         decided = self._decided = self.agenda.decide(blocks, found)
-        results = [CheckResult(each.where, each.what, each) for each in self.agenda.problems]
-        results += checks.unknown_names("adopt", by_hand.names_in(self.parameters.adopt), decided)
-        results += checks.unknown_names("discard", self.parameters.discarded, decided)
-        results += self._cells(decided)
-        results += server_checks.check_passwords(self.look, credentials.passwords_of(self.target))
-        results.append(right_target.check_server(self.target, self.server_match))
-        results += _check_exposed(decided)
-        results += server_checks.report_readings(self.agenda.state.unread())
-        results += preflight.check(
-            self.look, self.agenda.schema, self.identity, decided, self.shape
-        )
-        results += grammar.check(self.look, decided)
-        results += statement_errors.check(self.shape, decided)
-        keys = batch_keys.find_keys(self.shape, decided)
-        results += batch_keys.check(keys, decided)
-        if self.shape is not self.look:
-            keys = batch_keys.find_keys(self.look, decided)
-        results += hidden_rows.check(self.look, decided, self.identity.role)
-        if self.identity.recovery == "primary":
-            results += unseen_lag.check(self.look, decided, keys, self.target.expected.give_way)
-        self.backfills = estimates.frame(self.look, decided, keys)
-        results += self._delays(decided)
-        results += server_checks.check_encoding(self.look, lambda: self._written(decided))
+        results = [*self._check_run(decided), *self._check_blocks(decided)]
         state = self.agenda.state.concerning(blocks)
         if self.rehearsal:
             copied, state = state, self.rehearsal.concerning(blocks, state)
@@ -136,6 +115,51 @@ class Preparation:
             found = self.agenda.columns.facts(blocks, self.shape)
         if self.agenda.reverting:
             results += self._losses(decided)
+        self._make_plan(decided, state, found)
+        allowed = [*self._hazards(decided), *self._approval()]
+        self.approved = not any(result.problem for result in allowed)
+        # A rehearsal, and a revert, show by themselves what PostgreSQL refuses.
+        if self.parameters.mode in ("plan", "apply"):
+            make_twin = self.agenda.twins.make
+            results += dependents.check(self.shape, make_twin, decided, self.risks)
+        return [*results, *allowed]
+
+    def _check_run(self, decided: Sequence[Decision]) -> list[CheckResult]:
+        """Check what the run was given, and that it is on the right server."""
+        results = [CheckResult(each.where, each.what, each) for each in self.agenda.problems]
+        results += checks.unknown_names("adopt", by_hand.names_in(self.parameters.adopt), decided)
+        results += checks.unknown_names("discard", self.parameters.discarded, decided)
+        results += self._cells(decided)
+        results += server_checks.check_passwords(self.look, credentials.passwords_of(self.target))
+        results.append(right_target.check_server(self.target, self.server_match))
+        results += _check_exposed(decided)
+        results += server_checks.report_readings(self.agenda.state.unread())
+        return results
+
+    def _check_blocks(self, decided: Sequence[Decision]) -> list[CheckResult]:
+        """Check that the target has what the blocks need, and takes their SQL."""
+        results = preflight.check(self.look, self.agenda.schema, self.identity, decided, self.shape)
+        results += grammar.check(self.look, decided)
+        results += statement_errors.check(self.shape, decided)
+        keys = batch_keys.find_keys(self.shape, decided)
+        results += batch_keys.check(keys, decided)
+        if self.shape is not self.look:  # the copy has no rows to estimate
+            keys = batch_keys.find_keys(self.look, decided)
+        results += hidden_rows.check(self.look, decided, self.identity.role)
+        if self.identity.recovery == "primary":
+            results += unseen_lag.check(self.look, decided, keys, self.target.expected.give_way)
+        self.backfills = estimates.frame(self.look, decided, keys)
+        results += self._delays(decided)
+        results += server_checks.check_encoding(self.look, lambda: self._written(decided))
+        return results
+
+    def _make_plan(
+        self,
+        decided: Sequence[Decision],
+        state: Mapping[Object, Definition],
+        found: Facts,
+    ) -> None:
+        """Make the plan, of the decisions and what they were made by."""
         facts = {str(each): self._describe(made) for each, made in state.items()}
         facts |= {str(fact): value for fact, value in found.items()}
         facts |= {f"{each}, kept": self._describe(made) for each, made in self._find_kept(decided)}
@@ -144,13 +168,6 @@ class Preparation:
         )
         if self.plan.steps and not self.rehearsal:
             self.rehearsals = approval.rehearsals(self.project, self.target, self.plan)
-        allowed = [*self._hazards(decided), *self._approval()]
-        self.approved = not any(result.problem for result in allowed)
-        # A rehearsal, and a revert, show by themselves what PostgreSQL refuses.
-        if self.parameters.mode in ("plan", "apply"):
-            make_twin = self.agenda.twins.make
-            results += dependents.check(self.shape, make_twin, decided, self.risks)
-        return [*results, *allowed]
 
     def _hazards(self, decided: Sequence[Decision]) -> list[CheckResult]:
         """Assess what the blocks put at risk on the target, and check that their headers accept

@@ -127,7 +127,7 @@ class Rehearsal:
                 if each.variant == "lookup" and each.variables not in lacking_there:
                     names = ("table", "columns", "values")
                     parts = [as_it_is(each.variables[name]) for name in names]
-                    with session_settings.seeing(conn):
+                    with session_settings.as_block(conn):
                         conn.execute(SQL("INSERT INTO {} ({}) VALUES ({})").format(*parts))
 
     def with_owner_on_target(self, snapshot: TablesSnapshot) -> TablesSnapshot:

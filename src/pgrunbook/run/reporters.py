@@ -45,12 +45,15 @@ def show_decision(decision: Decision) -> None:
 
 
 def _decided(decision: Decision, **more: Any) -> Decided:
+    sql_to_run = ""
+    if decision.pending:
+        sql_to_run = decision.sql
     return Decided(
         block=decision.block.name,
         title=decision.block.title,
         action=str(decision.action),
         reason=decision.reason,
-        sql=decision.sql if decision.pending else "",
+        sql=sql_to_run,
         source_sha256=decision.block.source_sha256,
         in_transaction=decision.block.transaction,
         **more,
@@ -102,15 +105,15 @@ class _Live:
 
     def attempts(self) -> Callable[[Attempt], None]:
         """See `Reporter.attempts`."""
-        return Waits().report
+        return LockWaitDisplay().report
 
     def progress(self) -> Callable[[StatementProgress], None]:
         """See `Reporter.progress`."""
-        return Progresses().report
+        return StatementDisplay().report
 
     def backfill(self) -> Callable[[parts.Progress], None]:
         """See `Reporter.backfill`."""
-        return backfills.Backfills().report
+        return backfills.BackfillDisplay().report
 
     def history(self, block: str, history: History) -> None:
         """See `Reporter.history`."""
@@ -125,7 +128,7 @@ class _Each(_Live):
 
 
 EACH: Reporter = _Each()
-_TOGETHER_S = 2.0
+_TOGETHER_S = 2.0  # between two frames
 
 
 class Together(_Live):
@@ -142,13 +145,13 @@ class Together(_Live):
         self._shown_at = time.monotonic()
 
     def decision(self, decision: Decision) -> None:
-        """Keep it."""
+        """Keep it until the next frame is shown."""
         if time.monotonic() - self._shown_at > _TOGETHER_S:
             self.show()
         self._decisions.append(decision)
 
     def outcome(self, done: Outcome) -> None:
-        """Keep it."""
+        """Keep it until the next frame is shown."""
         self._outcomes[done.block] = done
 
     def show(self) -> None:
@@ -189,7 +192,7 @@ class Together(_Live):
         return done.event, round(done.elapsed_ms, 1), changed, ", ".join(held)
 
 
-class Waits:
+class LockWaitDisplay:
     """The attempts of a block that has to wait, in a frame that grows while it waits; nothing if it
     need not.
     """
@@ -212,7 +215,7 @@ class Waits:
 _WAITING = "**waiting** for locks that others hold; between the attempts nobody waits for us"
 
 
-class Progresses:
+class StatementDisplay:
     """How far a statement outside a transaction has come, in one line that changes; nothing if it
     is done at once.
     """

@@ -148,7 +148,7 @@ class ReadOnlySqlMagic(SqlMagic):  # type: ignore[misc]  # ipython-sql ships no 
                 session = connection.connection.driver_connection
                 connection.exec_driver_sql(PIN)
                 if isinstance(session, Session):
-                    path = search_path.theirs(search_path.of(session))
+                    path = search_path.set_local(search_path.of(session))
                     connection.exec_driver_sql(path)
                 result = connection.exec_driver_sql(prefix + statement.sql)
                 if prefix:

@@ -216,7 +216,8 @@ class _Script:
             conn.transaction(force_rollback=True),
             cancel_for_waiters(conn, self.look, limit_ms) as waiters,
         ):
-            settings = session_settings.theirs(search_path.of(conn))
+            # a script reads names and values as a block does
+            settings = session_settings.block_settings(search_path.of(conn))
             for name, value in self.timeouts.settings.items():
                 settings.append(f"SET LOCAL {name} = {sql.quote(value)}")
             conn.execute("; ".join([*settings, _SAVEPOINT]).encode())
@@ -235,6 +236,7 @@ class _Script:
         """Run it after the savepoint, with what is required behind it, and make the next one, in
         one round trip. Returns what is wrong if it fails, or if a check says no.
         """
+        # the line break ends a comment in the statement's last line
         message = "\n;".join([statement.sql, self.require, _RELEASE, _SAVEPOINT])
         try:
             cursor = self.conn.execute(message.encode())

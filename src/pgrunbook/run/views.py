@@ -18,6 +18,8 @@ from pgrunbook.runbooks import parameters
 class Views(Lifetime):
     """The cells that decide nothing and change nothing. Each shows a frame."""
 
+    # IPython calls this where the value of a cell is the run itself:
+    # https://ipython.readthedocs.io/en/stable/config/integrating.html
     def _ipython_display_(self) -> None:
         """What a cell shows of a run: the parameters that are not as they are by default."""
         given = []

@@ -86,6 +86,9 @@ class Block:
         """The objects that are to stay as somebody has altered them, by type and identity."""
         return frozenset().union(*(script.keeps for script in self.scripts))
 
+    # Two checksums: after an edit the first has changed; the second only if PostgreSQL would do
+    # something else.
+
     @property
     def source_sha256(self) -> str:
         """Checksum of the files."""

@@ -30,15 +30,15 @@ _FORMER = {"finish": "verdict"}  # names of cells until version 0.1
 def problems(
     notebook: Path, blocks: Collection[str], undecided: Collection[str] = ()
 ) -> Iterator[Problem]:
-    """Cells that are no Python; blocks that no cell applies, and such as are not there. `blocks`
-    are the names of the files and folders in `deploy/`, without endings, but for folders about
-    which nothing is decided: `undecided`.
+    """Yield a problem for each cell that is not Python, each block that no cell applies, and each
+    name of a block that is not there. `blocks` are the names of the files and folders in `deploy/`,
+    without endings, but for folders about which nothing is decided: `undecided`.
 
     Where a cell applies what only running it tells, such as the names in a loop, no block is
-    missed. Raises Refused if the file is no notebook.
+    missed. Raises Refused if the file is not a notebook.
     """
     calls, broken = _calls(notebook)
-    if broken:
+    if broken:  # what the others apply would not be the whole
         yield from broken
         return
     named = {_block_name(call): cell for cell, call in calls if _method(call) == "apply"}
@@ -62,8 +62,9 @@ def problems(
 
 
 def missing_calls(notebook: Path) -> Iterator[Problem]:
-    """Yield what every run needs and no cell calls: a verification of some blocks is none of the
-    whole. Nothing if there are cells that are no Python. Raises Refused if the file is no notebook.
+    """Yield a problem for each method that every run needs and no cell calls. A call of
+    `run.verify` with names of blocks does not count. Nothing if there are cells that are not
+    Python. Raises Refused if the file is not a notebook.
     """
     calls, broken = _calls(notebook)
     if broken:
@@ -84,6 +85,7 @@ def set_again(notebook: Path, declaration: Collection[str]) -> Iterator[Problem]
         if cell.declares:
             continue
         with suppress(SyntaxError):
+            # not by `ast`: names are also set by `for`, `import`, `with`, `def` …
             set_here = symtable.symtable(source, notebook.name, "exec").get_symbols()
             for symbol in set_here:
                 if symbol.is_assigned() and symbol.get_name() in declaration:
@@ -102,8 +104,8 @@ def reverts_last(notebook: Path) -> bool:
 
 
 def secrets(notebook: Path, known: Sequence[str] = ()) -> Iterator[Problem]:
-    """Yield what of the text of the cells is secret: in the usual forms, or one of those known.
-    Raises Refused if the file is no notebook.
+    """Yield a problem for each secret in the text of the cells: one in the usual forms, or one of
+    those known. Raises Refused if the file is not a notebook.
     """
     for cell in notebooks.cells(notebook):
         where = f"{notebook.name}, cell {cell.id}"
@@ -116,7 +118,7 @@ def secrets(notebook: Path, known: Sequence[str] = ()) -> Iterator[Problem]:
 
 
 def _calls(notebook: Path) -> tuple[list[tuple[str, ast.Call]], list[Problem]]:
-    """Return each call, with the id of its cell; and what is wrong with cells that are no
+    """Return each call, with the id of its cell; and what is wrong with cells that are not
     Python.
     """
     calls: list[tuple[str, ast.Call]] = []
@@ -135,7 +137,7 @@ def _calls(notebook: Path) -> tuple[list[tuple[str, ast.Call]], list[Problem]]:
 
 def _code_cells(notebook: Path) -> Iterator[tuple[NotebookCell, str]]:
     """Yield each code cell, and its text with IPython's magics turned into Python."""
-    python = TransformerManager()
+    python = TransformerManager()  # it turns `%sql` and the like into calls, which `ast` can parse
     for cell in notebooks.cells(notebook):
         if cell.kind == "code":
             yield cell, python.transform_cell(cell.source)

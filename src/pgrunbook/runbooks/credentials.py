@@ -133,7 +133,7 @@ def _path(settings: Mapping[str, str]) -> Path:
 
 def _lines(path: Path) -> list[str]:
     """Its lines but for comments; none of a file that libpq would not read: others may read it, or
-    it is no file.
+    it is not a file.
     """
     try:
         path = path.expanduser()

@@ -52,7 +52,7 @@ class PressureLimits:
 
 
 def check(text: str, where: str = "give way") -> Iterator[Problem]:
-    """Yield a problem for each part of the text that is no limit, or is stated twice."""
+    """Yield a problem for each part of the text that is not a limit, or is stated twice."""
     seen = set()
     for part in _parts(text):
         words, value = part, ""

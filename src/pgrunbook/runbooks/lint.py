@@ -74,6 +74,7 @@ def lint(sql: Path) -> list[Finding]:
         raise Refused.of(
             "there is no such folder", where=str(sql), remedy="keep the SQL in sql/NNN_name/"
         )
+    # a folder or notebook without a number is not a runbook's
     folders = [path for path in sql.iterdir() if path.is_dir() and re.match(r"\d", path.name)]
     found: list[Finding] = []
     for folder in folders:

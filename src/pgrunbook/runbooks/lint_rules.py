@@ -138,6 +138,7 @@ def _without_effect(source: Source) -> Complaints:
         code = ""
         for statement in script.parsed:
             if isinstance(statement.node, ast.DoStmt | ast.CreateFunctionStmt):
+                # RAISE in a comment raises nothing
                 code += re.sub(r"--.*", "", statement.sql) + "\n"
         asks = any(each.check and check_lines.is_question(each.node) for each in script.parsed)
         if not asks and not raising.search(code):

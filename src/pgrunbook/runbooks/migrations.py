@@ -253,7 +253,7 @@ def _identity(name: str) -> str:
 
 def _text(path: Path, folder: Path, shown: str) -> str:
     """Return the text of a file, its ends of lines as they are. Raises Refused for one that lies
-    elsewhere or is no text.
+    elsewhere or is not text.
     """
     if _NO_TEXT.search(path.relative_to(folder).as_posix()):
         remedy = "rename it: its name is written into the header of its block"

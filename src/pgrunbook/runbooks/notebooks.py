@@ -84,7 +84,7 @@ def _document(notebook: Path) -> Any:
 
 @contextmanager
 def _reading(notebook: Path) -> Iterator[None]:
-    """Raise Refused in place of whatever tells that the file is no notebook."""
+    """Raise Refused in place of whatever tells that the file is not a notebook."""
     try:
         yield
     except (ValueError, RecursionError) as exc:  # no JSON, no UTF-8, or nested without end

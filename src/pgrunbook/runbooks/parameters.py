@@ -108,8 +108,8 @@ class Parameters(BaseModel):
     tagged `parameters` declares them, and `validate` adds them to the model.
     """
 
-    # strict: nothing is converted, as a ticket 007 is no number; and the model is built when it is
-    # first used, which takes its time
+    # strict: nothing is converted, as a ticket 007 is not a number; and the model is built when it
+    # is first used, which takes its time
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
     target: Annotated[str, AfterValidator(_named)] = "embedded"
@@ -169,8 +169,8 @@ def non_defaults(chosen: Parameters) -> dict[str, tuple[Any, Any]]:
 def read_declaration(notebook: Path) -> dict[str, Any]:
     """Name and default of each parameter in the notebook's cell tagged `parameters`.
 
-    Raises Refused if the file is no notebook, if there is not exactly one such cell, or if it holds
-    more than plain assignments.
+    Raises Refused if the file is not a notebook, if there is not exactly one such cell, or if it
+    holds more than plain assignments.
     """
     found = [cell.source for cell in notebooks.cells(notebook) if cell.declares]
     if len(found) != 1:
@@ -193,42 +193,6 @@ def papermill_parameters(nb: Mapping[str, Any]) -> Parameters:
             break
     given = nb["metadata"].get("papermill", {}).get("parameters")
     return validate(declaration, given or {})
-
-
-def values_given(declaration: Mapping[str, Any], namespace: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values that a kernel's namespace has for the declared parameters, and whatever
-    else papermill injected.
-    """
-    named = {name: namespace[name] for name in declaration if name in namespace}
-    return injected(namespace) | named
-
-
-def injected(namespace: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what papermill has injected into a kernel with this namespace: it writes
-    `# Parameters` over that, and `In` is where IPython keeps the cells that have run.
-    """
-    values: dict[str, Any] = {}
-    for cell in namespace.get("In", ()):
-        if cell.startswith("# Parameters\n"):
-            values |= read_assignments(cell, "injected-parameters")
-    return values
-
-
-def changes_since(
-    declaration: Mapping[str, Any], namespace: Mapping[str, Any], before: Mapping[str, Any]
-) -> list[Problem]:
-    """Return a problem for each parameter that another value was given since the run began, when it
-    was given what is in `before`. The value is not repeated, as nobody has checked it.
-    """
-    now = values_given(declaration, namespace)
-    what = "was changed after the run began"
-    remedy = "set it back; or run the cell of the target again, which begins another run"
-    problems = []
-    for name in sorted(now.keys() | before.keys()):
-        if now.get(name) != before.get(name):
-            expected = repr(before.get(name, ""))
-            problems.append(Problem(what, where=name, expected=expected, remedy=remedy))
-    return problems
 
 
 def validate(declaration: Mapping[str, Any], given: Mapping[str, Any]) -> Parameters:

@@ -37,7 +37,7 @@ def _parse(source: str, where: str) -> list[ast.stmt]:
         line, column = exc.lineno or 1, max((exc.offset or 1) - 1, 0)
         # it holds the line, and a secret with it
         raise _unreadable(exc.msg, source, where, line, column) from None
-    except (ValueError, RecursionError, MemoryError):  # what is no text, or nested without end
+    except (ValueError, RecursionError, MemoryError):  # what is not text, or nested without end
         raise Refused.of("cannot be read", where=where, expected="name = literal") from None
 
 

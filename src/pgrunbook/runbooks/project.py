@@ -143,7 +143,7 @@ class Project:
 
     def runbooks(self) -> list[Path]:
         """Return every `runbooks/NNN_name.ipynb`, in order. Raises Refused if `runbooks` or `sql`
-        is no folder.
+        is not a folder.
         """
         for name in ("runbooks", "sql"):
             if (self.root / name).exists() and not (self.root / name).is_dir():
@@ -184,9 +184,9 @@ def _read(path: Path) -> Settings:
     try:
         settings = Settings.model_validate(tomllib.loads(path.read_text(encoding="utf-8-sig")))
     except ValidationError as exc:
-        problems = [
-            _setting_problem(error) for error in exc.errors(include_url=False, include_input=False)
-        ]
+        # without the input, which may hold a password
+        errors = exc.errors(include_url=False, include_input=False)
+        problems = [_setting_problem(error) for error in errors]
         raise Refused(f"{MARKER} is not valid.", problems=problems) from exc
     except (ValueError, RecursionError) as exc:  # ValueError: a number of thousands of digits, too
         raise Refused.of(str(exc), where=MARKER, expected="TOML, in UTF-8") from exc

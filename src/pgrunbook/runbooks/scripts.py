@@ -19,37 +19,13 @@ from pglast.parser import ParseError, parse_sql_json
 from pgrunbook.errors import Problem, Refused, did_you_mean
 from pgrunbook.runbooks import check_lines
 from pgrunbook.runbooks.encoding import decode
+from pgrunbook.runbooks.header import header_end, header_problems, read_header
 from pgrunbook.secrets import literals
 from pgrunbook.secrets.patterns import redact
 from pgrunbook.sqltext import mentions, placeholders
 from pgrunbook.sqltext.mentions import Relation
 from pgrunbook.sqltext.placeholders import substitute
 from pgrunbook.sqltext.session_statements import find_misplaced
-
-HEADER_KEYS = (
-    "title",
-    "why",
-    "requires",
-    "fills",
-    "proves",
-    "usage",
-    "transaction",
-    "batch",
-    "until",
-    "give way",
-    "skip",
-    "accepts",
-    "keeps",
-    "search_path",
-    "role",
-    "repeatable",
-    "lock_timeout",
-    "statement_timeout",
-    "exposed",
-    "imported",
-)
-
-_AS_WORDS = {key.replace(" ", "_"): key for key in HEADER_KEYS}
 
 _BOUNDS = frozenset({"from", "to"})
 
@@ -97,7 +73,7 @@ class Script:
         name = path.relative_to(root).as_posix()
         raw = path.read_bytes()
         text = decode(raw, name)
-        script = cls(name, dict(_header(text)), text, hashlib.sha256(raw).hexdigest())
+        script = cls(name, read_header(text), text, hashlib.sha256(raw).hexdigest())
         # first: the problems below show parts of the SQL
         if not script.exposed and (secrets := list(literals.problems(text, name))):
             raise Refused("A SQL file holds a secret: nothing was started.", problems=secrets)
@@ -145,7 +121,7 @@ class Script:
     @property
     def body(self) -> str:
         """The text below the header."""
-        return self.text[_header_end(self.text) :].strip("\n") + "\n"
+        return self.text[header_end(self.text) :].strip("\n") + "\n"
 
     @cached_property
     def variables(self) -> frozenset[str]:
@@ -222,41 +198,8 @@ class Script:
         # in quotes, as a name may be a word of SQL's
         return substitute(self.text, {name: name for name in self.variables}, bare='"')
 
-    def _misread(self) -> Iterator[Problem]:
-        """Yield a problem for each line of the header that gives a key twice, or that looks like a
-        key and would be read as a comment: `-- Role:`, `-- role :`.
-        """
-        given: set[str] = set()
-        for number, line in enumerate(self.text[: _header_end(self.text)].splitlines(), start=1):
-            found = _LIKE_A_KEY.match(line)
-            if not found:
-                continue
-            key = _AS_WORDS.get(re.sub(r"[\s_-]+", "_", found[1].lower()))
-            if key is None:
-                continue
-            where = f"{self.name}:{number}"
-            if not line.startswith(f"-- {key}:"):
-                remedy = "write it so; or put an empty line above it, which ends the header"
-                yield Problem("is no header key, but like one", where, f"-- {key}:", line, remedy)
-            elif key in given:
-                remedy = "leave one of the two out, or write both values into one"
-                yield Problem(f"the header key {key!r} is given twice", where, remedy=remedy)
-            given.add(key)
-
     def _problems(self) -> Iterator[Problem]:
-        yield from self._misread()
-        for key in self.header:
-            if key in HEADER_KEYS or key in _AS_WORDS:
-                continue
-            line = self.text.count("\n", 0, self.text.index(f"-- {key}:")) + 1
-            expected = f"one of {', '.join(HEADER_KEYS)}"
-            remedy = (
-                f"{did_you_mean(key, HEADER_KEYS)}correct it, or put an empty line above it, "
-                "which ends the header"
-            )
-            yield Problem(
-                f"unknown header key {key!r}", f"{self.name}:{line}", expected, remedy=remedy
-            )
+        yield from header_problems(self.text, self.header, self.name)
         try:
             found = self.parsed
         except ParseError as exc:
@@ -318,28 +261,6 @@ def syntax_problem(exc: ParseError, sql: str, name: str) -> Problem:
     start = sql.rfind("\n", 0, index) + 1
     shown = redact(sql[start:].split("\n", 1)[0])
     return Problem(message, where=f"{name}:{line}", found=f"{shown}\n{' ' * (index - start)}^")
-
-
-def _header_end(text: str) -> int:
-    match = re.match(r"(?:--[^\n]*(?:\n|$))*", text)
-    assert match  # it can match nothing
-    return match.end()
-
-
-# A third space goes on with the value before.
-_LIKE_A_KEY = re.compile(r"--[ \t]{0,2}([A-Za-z]+(?:[ _-]+[A-Za-z]+)*)[ \t]*:")
-
-
-def _header(text: str) -> Iterator[tuple[str, str]]:
-    """Yield each `-- key: value` at the top. A line that begins with `--` and three spaces goes on
-    with the value before.
-    """
-    folded = re.sub(r"\n--   +", " ", text[: _header_end(text)])
-    for match in re.finditer(r"^-- ([a-z_]+(?: [a-z_]+)*): *(.*)$", folded, re.MULTILINE):
-        key = match[1]
-        # Of one word it is a key, known or not. Of several it may be a sentence with a colon.
-        if " " not in key or key in HEADER_KEYS:
-            yield key, match[2].strip()
 
 
 # What of a tree in JSON says where something stands. A name is followed by a colon nowhere else:

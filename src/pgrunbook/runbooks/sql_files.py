@@ -44,7 +44,7 @@ _LIKE_SQL = (".sql", ".psql", ".pgsql")
 
 def stray_files(folder: Path) -> Iterator[tuple[str, Problem]]:
     """Yield the SQL files that nothing would run: with another ending, or in a folder of another
-    case, too deep, or beside a folder of the same name; and what is no file.
+    case, too deep, or beside a folder of the same name; and what is not a file.
     """
     taken = set(script_paths(folder))
     kinds = [path for path in folder.glob("[!.]*") if path.name.casefold() in KINDS]

@@ -20,7 +20,8 @@ from typing import Any
 from pgrunbook.errors import Problem, Refused
 from pgrunbook.postgres.target import Target
 from pgrunbook.runbooks import credentials, notebooks, targets
-from pgrunbook.runbooks.parameters import RUN_ID, Parameters, injected
+from pgrunbook.runbooks.kernel_parameters import injected_values
+from pgrunbook.runbooks.parameters import RUN_ID, Parameters
 from pgrunbook.runbooks.project import Project
 from pgrunbook.secrets.patterns import KEYWORDS
 
@@ -77,7 +78,7 @@ def require(chosen: Parameters, namespace: Mapping[str, Any]) -> None:
     """Raise Refused if the run was started with other parameters than a kernel's namespace has.
     Nobody has told where its cells are run by hand.
     """
-    told = _digests(injected(namespace)) | json.loads(os.environ.get(_DIGESTS, "{}"))
+    told = _digests(injected_values(namespace)) | json.loads(os.environ.get(_DIGESTS, "{}"))
     now = _digests(chosen.record())
     what = "is not what the run was started with"
     problems = []

@@ -53,6 +53,8 @@ def ask(chosen: Parameters, run_id: str, cells: Sequence[NotebookNode]) -> Ledge
             signals.waiting(),
             connect(target, schema=chosen.schema_, label="ledger", read_only=True) as conn,
         ):
+            # The kernel's last commit may be under way: asked before its session has ended, the
+            # ledger may lack it.
             wait_for_end(conn, run_id)
             done, verdict = ledger.blocks_of_run(conn, run_id), ledger.verdict(conn, run_id)
             batches = {row["block"]: row for row in ledger.batches_of(conn, [run_id])}
@@ -93,6 +95,7 @@ def tell(chosen: Parameters, run_id: str, ending: Ending) -> Ending:
         target = targets.resolve(chosen.target, Project.find())
         with connect(target, schema=chosen.schema_, label="verdict") as conn:
             wait_for_end(conn, run_id)
+            # without the run's row nothing was committed, and there is nothing to correct
             if ledger.exists(conn) and ledger.has_run(conn, run_id):
                 write.finish(conn, run_id, ending.verdict, ending.reason)
     except (RunbookError, psycopg.Error, UnicodeError) as exc:  # UnicodeError: of a cell's error

@@ -64,6 +64,7 @@ class InTurn:
             shared = self._copies.get(key) or self._make_copy(key)
         except Refused as exc:
             raise self._with_way_out(exc, notebook) from exc
+        # asked of the copy each time: what blocks make is not in their text alone
         changed = [each.object for each in differences(self._before[key], _read(shared))]
         shared = replace(shared, changed=changed, last=notebook == sharing[-1])
         with (

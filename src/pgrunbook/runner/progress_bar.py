@@ -1,4 +1,4 @@
-"""Shows in the terminal how far a backfill is: a bar, or if it is no terminal, a line a minute."""
+"""Shows on stderr how far a backfill is: a bar, or if it is not a terminal, a line a minute."""
 
 from __future__ import annotations
 

@@ -114,6 +114,7 @@ class WarmWorker:
 
     @contextlib.contextmanager
     def _own_process(self, run_id: str) -> Iterator[None]:
+        """Have this process for one run in the `with` block: its folder, environment, signals."""
         own = started_with.identity(self.project, self.notebook, run_id)
         with (
             _alone,
@@ -141,7 +142,7 @@ class WarmWorker:
     ) -> NotebookNode:
         """Return the notebook with these parameters, as papermill would execute it."""
         nb = parameterize_notebook(
-            copy.deepcopy(self._loaded),
+            copy.deepcopy(self._loaded),  # which is executed in place, and serves other targets
             {**given, "target": target},
             kernel_name=self._kernel,
             language="python",
@@ -165,6 +166,7 @@ class WarmWorker:
         except NotPassed as exc:
             return exc.ending
         finally:
+            # the engine has registered one for this very file
             handler = papermill_io.get_handler(output)
             if isinstance(handler, Output):
                 handler.forget()

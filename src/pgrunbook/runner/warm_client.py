@@ -75,6 +75,7 @@ class WarmClient(client.NotebookClient):
                 done = self._shell.run_cell(cell.source, store_history=True)  # type: ignore[no-untyped-call]
         finally:
             self._shell.flush()
+            # what nbclient notes when a kernel says that the cell has ended
             cell.metadata["execution"]["shell.execute_reply"] = timestamp()
             messages.send(None, "status", {"execution_state": "idle"})
             if limit.over:

@@ -71,7 +71,7 @@ def problems(
     shown = _without_constants(sql).splitlines()
     for line, what in lines.items():
         text = "".join(shown[line - 1 : line])  # nothing, where the SQL cannot be scanned
-        if holds(text, known) or shapes(text):  # the secret is no constant
+        if holds(text, known) or shapes(text):  # the secret is not a constant
             text = ""
         advice = remedy
         if what == KNOWN:
@@ -121,8 +121,8 @@ def search(sql: str, known: Sequence[str] = (), depth: int = _DEPTH) -> Iterator
 def _in_constant(
     text: str, value: str, before: Sequence[str], known: Sequence[str], depth: int
 ) -> Iterator[Found]:
-    """Yield what of a constant, as it is written and as it is meant, is secret; `before` are the
-    tokens in front of it.
+    """Yield the secrets in a constant: `text` as it is written, `value` as it is meant; `before`
+    are the tokens in front of it.
     """
     if what := assignments.kind_of_secret(before, value):
         yield Found(what, 0)

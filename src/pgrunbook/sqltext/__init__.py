@@ -5,8 +5,8 @@ Uses no other package, only the modules at the root. Start at `created_objects`.
 
 - `created_objects` (`CreatedObject`, `created_objects`), `things` (`dropped_objects`), `mentions`
   (`relations`), `needs` (`Need`, `needs`): which names a statement has, and what for
-- `hazards` (`Hazard`, `Thing`, `Danger`): the words for what is dangerous; `dangers`: which
-  statement has it; `names` (`Names`): of what, behind the statements before
+- `hazards` (`Hazard`, `Trait`, `Thing`, `Danger`): the words for what is dangerous; `dangers`: the
+  hazards of statements; `names` (`Names`): what a name means behind other statements
 - `session_statements` (`find_misplaced`), `long_names` (`collisions`): what a file may not hold
 - `placeholders` (`substitute`): psql's `:name`; `bounds` (`places`): those of a batch
 """

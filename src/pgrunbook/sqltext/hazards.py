@@ -77,6 +77,10 @@ class Thing(NamedTuple):
     name: str
     part: str = ""
 
+    def schemas(self, path: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the schemas where it may be: its own, or those of the path."""
+        return (self.schema,) if self.schema else path
+
     def __str__(self) -> str:
         whole = f"{self.schema}.{self.name}" if self.schema else self.name
         if not self.part:

@@ -97,7 +97,7 @@ class Tables:
         self._target = target
         self._made: dict[str, list[Object]] = defaultdict(list)
         self._columns: dict[str, set[Address]] = defaultdict(set)
-        self._created: set[Object] = set()
+        self._created: set[Address] = set()  # tables
         self._parts: dict[Address, list[Object]] = defaultdict(list)
         for each, owner in target.owners.items():
             self._parts[owner].append(each)
@@ -109,7 +109,7 @@ class Tables:
                 seen.add(each)
                 self._made[step.block].append(each)
                 if each.type == "table":
-                    self._created.add(each)
+                    self._created.add(target.addresses[each])
                 elif each.type == "table column":
                     self._columns[step.block].add(target.owners[each])
 
@@ -139,16 +139,16 @@ class Tables:
 
     def _order(self, table: Address, where: str) -> Iterator[Problem]:
         places = []
-        made = {self._target.addresses[each] for each in self._created}
-        for each in self._timeline:
+        for each in self._parts[table]:
+            if each.type != "table column" or each not in self._timeline:
+                continue
             state = self._timeline.after(self._done, each)
             if state is None or self._timeline.first(each) is not None:
                 continue
-            if each in self._timeline.lenient and table not in made:
+            if each in self._timeline.lenient and table not in self._created:
                 continue  # IF NOT EXISTS leaves it where it is
-            if each.type == "table column" and self._target.owners.get(each) == table:
-                now = self._target[each].properties[PLACE]
-                places.append((state.properties[PLACE], now, each))
+            now = self._target[each].properties[PLACE]
+            places.append((state.properties[PLACE], now, each))
         expected = [each for _, _, each in sorted(places)]
         found = [each for _, _, each in sorted(places, key=lambda place: place[1])]
         if expected != found:

@@ -189,7 +189,7 @@ class Benchmark:
             f"{tail:,.0f}",
             f"{watch.lag_s:.1f}",
             f"{watch.dead_percent:.0f}",
-            f"{took_s:,.0f}",
+            f"{took_s:,.1f}",
             f"{len(waits):,}",
         )
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import psycopg
 import pytest
 from support import databases
 from support.databases import Database, login_role
@@ -1000,6 +1001,10 @@ def test_code_may_grant_a_role_that_the_twin_has_the_name_of(asking: Asking) -> 
     try:
         asking.database.load(f"{roles}; CREATE TABLE t (a int)")
         assert asking.actions(f"{roles}; CREATE TABLE t (a int)") == ["adopt"]
+        ((run,),) = asking.database.execute("SELECT current_user")
+        with psycopg.connect(asking.host.conninfo()) as host:
+            left = "SELECT rolname FROM pg_roles WHERE rolname = ANY (%s) AND NOT rolsuper"
+            assert host.execute(left, [[run, "twin_reader", "twin_app"]]).fetchall() == []
     finally:
         asking.database.load("DROP ROLE twin_reader, twin_app")
 

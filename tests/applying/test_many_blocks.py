@@ -10,8 +10,10 @@ import pytest
 from support.databases import Database
 from support.projects import RUNBOOK, Project
 
+from pgrunbook.planning.agenda import Agenda
 from pgrunbook.records.audit_questions import answers
 from pgrunbook.records.record import Record
+from pgrunbook.runbooks.blocks import Block
 
 pytestmark = pytest.mark.parametrize("server", [18], indirect=True)
 
@@ -105,3 +107,21 @@ ACCEPTING = """\
 ALTER TABLE deals DROP CONSTRAINT deals_source_{}, ADD CONSTRAINT deals_source_{}
   CHECK (source IN ('hubspot', 'salesforce', 'pipedrive', 'manual', 'csv_import'));
 """
+
+
+def test_a_run_that_finds_no_drift_renders_all_blocks_once(
+    crm: Database, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It decides in each cell that applies a block, and to render thousands takes seconds."""
+    assert project.step(crm).code == 0
+    rendered: list[int] = []
+
+    def blocks(agenda: Agenda) -> list[Block]:
+        found = all_blocks(agenda)
+        rendered.append(len(found))
+        return found
+
+    all_blocks = Agenda.blocks
+    monkeypatch.setattr(Agenda, "blocks", blocks)
+    assert project.step(crm).code == 0
+    assert rendered == [16]

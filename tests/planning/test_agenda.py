@@ -28,7 +28,8 @@ def test_a_block_that_a_cell_applies_too_early_is_told_from_one_that_is_none(
         "deploy/010_x.sql": "SELECT 1;",
         "deploy/070_admit/enum.sql": "ALTER TYPE :type ADD VALUE :'value';",
     }
-    x, admit, other = map(agenda(tmp_path, files).undecided, ("010_x", "070_admit", "010_y"))
+    problem = agenda(tmp_path, files).undecided_problem
+    x, admit, other = map(problem, ("010_x", "070_admit", "010_y"))
     assert x.what == "nothing is decided about '010_x'"
     assert x.remedy == "run the cell of the preconditions first"
     assert admit.what == "nothing is decided about '070_admit'"

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import psycopg
 import pytest
 from support import databases
 from support.databases import Database, login_role
@@ -967,6 +968,19 @@ def test_what_or_replace_makes_again_in_another_shape(asking: Asking, case: str)
     assert asking.actions(first, second) == ["adopt", "adopt"]
 
 
+def test_what_a_block_has_dropped_before_is_its_own(asking: Asking) -> None:
+    """The function is dropped for the block, as OR REPLACE cannot alter it; the view is not."""
+    function = "CREATE OR REPLACE FUNCTION f() RETURNS {0} LANGUAGE sql AS 'SELECT 1::{0}'"
+    history = (
+        f"DROP VIEW w; {function.format('int')}",
+        f"DROP FUNCTION f(); {function.format('text')}",
+    )
+    asking.database.load(f"CREATE VIEW w AS SELECT id FROM base; {function.format('text')}")
+    assert asking.actions(*history)[0] != "adopt"
+    asking.database.load("DROP VIEW w")
+    assert asking.actions(*history) == ["adopt", "adopt"]
+
+
 def test_an_overload_that_comes_later_is_not_dropped_in_place_of_the_one_before(
     asking: Asking,
 ) -> None:
@@ -987,6 +1001,10 @@ def test_code_may_grant_a_role_that_the_twin_has_the_name_of(asking: Asking) -> 
     try:
         asking.database.load(f"{roles}; CREATE TABLE t (a int)")
         assert asking.actions(f"{roles}; CREATE TABLE t (a int)") == ["adopt"]
+        ((run,),) = asking.database.execute("SELECT current_user")
+        with psycopg.connect(asking.host.conninfo()) as host:
+            left = "SELECT rolname FROM pg_roles WHERE rolname = ANY (%s) AND NOT rolsuper"
+            assert host.execute(left, [[run, "twin_reader", "twin_app"]]).fetchall() == []
     finally:
         asking.database.load("DROP ROLE twin_reader, twin_app")
 

@@ -102,7 +102,7 @@ class Worker:
         if done.effect is None:  # the connection was lost: what has changed is to be read anew
             self.agenda.state.forget()
         else:
-            self.sessions.grown(len(done.effect.differences))
+            self.sessions.note_made(len(done.effect.differences))
         self.outcomes.append(done)
         self._done.add(done.block)
         _LOG.info("%s: %s in %s", done.block, done.event, durations.words(done.elapsed_ms))

@@ -223,7 +223,7 @@ def check(event: Event) -> Event:
     """
     kind = event["event"]
     if not isinstance(kind, str):
-        raise ValueError("an event whose kind is no text")
+        raise ValueError("an event whose kind is not a text")
     json.dumps(event, ensure_ascii=False).encode()  # its record repeats it, in Unicode
     try:
         if kind in {*EventKind}:

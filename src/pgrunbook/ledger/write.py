@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from psycopg.types.json import Jsonb
 
@@ -110,9 +110,25 @@ def prepare(conn: Session) -> None:
     conn.prepare("record", sql("record"), ["about", "done"])
 
 
+class _BlockColumns(TypedDict):
+    """The columns of a block's row that are known before it is done. Whoever writes a row has to
+    give all of them.
+    """
+
+    block: str
+    reason: str
+    sql: str
+    source_sha256: str
+    tree_sha256: str
+    sql_sha256: str
+    variants: Sequence[str]
+    variables: Sequence[Mapping[str, str]] | None
+    kept: Sequence[tuple[str, ...]]
+
+
 def about(block: Block, *, reason: str, sql: str, kept: Iterable[tuple[str, ...]] = ()) -> str:
     """Return what a block's row will say whatever comes of it, as JSON."""
-    return _about(
+    row = _BlockColumns(
         block=block.name,
         reason=reason,
         sql=sql,
@@ -121,26 +137,9 @@ def about(block: Block, *, reason: str, sql: str, kept: Iterable[tuple[str, ...]
         sql_sha256=block.sql_sha256,
         variants=[variant for variant, _ in block.choices],
         variables=[dict(variables) for _, variables in block.choices],
-        kept=kept,
+        kept=sorted(kept),
     )
-
-
-def _about(
-    *,
-    block: str,
-    reason: str,
-    sql: str,
-    source_sha256: str,
-    tree_sha256: str,
-    sql_sha256: str,
-    variants: Sequence[str],
-    variables: Sequence[Mapping[str, str]] | None,
-    kept: Iterable[tuple[str, ...]],
-) -> str:
-    """Return these columns of a block's row as JSON. None has a default, so that nobody who writes
-    a row can leave one out.
-    """
-    return as_json({**locals(), "kept": sorted(kept)})
+    return as_json(row)
 
 
 def repeat(
@@ -170,7 +169,7 @@ def repeat(
 
 def _repeat(conn: Session, entry: Entry, effect: Sequence[Sequence[object]] | None) -> None:
     """Write a block's row that another ledger has."""
-    row = _about(
+    row = _BlockColumns(
         block=entry.block,
         reason="copied",
         sql=entry.sql,
@@ -179,11 +178,11 @@ def _repeat(conn: Session, entry: Entry, effect: Sequence[Sequence[object]] | No
         sql_sha256="",  # what was sent then is not known any more
         variants=entry.variants,
         variables=entry.variables,
-        kept=entry.kept,
+        kept=sorted(entry.kept),
     )
     when = {"started_at": entry.finished_at, "revision": entry.revision}
     what = {"facts": entry.facts, "effect": effect}
-    write_block(conn, entry.run_id, row, event=entry.event, **what, **when)
+    write_block(conn, entry.run_id, as_json(row), event=entry.event, **what, **when)
 
 
 @lockers.named

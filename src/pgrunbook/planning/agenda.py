@@ -167,12 +167,12 @@ class Agenda:
         self.state.include(blocks)
         entries = self.entries([block.name for block in blocks])
         if self.reverting:
-            drifted = self.state.drift(())
+            drifted = self.state.drift(tuple)
             return [self._undo(block, found, entries.get(block.name), drifted) for block in blocks]
         done = {name for name, entry in entries.items() if entry.done}
         broken_off = {name for name, entry in entries.items() if entry.broken_off}
         keeping = broken_off or any(block.keeps for block in blocks)
-        drifted = self.state.drift(self.blocks()) if done or keeping else []
+        drifted = self.state.drift(self.blocks) if done or keeping else []
         kept = self.state.kept(self.blocks(), drifted) if drifted else {}
         undone = [block for block in blocks if block.name not in done]
         backfills = {block.name for block in undone if block.batching} & broken_off

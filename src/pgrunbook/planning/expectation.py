@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
@@ -107,14 +107,14 @@ class Expectation:
                 found.append(each)
         return found
 
-    def drift(self, blocks: Sequence[Block]) -> list[Drift]:
-        """Return the objects that are not as the ledger expects them; `blocks` are all of the
-        runbook.
+    def drift(self, blocks: Callable[[], Sequence[Block]]) -> list[Drift]:
+        """Return the objects that are not as the ledger expects them. `blocks` returns all of the
+        runbook: it is called only if there are any, as it takes long for thousands of blocks.
         """
         found = find_drift(self.fold, self.ground.seen, self._version)
         parts = self.fold.parts
         covered = [e for e in found if self.ground.covers(e.object, parts.get(e.object))]
-        return self._without_half_done(covered, blocks) if covered else []
+        return self._without_half_done(covered, blocks()) if covered else []
 
     def _without_half_done(self, found: Sequence[Drift], blocks: Sequence[Block]) -> list[Drift]:
         # A block of this runbook may be half done, or half undone: its objects are in between, and

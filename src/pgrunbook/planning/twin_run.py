@@ -24,7 +24,7 @@ from pgrunbook.planning.twin_state import TwinState, is_one_of
 from pgrunbook.planning.twin_statements import as_role, substitute, work_of, work_of_node
 from pgrunbook.planning.votes import Trial
 from pgrunbook.postgres import search_path
-from pgrunbook.postgres.plans import Plans
+from pgrunbook.postgres.query_plans import QueryPlans
 from pgrunbook.postgres.twin_server import Twin
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.runbooks.scripts import Statement
@@ -72,7 +72,7 @@ class TwinRun:
         self._path = path
         self._missing = twin.missing
         self._role = twin.role
-        self._plans = Plans()
+        self._plans = QueryPlans()
         with ExitStack() as stack:
             self._conn = stack.enter_context(twin.session())
             self._beside = stack.enter_context(twin.owner_session())
@@ -157,7 +157,7 @@ class TwinRun:
             failure, sqlstate, steps = exc.problem, exc.sqlstate, []
         first = len(self.steps) + 1
         self.steps += steps
-        self._plans.take(sum(len(step.changes) for step in steps), self._conn, self._beside)
+        self._plans.note_made(sum(len(step.changes) for step in steps), self._conn, self._beside)
         numbers = range(first, len(self.steps) + 1)
         size = len(block.statements)
         return Trial(block.name, size, numbers, failure=failure, sqlstate=sqlstate)

@@ -157,11 +157,18 @@ class TwinState:
         return found if found in self._now and found not in self._made else None
 
     def drop(self, each: Object) -> None:
-        """Drop the object in the open transaction, and what depends on it, as if never there."""
+        """Drop the object in the open transaction, and what depends on it, as if never there. What
+        the block has dropped before stays a change of the block.
+        """
+        before = self._dropped()
         self._conn.execute(_drop_statement(each).encode())
-        for gone, (_, after) in self.transaction_changes([]).items():
-            if after is None:
-                self._forget(gone)
+        for gone in self._dropped() - before:
+            self._forget(gone)
+
+    def _dropped(self) -> set[Object]:
+        """Return what the open transaction has dropped."""
+        changes = self.transaction_changes([])
+        return {each for each, (_, after) in changes.items() if after is None}
 
     def _forget(self, each: Object) -> None:
         """Take the object and its parts for absent: they were dropped, and no block did so."""

@@ -193,10 +193,12 @@ def _make_role(own: Connection, role: sql.Identifier) -> None:
 
 
 def _drop_made_roles(own: Connection) -> None:
-    for (name,) in own.execute(_OF_COPIES, [_MADE]).fetchall():
+    names = [name for (name,) in own.execute(_OF_COPIES, [_MADE]).fetchall()]
+    # Twice: since PostgreSQL 16, a role that has granted others can be dropped only after these.
+    for name in (*names, *names):
         # somebody has given it something
         with suppress(psycopg.errors.DependentObjectsStillExist):
-            own.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
+            own.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(name)))
 
 
 def version(server: Host) -> str:

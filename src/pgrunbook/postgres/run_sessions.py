@@ -17,7 +17,7 @@ from pgrunbook.postgres import catalog, connection, run_locks, session_settings
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.connection import closing_unless_usable
 from pgrunbook.postgres.heartbeat import IDLE_TIMEOUT, Heartbeat
-from pgrunbook.postgres.plans import Plans
+from pgrunbook.postgres.query_plans import QueryPlans
 from pgrunbook.postgres.session import MARGIN_S, Session
 from pgrunbook.postgres.target import Target
 
@@ -59,7 +59,7 @@ class Sessions:
     _lock: Session | None = None
     _heartbeat: Heartbeat | None = None
     _place: Mapping[str, Any] = field(default_factory=dict)
-    _plans: Plans = field(default_factory=Plans)
+    _plans: QueryPlans = field(default_factory=QueryPlans)
 
     def __post_init__(self) -> None:
         _all.add(self)
@@ -117,9 +117,9 @@ class Sessions:
             except psycopg.Error:
                 self._work.close()
 
-    def grown(self, objects: int) -> None:
-        """Take account of so many objects that a block has made: see `Plans`."""
-        self._plans.take(objects, self._look, self._work)
+    def note_made(self, objects: int) -> None:
+        """Take account of so many objects that a block has made: see `QueryPlans`."""
+        self._plans.note_made(objects, self._look, self._work)
 
     def _claim(self, conn: Connection) -> None:
         """Take the lock of the session that applies blocks. Whoever has it is about to end."""

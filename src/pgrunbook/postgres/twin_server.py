@@ -234,8 +234,8 @@ def _require_apart(server: Host, conn: Connection, roles: Sequence[str]) -> None
 
 
 def _grant_roles(copy: CopyDatabase, roles: Sequence[str], role: str) -> None:
-    """Let the copy's owner be whoever owns anything, and the role own the database and grant any
-    other role: code may do so there, of which the twin has the names alone.
+    """Let the copy's owner be whoever owns anything. The run's role gets the database, and may
+    grant the other roles, which are names alone here: code of a block may grant them.
     """
     with closing(copy_place.session(copy.server.conninfo())) as own:
         names = [sql.Identifier(name) for name in roles]

@@ -33,7 +33,7 @@ HEADER_KEYS = (
     "imported",
 )
 
-# By their spelling with underscores.
+# The same, by their spelling with underscores.
 _KEYS = {key.replace(" ", "_"): key for key in HEADER_KEYS}
 
 

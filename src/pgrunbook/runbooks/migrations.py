@@ -257,7 +257,7 @@ def _text(path: Path, folder: Path, shown: str) -> str:
     """
     if _NO_TEXT.search(path.relative_to(folder).as_posix()):
         remedy = "rename it: its name is written into the header of its block"
-        raise Refused.of("has a name that is no text of one line", where=shown, remedy=remedy)
+        raise Refused.of("has a name that is not a text of one line", where=shown, remedy=remedy)
     if not path.resolve().is_relative_to(folder.resolve()):
         raise Refused.of(
             "is a link that leads out of the folder: it is not read",

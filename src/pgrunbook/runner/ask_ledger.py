@@ -23,7 +23,7 @@ from pgrunbook.runbooks.project import Project
 
 
 @dataclass(frozen=True)
-class LedgerAnswer:
+class LedgerReport:
     """What the target's ledger says of a run: what it has committed, in Markdown, and its verdict
     with the reason. `lacks_verdict`: it has committed something, and has none.
     """
@@ -43,7 +43,7 @@ def is_open(ending: Ending, cells: Sequence[NotebookNode]) -> bool:
     return ending.verdict is not Verdict.PASSED and may_have_written(ending, cells)
 
 
-def ask(chosen: Parameters, run_id: str, cells: Sequence[NotebookNode]) -> LedgerAnswer:
+def ask(chosen: Parameters, run_id: str, cells: Sequence[NotebookNode]) -> LedgerReport:
     """Ask the target's ledger. The answer names what the ledger has and the notebook does not show:
     the ledger is right.
     """
@@ -62,11 +62,11 @@ def ask(chosen: Parameters, run_id: str, cells: Sequence[NotebookNode]) -> Ledge
         why = "a second signal came"
         if not isinstance(exc, signals.Hurried):
             why = one_line(first_line(exc))
-        return LedgerAnswer(
+        return LedgerReport(
             f"What was committed is in the target's ledger, which could not be asked: {why}"
         )
     if not done and not batches:
-        return LedgerAnswer(
+        return LedgerReport(
             "The target's ledger has nothing of this run: nothing was committed.", verdict
         )
     below = {done.block for done, _ in shown(cells, Done)}
@@ -78,7 +78,7 @@ def ask(chosen: Parameters, run_id: str, cells: Sequence[NotebookNode]) -> Ledge
             parts.append(_batches(block, batches[block]))
         else:
             parts.append(_event(block, event, below))
-    return LedgerAnswer(
+    return LedgerReport(
         f"Committed, as the target's ledger says: {'; '.join(parts)}.", verdict, verdict is None
     )
 

@@ -106,7 +106,7 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
     @classmethod
     def _run(
         cls, manager: ExecutionManager, kernel_name: str, options: Mapping[str, Any]
-    ) -> tuple[Ending, ask_ledger.LedgerAnswer]:
+    ) -> tuple[Ending, ask_ledger.LedgerReport]:
         """Run the cells. Returns how the run ended, and what the ledger says of it, if that has to
         be asked.
         """
@@ -128,14 +128,14 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
             signals.end()
             with manager.unsaved():
                 manager.notebook_start()
-            return ending_of(exc), ask_ledger.LedgerAnswer()
+            return ending_of(exc), ask_ledger.LedgerReport()
         told = {RUN_ID: manager.run_id, **started_with.environment(chosen)}
         with kernels.environment(told):
             ending = cls._execute(
                 manager, kernel_name, rehearses=chosen.mode == "rehearse", **options
             )
         signals.end()
-        answer = ask_ledger.LedgerAnswer()
+        answer = ask_ledger.LedgerReport()
         if ask_ledger.is_open(ending, nb.cells):
             answer = ask_ledger.ask(chosen, manager.run_id, nb.cells)
         if manager.cut:

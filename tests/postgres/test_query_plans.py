@@ -10,7 +10,7 @@ from support.projects import Project
 
 from pgrunbook.inventory import changes
 from pgrunbook.postgres.connection import connect
-from pgrunbook.postgres.plans import Plans
+from pgrunbook.postgres.query_plans import QueryPlans
 from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.postgres.session import Session
 from pgrunbook.postgres.target import Target
@@ -32,26 +32,26 @@ def test_a_plan_for_a_small_catalog_does_not_stay(empty: Database) -> None:
         for number in range(40):
             empty.execute(MAKE.format(number))
             conn.execute("SELECT")  # who misses too much of what others do plans all anew
-        Plans().take(4_000, conn)
+        QueryPlans().note_made(4_000, conn)
         assert WHOLE not in plan(conn)
 
 
 def test_a_session_that_is_lost_keeps_nobody_from_it(empty: Database) -> None:
     lost = connect(Target("test", empty.url), schema="public")
     empty.execute(f"SELECT pg_terminate_backend({lost.info.backend_pid})")
-    Plans().take(1_000, None, lost)
+    QueryPlans().note_made(1_000, None, lost)
 
 
 @pytest.mark.parametrize("server", [18], indirect=True)
 def test_a_run_counts_what_its_blocks_make(
     crm: Database, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    grown: list[int] = []
-    monkeypatch.setattr(Sessions, "grown", lambda _, objects: grown.append(objects))
+    made: list[int] = []
+    monkeypatch.setattr(Sessions, "note_made", lambda _, objects: made.append(objects))
     (project.root / "migrations").mkdir()
     (project.root / "migrations" / "001_two.sql").write_text(
         "CREATE TABLE a (); CREATE TABLE b ();"
     )
     assert project.command("import", "migrations", "made", cwd=project.root).code == 0
     project.step(crm, runbook="003_made")
-    assert grown == [2]
+    assert made == [2]

@@ -12,7 +12,7 @@ _FEW = 50  # objects: no plan is worse for them
 
 
 @dataclass(slots=True)
-class Plans:
+class QueryPlans:
     """How many objects were `made`, and how many had been when the queries were last planned.
 
     The plan for a small catalog reads the whole of it, and would do so however large blocks make
@@ -22,7 +22,7 @@ class Plans:
     made: int = 0
     planned_for: int = _FEW
 
-    def take(self, made: int, *sessions: psycopg.Connection[Any] | None) -> None:
+    def note_made(self, made: int, *sessions: psycopg.Connection[Any] | None) -> None:
         """Take account of more objects. Once there are twice as many, the queries of these sessions
         are planned anew when they are next asked.
         """

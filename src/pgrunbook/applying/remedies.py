@@ -7,6 +7,12 @@ import psycopg
 from pgrunbook.planning import hidden_rows
 from pgrunbook.runbooks.blocks import Block
 
+# psql would find what the role's or the database's own search path has besides.
+_NOT_FOUND = (
+    "correct the SQL: names are looked up in the run's schema, or in those of the header "
+    "search_path; then run again"
+)
+
 # By the first characters of the SQLSTATE:
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 _REMEDIES = {
@@ -18,6 +24,9 @@ _REMEDIES = {
     "25P": "our side was silent for too long, or a time limit of the server ended the session; "
     "run again",
     "42501": "grant this role the privilege, or run as one that has it",
+    "42704": _NOT_FOUND,
+    "42883": _NOT_FOUND,
+    "42P01": _NOT_FOUND,
     "53100": "make room on the server's disk, then run again",
     "57014": "raise {statement_timeout}, unless somebody cancelled the statement; then run again",
     "57P": "see that the server is up, then run again",

@@ -187,7 +187,8 @@ class State:
         match event["event"]:
             case EventKind.BEGUN:
                 self.begun = event
-                self.waves = list(map(WaveState, event["waves"], event["budgets"]))
+                pairs = zip(event["waves"], event["budgets"], strict=True)
+                self.waves = [WaveState(*pair) for pair in pairs]
             case EventKind.TARGET:
                 target = FleetTarget(**event["target"])
                 self.targets[target.name] = TargetState(target, event["wave"])

@@ -55,7 +55,7 @@ def make(folder: Path, count: int) -> Runbook:
 
 def _notebook(count: int) -> nbformat.NotebookNode:
     cells = (
-        f'import pgrunbook\n\nrun = pgrunbook.begin("{NAME}", globals())',
+        f'import pgrunbook\n\nrun = pgrunbook.begin("{NAME}", globals())\nrun.target',
         "run.preconditions()",
         f'for n in range(1, {count} + 1):\n    run.apply(f"{{n:03}}_t{{n}}")',
         "run.verify()",

@@ -193,12 +193,19 @@ def _make_role(own: Connection, role: sql.Identifier) -> None:
 
 
 def _drop_made_roles(own: Connection) -> None:
-    names = [name for (name,) in own.execute(_OF_COPIES, [_MADE]).fetchall()]
-    # Twice: since PostgreSQL 16, a role that has granted others can be dropped only after these.
-    for name in (*names, *names):
-        # somebody has given it something
-        with suppress(psycopg.errors.DependentObjectsStillExist):
-            own.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(name)))
+    # Since PostgreSQL 16, a role that has granted others can be dropped only after these, which may
+    # have granted others, too. One that somebody has given something stays.
+    before: list[str] = []
+    names = _made_roles(own)
+    while names != before:
+        for name in names:
+            with suppress(psycopg.errors.DependentObjectsStillExist):
+                own.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(name)))
+        before, names = names, _made_roles(own)
+
+
+def _made_roles(own: Connection) -> list[str]:
+    return [name for (name,) in own.execute(_OF_COPIES, [_MADE]).fetchall()]
 
 
 def version(server: Host) -> str:

@@ -28,7 +28,7 @@ from pgrunbook.applying import footprint
 from pgrunbook.durations import milliseconds
 from pgrunbook.errors import Failed
 from pgrunbook.planning import server_checks
-from pgrunbook.postgres import catalog, search_path, session_settings
+from pgrunbook.postgres import catalog, results, search_path, session_settings
 from pgrunbook.postgres.locks import Lock, Trace
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.scripts import Statement
@@ -274,21 +274,21 @@ class Message:
         timeout it was.
         """
         with self.conn.allowing(self._allowed_s), self.conn.message_of(len(self.statements)):
-            results = self.conn.results()
+            received = self.conn.results()
         self._received_at = time.perf_counter()
-        if len(results) > len(self._parts):
+        if len(received) > len(self._parts):
             remedy = "see to the rules of the tables: one that is DO ALSO SELECT answers, too"
             raise Failed.of(
                 "the server gives more answers than there are statements", remedy=remedy
             )
         # After an error the server skips the rest: then there are fewer results than parts.
-        for place, (part, result) in enumerate(zip(self._parts, results, strict=False)):
+        for place, (part, result) in enumerate(zip(self._parts, received, strict=False)):
             if result.status == ExecStatus.FATAL_ERROR:
                 raise self._error(place, result)
             if part.is_statement:
                 self.affected = result.command_tuples or 0
             if part.take:
-                part.take(self.conn.rows(result))
+                part.take(results.rows(self.conn, result))
         return self._answers
 
     def _error(self, place: int, result: PGresult) -> psycopg.Error:

@@ -18,7 +18,7 @@ import psycopg
 
 from pgrunbook.inventory import catalogs
 from pgrunbook.inventory.objects import Address
-from pgrunbook.inventory.snapshot import Answer, ask
+from pgrunbook.inventory.snapshot import Answer, ask, is_superuser
 from pgrunbook.postgres.session import Session
 
 # Who is no superuser cannot read them; nor can he write to them but by way of a user mapping, or of
@@ -71,7 +71,7 @@ def read_changes(conn: psycopg.Connection[Any]) -> Changes:
     """
     questions = [
         "SELECT pg_current_xact_id_if_assigned()::text::bigint",
-        _written(near=False, superuser=_is_superuser(conn)),
+        _written(near=False, superuser=is_superuser(conn)),
         _deleted_from(),
     ]
     number, objects, deleted = ask(conn, questions)
@@ -86,7 +86,7 @@ def queries(conn: Session, *, near: bool = False) -> list[str]:
 
     `near`: what the transaction writes hangs on relations that it has locked.
     """
-    written = _written(near=near, superuser=_is_superuser(conn))
+    written = _written(near=near, superuser=is_superuser(conn))
     return [
         conn.prepared("written_near" if near else "written", written, {}),
         conn.prepared("deleted_from", _deleted_from(), {}),
@@ -116,7 +116,7 @@ def read_overwritten(
             return ""
         return "false AND "
 
-    query = _query(f"'{xid:d}'::xid8", "xmax", looked_into, superuser=_is_superuser(conn))
+    query = _query(f"'{xid:d}'::xid8", "xmax", looked_into, superuser=is_superuser(conn))
     (answer,) = ask(conn, [query])
     return _addresses(answer)
 
@@ -164,10 +164,6 @@ def _deleted_from() -> str:
     """
     names = ",".join(dict.fromkeys(_CATALOG.findall(catalogs.query("written"))))
     return catalogs.query("deleted_from").replace("{catalogs}", f"'{{{names}}}'")
-
-
-def _is_superuser(conn: psycopg.Connection[Any]) -> bool:
-    return conn.info.parameter_status("is_superuser") == "on"
 
 
 def _is_readable(line: str) -> bool:

@@ -15,7 +15,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pgrunbook.inventory import catalogs
 from pgrunbook.inventory.catalogs import MADE_LATER, OIDS, SHARED, Kind
 from pgrunbook.inventory.objects import Address, Definition, Inventory, Object
-from pgrunbook.inventory.snapshot import Answer, Snapshot
+from pgrunbook.inventory.snapshot import Answer, Snapshot, is_superuser
 from pgrunbook.secrets.patterns import MASK, mask_shapes
 
 _SCHEMAS = """\
@@ -155,7 +155,7 @@ def _read(
 
 def _permitted(conn: psycopg.Connection[Any], kind: Kind, question: str) -> str:
     """Return the question without what only a superuser may read."""
-    if kind.name == "subscriptions" and conn.info.parameter_status("is_superuser") != "on":
+    if kind.name == "subscriptions" and not is_superuser(conn):
         question = question.replace("s.subconninfo AS", "NULL AS")
         question = question.replace("to_jsonb(s) - ", "NULL::jsonb - ")
     return question

@@ -14,7 +14,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
 
-from pgrunbook.postgres import search_path, session_settings
+from pgrunbook.postgres import results, search_path, session_settings
 from pgrunbook.postgres.session import Session
 
 # Where names are looked up, and how values are printed, by whatever else the session wants them:
@@ -92,7 +92,8 @@ class Snapshot:
                 cursor.nextset()
             answers = []
             for _ in questions:
-                answers.append(Answer(_names(cursor), cursor.fetchall()))
+                names = results.column_names(cursor.pgresult) if cursor.pgresult else []
+                answers.append(Answer(names, cursor.fetchall()))
                 cursor.nextset()
         if isinstance(self._conn, Session):
             self._conn.kept |= new
@@ -127,11 +128,6 @@ class Snapshot:
             cursor.execute(sent)
 
 
-def _names(cursor: psycopg.Cursor[Any]) -> list[str]:
-    """Return what the columns of the present result are called; what psycopg knows of them besides
-    takes longer to find than most results.
-    """
-    result = cursor.pgresult
-    if result is None:
-        return []
-    return [(result.fname(number) or b"").decode() for number in range(result.nfields)]
+def is_superuser(conn: psycopg.Connection[Any]) -> bool:
+    """Whether the session's role may read all catalogs, as the server has told it."""
+    return conn.info.parameter_status("is_superuser") == "on"

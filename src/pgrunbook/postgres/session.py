@@ -19,7 +19,7 @@ from typing import Any, NoReturn, Self, TypeVar
 import psycopg
 from psycopg import capabilities, generators, sql, waiting
 from psycopg.abc import PQGen
-from psycopg.adapt import AdaptersMap, Transformer
+from psycopg.adapt import AdaptersMap
 from psycopg.pq import TransactionStatus
 from psycopg.pq.abc import PGresult
 
@@ -289,14 +289,6 @@ class Session(psycopg.Connection[Any]):
         that fails.
         """
         return self.wait(generators.fetch_many(self.pgconn))
-
-    def rows(self, result: PGresult) -> list[dict[str, Any]]:
-        """Return the rows of one result, each a mapping from column to value."""
-        reader = Transformer(self)
-        reader.set_pgresult(result)
-        names = [(result.fname(number) or b"").decode() for number in range(result.nfields)]
-        rows = reader.load_rows(0, result.ntuples, tuple)
-        return [dict(zip(names, row, strict=True)) for row in rows]
 
     @contextmanager
     def undoing(self) -> Iterator[None]:

@@ -9,8 +9,8 @@ from pgrunbook.runbooks.blocks import Block
 
 # psql would find what the role's or the database's own search path has besides.
 _NOT_FOUND = (
-    "correct the SQL: names are looked up in the run's schema, or in those of the header "
-    "search_path; then run again"
+    "correct the SQL; a name without its schema is looked up in the run's schema, or in those of "
+    "the header search_path; then run again"
 )
 
 # By the first characters of the SQLSTATE:

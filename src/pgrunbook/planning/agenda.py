@@ -167,7 +167,7 @@ class Agenda:
         self.state.include(blocks)
         entries = self.entries([block.name for block in blocks])
         if self.reverting:
-            drifted = self.state.drift(tuple)
+            drifted = self.state.drift(lambda: ())
             return [self._undo(block, found, entries.get(block.name), drifted) for block in blocks]
         done = {name for name, entry in entries.items() if entry.done}
         broken_off = {name for name, entry in entries.items() if entry.broken_off}

@@ -10,6 +10,8 @@ from support.databases import Database
 from pgrunbook.inventory.objects import Object
 from pgrunbook.planning import ground
 from pgrunbook.planning.ground import Ground
+from pgrunbook.postgres.connection import connect
+from pgrunbook.postgres.target import Target
 
 pytestmark = pytest.mark.parametrize("server", [18], indirect=True)
 
@@ -28,7 +30,7 @@ def large(empty: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
 
 
 def seen(database: Database, *others: str, code: bool = False) -> Ground:
-    with database.connect() as conn:
+    with connect(Target("test", database.url), schema="public") as conn:
         return Ground.look(conn, "public", NAMED, code=code, others=others)
 
 

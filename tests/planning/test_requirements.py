@@ -100,7 +100,7 @@ def told(
     source = Source.read(folder)
     decisions = [Decision(source.block(name, {}), action, "") for name in source.plain_blocks()]
     with connect(Target("test", database.url), schema="public", read_only=True) as conn:
-        there = NeededRelations.read(conn, "public", decisions)
+        there = NeededRelations.read(conn, decisions)
         found = [
             r.problem
             for r in requirements.check(conn, there, decisions, conn.info.user)

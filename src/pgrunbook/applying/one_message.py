@@ -135,7 +135,7 @@ class Message:
         held = catalog.statement(self.conn, "held", keeper=pid, key=key)
         locks: list[list[str]] = []
         if self.traced:
-            schemas = [self.schema]
+            schemas = search_path.default(self.conn)
             if self.path:
                 schemas = search_path.schemas(self.conn, self.path)
             locks = footprint.lock_statements(self.conn, schemas, self.statements)
@@ -143,8 +143,9 @@ class Message:
         require = require_last = ""
         if self._may_set:
             named = server_checks.named_schemas(self.conn, self.path, nodes, self.role)
-            require = search_path.require({self.schema, *named})
-            require_last = search_path.require({self.schema, *named}, last=True)
+            named.update(search_path.default(self.conn))
+            require = search_path.require(named)
+            require_last = search_path.require(named, last=True)
         # what reads no rows leaves none out
         reads = not all(isinstance(each, _PLAIN) or adds_its_own_rows(each) for each in nodes)
         begun = catalog.statement(self.conn, "begun", sees_every_row=reads, **timeouts)

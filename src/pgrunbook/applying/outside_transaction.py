@@ -34,7 +34,7 @@ from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.ground import Ground
 from pgrunbook.planning.remains import detached_partition, find_half_done, is_detaching
 from pgrunbook.planning.timeouts import Timeouts
-from pgrunbook.postgres import catalog, locks, session_settings
+from pgrunbook.postgres import catalog, locks, search_path, session_settings
 from pgrunbook.postgres.blockers import Attempt
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.driver_errors import problem_of
@@ -122,14 +122,16 @@ def _require_alone(sessions: Sessions, decision: Decision) -> None:
     # An index that is being built is invalid, as one is that was broken off. But whoever builds it
     # holds this lock on its table.
     mode = "SHARE UPDATE EXCLUSIVE"
-    found = locks.holders(sessions.look, sessions.schema, mode, decision.block.names)
-    if found:
+    block, look = decision.block, sessions.look
+    schemas = {*_path(look, block), *(schema for schema, _ in block.relations if schema)}
+    found = [locks.holders(look, schema, mode, block.names) for schema in sorted(schemas)]
+    if any(found):
         raise Refused.of(
             "what is half done there may be somebody else's work, still going on",
-            where=decision.block.name,
+            where=block.name,
             expected="no SHARE UPDATE EXCLUSIVE lock on its tables, as CREATE INDEX CONCURRENTLY "
             "has one",
-            found=found,
+            found="\n".join(filter(None, found)),
             remedy="wait until these sessions have done, then run again",
         )
 
@@ -236,10 +238,9 @@ class _Steps:
 
     def _send(self, conn: Session, number: int, statement: Statement) -> float:
         trace = Trace()
-        there = catalog.rows(
-            conn, "concerned", schema=self.sessions.schema, relations=[*_relations(statement.node)]
-        )
         block = self.decision.block
+        schemas, relations = _path(conn, block), [*_relations(statement.node)]
+        there = catalog.rows(conn, "concerned", schemas=schemas, relations=relations)
         wait = block.timeouts.get("lock_timeout", self.timeouts.lock_budget)
         with limits(conn, wait, _statement_timeout(block)):
             sent = time.perf_counter()
@@ -311,6 +312,11 @@ class _Steps:
         if cancelled and "statement_timeout" not in block.timeouts:
             return "run again"  # it had no time limit: somebody cancelled it
         return advice(exc, block, otherwise="run again")
+
+
+def _path(conn: Session, block: Block) -> list[str]:
+    """Return the schemas where a name in the block is looked up, in order."""
+    return search_path.schemas(conn, block.search_path or search_path.of(conn))
 
 
 def _relations(node: ast.Node) -> Iterator[str]:

@@ -18,8 +18,8 @@ from pgrunbook.ledger.drift import Drift, find_drift
 from pgrunbook.ledger.fold import Fold, note_reading, read_fold
 from pgrunbook.planning.ground import Ground
 from pgrunbook.planning.remains import is_copy, taken_relations
-from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.run_sessions import Sessions
+from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.blocks import Block, relations_of
 from pgrunbook.runbooks.scripts import Statement
 from pgrunbook.sqltext import mentions
@@ -43,7 +43,7 @@ class Expectation:
     _runs_code: bool = False
 
     @property
-    def look(self) -> Connection:
+    def look(self) -> Session:
         """The read-only session."""
         return self.sessions.look
 
@@ -158,9 +158,7 @@ class Expectation:
         return self._is_among(known, taken) or known in self.ground.concerning(taken)
 
     def _is_among(self, known: Object, relations: Collection[Relation]) -> bool:
-        return names(known.identity) in {
-            (schema or self.schema, name) for schema, name in relations
-        }
+        return names(known.identity) in self.ground.places(relations)
 
     def kept(self, blocks: Sequence[Block], drifted: Sequence[Drift]) -> dict[str, list[Drift]]:
         """Return, by block, the drift that is to stay: pending blocks name it in their header

@@ -9,7 +9,7 @@ what that changes.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from pgrunbook.inventory.names import names
@@ -25,6 +25,7 @@ from pgrunbook.inventory.objects import (
 from pgrunbook.inventory.read import read, read_objects
 from pgrunbook.postgres import catalog
 from pgrunbook.postgres.catalog import Connection
+from pgrunbook.postgres.session import Session
 from pgrunbook.sqltext.mentions import Relation
 
 _PG_CLASS = 1259  # src/include/catalog/pg_class.h
@@ -41,6 +42,7 @@ _MANY_IN_ALL = 700
 class Ground:
     """The objects that a run may change, as they were last read.
 
+    - `behind` are the schemas where a name is looked up that `schema` lacks.
     - `whole`: all schemas were read; otherwise these `schemas` were. What is in them and not in
       `seen` was absent.
     - `seen` are the objects.
@@ -50,6 +52,7 @@ class Ground:
     """
 
     schema: str
+    behind: Sequence[str] = ()
     whole: bool = False
     schemas: frozenset[str] = frozenset()
     seen: Inventory = field(default_factory=Inventory)
@@ -60,7 +63,7 @@ class Ground:
     @classmethod
     def look(
         cls,
-        conn: Connection,
+        conn: Session,
         schema: str,
         relations: Collection[Relation],
         *,
@@ -73,7 +76,7 @@ class Ground:
         `others`, if these are not large, either; and in any case the relations that blocks name,
         with what hangs on them.
         """
-        ground = cls(schema)
+        ground = cls(schema, conn.behind)
         wanted = {schema, *others}
         (count,) = catalog.rows(conn, "relation_count", schema=schema, others=sorted(wanted))
         if code or count["in_all"] <= _MANY_IN_ALL:
@@ -83,7 +86,8 @@ class Ground:
         if count["in_schema"] <= _MANY:
             ground.schemas = frozenset(wanted if count["in_schemas"] <= _MANY else {schema})
             ground._add(read(conn, sorted(ground.schemas)))
-            relations = [each for each in relations if (each[0] or schema) not in ground.schemas]
+            places = ground.places(relations)
+            relations = [each for each in places if each[0] not in ground.schemas]
         ground.refresh(conn, relations)
         return ground
 
@@ -91,8 +95,7 @@ class Ground:
         """Read these relations again, with what hangs on them: somebody may have altered them."""
         if not relations:
             return
-        schemas = [schema or self.schema for schema, _ in relations]
-        wanted = [name for _, name in relations]
+        schemas, wanted = map(list, zip(*self.places(relations), strict=True))
         identities: set[str] = set()
         addresses: list[Address] = []
         for row in catalog.rows(conn, "hanging", schemas=schemas, names=wanted):
@@ -103,6 +106,16 @@ class Ground:
         self.looked_at |= identities
         self._forget(self._with_parts(identities))
         self._add(read_objects(conn, addresses))
+
+    def places(self, relations: Iterable[Relation]) -> list[Relation]:
+        """Return the relations with their schemas: without one, in each where it is looked up."""
+        places: set[Relation] = set()
+        for schema, name in relations:
+            places.update((each, name) for each in self._path(schema))
+        return sorted(places)
+
+    def _path(self, schema: str) -> Sequence[str]:
+        return [schema] if schema else [self.schema, *self.behind]
 
     def covers(self, each: Object, part_of: str | None) -> bool:
         """Whether an object would be in `seen` if it existed. `part_of` is the identity of the
@@ -131,12 +144,15 @@ class Ground:
         """Return these relations and all their parts, with the properties that a block may depend
         on: not owners, privileges, comments, see `_REMARKS`.
         """
-        wanted = {(schema or self.schema, name) for schema, name in relations}
-        identities: set[str] = set()
+        there: dict[tuple[str, ...], str] = {}
         for each, address in self.seen.addresses.items():
-            is_relation = address.classid == _PG_CLASS and not address.objsubid
-            if is_relation and names(each.identity) in wanted:
-                identities.add(each.identity)
+            if address.classid == _PG_CLASS and not address.objsubid:
+                there[names(each.identity)] = each.identity
+        identities: set[str] = set()
+        for schema, name in relations:
+            found = [place for place in self._path(schema) if (place, name) in there]
+            if found:
+                identities.add(there[found[0], name])
         return {each: _foundation(self.seen[each]) for each in self._with_parts(identities)}
 
     def compare(

@@ -22,18 +22,23 @@ from pgrunbook.ledger import ledger
 from pgrunbook.ledger.fold import Fold, Setter
 from pgrunbook.planning.checks import CheckResult, result
 from pgrunbook.planning.decisions import Action, Decision
+from pgrunbook.planning.paths import Paths
 from pgrunbook.postgres import catalog, search_path, trust
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.driver_errors import problem_of
+from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.facts import Fact
 from pgrunbook.runbooks.scripts import Statement, statements
 
 
 class Loss(NamedTuple):
-    """What a revert script drops with all that it holds: a table, or one column of it."""
+    """What a revert script drops with all that it holds: a table, or one column of it. `schema` is
+    empty if the search path finds the table.
+    """
 
     table: str
     column: str = ""
+    schema: str = ""
 
     def __str__(self) -> str:
         return f"{self.table}.{self.column}" if self.column else self.table
@@ -45,16 +50,19 @@ def find_losses(script: Sequence[Statement]) -> list[Loss]:
     for statement in script:
         match statement.node:
             case ast.DropStmt(removeType=ObjectType.OBJECT_TABLE, objects=names):
-                losses += [Loss(name[-1].sval) for name in names]
+                for each in names:
+                    *schema, table = (part.sval for part in each)
+                    losses.append(Loss(table, schema=schema[-1] if schema else ""))
             case ast.AlterTableStmt(relation=relation, cmds=commands):
                 for command in commands:
                     if command.subtype == AlterTableType.AT_DropColumn:
-                        losses.append(Loss(relation.relname, command.name))
+                        where = relation.schemaname or ""
+                        losses.append(Loss(relation.relname, command.name, where))
     return losses
 
 
 def check(
-    conn: Connection,
+    conn: Session,
     runbook: str,
     schema: str,
     decisions: Sequence[Decision],
@@ -70,6 +78,8 @@ def check(
     - `again` returns the command that runs a runbook in a schema, in a mode.
     """
     undone = [each for each in decisions if each.action is Action.REVERT]
+    paths = Paths(conn)
+    path_of = {each.block.name: paths.of(each.block) for each in undone}
     results: list[CheckResult] = []
     with conn.transaction():
         conn.execute("SELECT set_config('statement_timeout', %s, true)", [statement_timeout])
@@ -80,11 +90,24 @@ def check(
         for decision in undone:
             if not decision.block.named_in(discard):
                 for loss in find_losses(decision.block.statements):
-                    results.append(_check_empty(conn, schema, decision, loss))
+                    path = [loss.schema] if loss.schema else path_of[decision.block.name]
+                    results.append(_check_empty(conn, _place(conn, loss, path), decision, loss))
         for holder, name in _holders(conn, schema, undone).items():
             results.append(_check_unused(conn, holder, name))
     results += _later_runbooks(conn, runbook, schema, undone, expected, again)
     return results
+
+
+def _place(conn: Connection, loss: Loss, path: Sequence[str]) -> str:
+    """Return the schema of the table that a revert script means: the first that has it, or else the
+    first of all.
+    """
+    for schema in path:
+        table = sql.Identifier(schema, loss.table).as_string()
+        found = conn.execute("SELECT to_regclass(%s)::oid", [table]).fetchone()
+        if found and found[0]:
+            return schema
+    return path[0]
 
 
 def _check_empty(conn: Connection, schema: str, decision: Decision, loss: Loss) -> CheckResult:
@@ -141,7 +164,8 @@ def _has_something(conn: Connection, schema: str, loss: Loss) -> sql.Composed:
     if not loss.column:
         return sql.SQL("SELECT EXISTS (SELECT FROM {})").format(table)
     column: Mapping[str, Any] = {}
-    for row in catalog.rows(conn, "columns", schema=schema, tables=[loss.table]):
+    asked = {"schema": schema, "tables": [loss.table], "printed_for": schema}
+    for row in catalog.rows(conn, "columns", **asked):
         if row["column"] == loss.column:
             column = row
     default = column.get("default") or "NULL"

@@ -13,6 +13,7 @@ from pgrunbook.planning.requirements import NeededRelations, check_use, quoted
 from pgrunbook.postgres import catalog
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.identity import Identity
+from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.blocks import Block
 
 
@@ -21,7 +22,7 @@ def check(
     schema: str,
     identity: Identity,
     decisions: Sequence[Decision],
-    shape: Connection,
+    shape: Session,
 ) -> list[CheckResult]:
     """Check everything that the blocks need of the target. Returns the results in the order in
     which the preconditions show them. Reads only.
@@ -48,7 +49,7 @@ def check(
     results += named.check(identity.role)
     # On a copy everything belongs to the copy's owner: privileges of other roles cannot be read.
     made_by = named.of_headers if shape is conn else []
-    there = NeededRelations.read(shape, schema, decisions, made_by)
+    there = NeededRelations.read(shape, decisions, made_by)
     results += requirements.check(shape, there, decisions, identity.role)
     results += _check_changed(shape, decisions, identity.role)
     wrong = {result.where for result in results if result.problem}

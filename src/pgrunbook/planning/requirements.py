@@ -12,8 +12,9 @@ from psycopg import sql
 
 from pgrunbook.planning.checks import CheckResult, result
 from pgrunbook.planning.decisions import Decision
-from pgrunbook.postgres import catalog, types
+from pgrunbook.postgres import catalog, search_path, types
 from pgrunbook.postgres.catalog import Connection
+from pgrunbook.postgres.session import Session
 from pgrunbook.records.words import listed
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.sqltext.needs import Need
@@ -21,22 +22,22 @@ from pgrunbook.sqltext.needs import Need
 
 @dataclass(frozen=True, slots=True)
 class NeededRelations:
-    """The relations that blocks need, as far as the schema has them.
+    """The relations that blocks need, as far as they are there: in the run's schema, or in one
+    behind it.
 
     - `relations` are rows of the catalog query of that name, by the relations' names: they say what
-      this role may do.
+      this role may do, and in which `schema` each is.
     - `columns` are rows of the catalog query of that name, by table and column.
     - `by_role` has the relations again for each role that blocks run as.
     """
 
-    schema: str
     relations: Mapping[str, Mapping[str, Any]]
     columns: Mapping[tuple[str, str], Mapping[str, Any]]
     by_role: Mapping[str, Mapping[str, Mapping[str, Any]]]
 
     @classmethod
     def read(
-        cls, conn: Connection, schema: str, decisions: Sequence[Decision], roles: Iterable[str] = ()
+        cls, conn: Session, decisions: Sequence[Decision], roles: Iterable[str] = ()
     ) -> NeededRelations:
         """Read all that these blocks need, fill, or admit a value to; for these roles, too."""
         names = set()
@@ -47,19 +48,13 @@ class NeededRelations:
             if block.admits:
                 names.add(block.admits.table)
 
-        def relations(role: str | None) -> dict[str, Mapping[str, Any]]:
-            asked = {"schema": schema, "names": sorted(names), "role": role}
-            return {row["name"]: row for row in catalog.rows(conn, "relations", **asked)}
-
-        ours = relations(None)
-        tables = sorted(name for name, row in ours.items() if row["kind"] in _TABLES)
-        columns = catalog.rows(conn, "columns", schema=schema, tables=tables)
-        return cls(
-            schema,
-            ours,
-            {(row["table"], row["column"]): row for row in columns},
-            {role: relations(role) for role in roles},
-        )
+        ours = _relations(conn, names, None)
+        columns: dict[tuple[str, str], Mapping[str, Any]] = {}
+        for schema, tables in _by_schema(ours, ours).items():
+            asked = {"schema": schema, "tables": tables, "printed_for": conn.schema}
+            for row in catalog.rows(conn, "columns", **asked):
+                columns[row["table"], row["column"]] = row
+        return cls(ours, columns, {role: _relations(conn, names, role) for role in roles})
 
     def is_one_of(self, kinds: Collection[str], name: str) -> bool:
         """Whether a relation of these kinds is there."""
@@ -67,6 +62,32 @@ class NeededRelations:
 
 
 _TABLES = ("table", "partitioned table")
+
+
+def _relations(
+    conn: Session, names: Collection[str], role: str | None
+) -> dict[str, Mapping[str, Any]]:
+    """Return what the role may do with each: of the first schema that has it."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for schema in search_path.default(conn):
+        asked = {"schema": schema, "names": sorted({*names} - found.keys()), "role": role}
+        if asked["names"]:
+            for row in catalog.rows(conn, "relations", **asked):
+                found[row["name"]] = {**row, "schema": schema}
+    return found
+
+
+def _by_schema(
+    relations: Mapping[str, Mapping[str, Any]], names: Iterable[str]
+) -> dict[str, list[str]]:
+    """Return those of these relations that are tables, by their schemas."""
+    tables: dict[str, list[str]] = {}
+    for name in sorted(names):
+        if name in relations and relations[name]["kind"] in _TABLES:
+            tables.setdefault(relations[name]["schema"], []).append(name)
+    return tables
+
+
 # What may be where a table is needed, by the use of it.
 _KINDS = {
     "reference": _TABLES,
@@ -77,7 +98,7 @@ _KINDS = {
 
 
 def check(
-    conn: Connection, there: NeededRelations, decisions: Sequence[Decision], role: str
+    conn: Session, there: NeededRelations, decisions: Sequence[Decision], role: str
 ) -> Iterator[CheckResult]:
     """Check that the tables and columns exist that blocks need, and that the role may do with them
     what the pending blocks do.
@@ -99,10 +120,10 @@ def check(
     for name, use, made_by in sorted(uses):
         if there.is_one_of(kinds[name], name):
             row = there.by_role.get(made_by, there.relations)[name]
-            yield check_use(use, row, quoted(there.schema, name), made_by or role)
+            yield check_use(use, row, quoted(row["schema"], name), made_by or role)
     yield from _columns(conn, there, by)
     referenced = {n for n in pending if (n.table, n.column) in there.columns}
-    yield from _referenced(conn, there.schema, referenced)
+    yield from _referenced(conn, there, referenced)
     filled: dict[str, set[str]] = {}
     for decision in decisions:
         for table, column in decision.block.fills:
@@ -116,9 +137,13 @@ def _needs(
     decisions: Sequence[Decision], *, only_pending: bool = False
 ) -> Iterator[tuple[Need, Block]]:
     """Yield what the blocks need, each with the block; but for what they or the blocks before them
-    make, or may make as far as their texts show.
+    make, or may make as far as their texts show, and what any block has made already: its name may
+    have meant something else, behind the run's schema, to the blocks before it.
     """
     made: set[tuple[str, str]] = set()  # relations, and columns with their tables
+    for decision in decisions:
+        if not decision.pending:
+            made |= {(each.parent, each.name) for each in decision.block.made}
     altered: set[str] = set()  # relations of which only the server knows what became of them
     for decision in decisions:
         block = decision.block
@@ -232,10 +257,10 @@ def check_use(use: str, relation: Mapping[str, Any], named: str, role: str) -> C
 
 
 def _columns(
-    conn: Connection, there: NeededRelations, by: Mapping[Need, str]
+    conn: Session, there: NeededRelations, by: Mapping[Need, str]
 ) -> Iterator[CheckResult]:
     needs = sorted(n for n in by if n.column and there.is_one_of(_TABLES, n.table))
-    path = quoted(there.schema)
+    path = search_path.of(conn)
     printed = {"": ""}  # types as the server prints them, by how the block writes them
     for need in needs:
         if need.type not in printed:
@@ -259,19 +284,19 @@ def _columns(
         )
 
 
-def _referenced(conn: Connection, schema: str, needs: Iterable[Need]) -> Iterator[CheckResult]:
+def _referenced(
+    conn: Connection, there: NeededRelations, needs: Iterable[Need]
+) -> Iterator[CheckResult]:
     """Check that each column that a foreign key refers to is a unique key, or part of one whose
     columns are all referred to.
     """
     wanted = {(need.table, need.column) for need in needs if need.use == "reference"}
-    rows = catalog.rows(
-        conn, "unique_keys", schema=schema, tables=sorted({table for table, _ in wanted})
-    )
     referable: set[tuple[str, str]] = set()
-    for row in rows:
-        key = {(row["table"], column) for column in row["columns"]}
-        if key <= wanted:
-            referable |= key
+    for schema, tables in _by_schema(there.relations, {table for table, _ in wanted}).items():
+        for row in catalog.rows(conn, "unique_keys", schema=schema, tables=tables):
+            key = {(row["table"], column) for column in row["columns"]}
+            if key <= wanted:
+                referable |= key
     for table, column in sorted(wanted):
         yield result(
             f"{table}.{column}",
@@ -290,7 +315,8 @@ def _filled(
     """Check that a row can be written with the `filled` columns alone: all others must have a
     default, or allow NULL. So the application can write to the table once the blocks are done.
     """
-    keys = catalog.rows(conn, "unique_keys", schema=there.schema, tables=[table])
+    schema = there.relations[table]["schema"]
+    keys = catalog.rows(conn, "unique_keys", schema=schema, tables=[table])
     primary = [row["columns"] for row in keys if row["primary"]]
     mandatory = []
     for (of, name), row in there.columns.items():
@@ -309,7 +335,7 @@ def _filled(
             "is mandatory, and what will be written does not fill it",
             expected="a default, or NULL allowed",
             found=f"{there.columns[table, name]['type']} NOT NULL, without a default",
-            remedy=f"ALTER TABLE {quoted(there.schema, table)} ALTER {quoted(name)} SET DEFAULT "
+            remedy=f"ALTER TABLE {quoted(schema, table)} ALTER {quoted(name)} SET DEFAULT "
             "…, or DROP NOT NULL",
         )
 

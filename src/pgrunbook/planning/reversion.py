@@ -11,7 +11,7 @@ from pgrunbook.errors import Problem, Refused
 from pgrunbook.ledger.fold import Changes
 from pgrunbook.ledger.ledger import Entry
 from pgrunbook.planning.decisions import Action, Decision, altered_facts
-from pgrunbook.planning.losses import find_losses
+from pgrunbook.planning.losses import Loss, find_losses
 from pgrunbook.planning.remains import Remains
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.runbooks.facts import Facts
@@ -127,7 +127,7 @@ def _guarded(undo: Block, discard: bool) -> Block:
     if discard and lost:
         # the comment is part of the SQL, so that who approves the SQL approves the loss
         return replace(undo, sql=f"-- with all that is in {', '.join(map(str, lost))}\n{undo.sql}")
-    tables = [loss.table for loss in lost if not loss.column]
+    tables = [loss for loss in lost if not loss.column]
     if not tables:
         return undo
     guard = "".join(map(_guard, tables))
@@ -135,9 +135,11 @@ def _guarded(undo: Block, discard: bool) -> Block:
     return replace(undo, sql=f"{guard}\n{undo.sql}", statements=(*extra, *undo.statements))
 
 
-def _guard(table: str) -> str:
+def _guard(table: Loss) -> str:
     hint = "To drop it with its rows, name the block in the parameter `discard`."
     message = Literal(f"{table} has rows").as_string()
     return _GUARD.format(
-        name=Identifier(table).as_string(), message=message, hint=Literal(hint).as_string()
+        name=Identifier(*filter(None, (table.schema, table.table))).as_string(),
+        message=message,
+        hint=Literal(hint).as_string(),
     )

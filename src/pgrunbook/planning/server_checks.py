@@ -17,6 +17,7 @@ from pgrunbook.planning.checks import CheckResult, result
 from pgrunbook.planning.roles import role_set
 from pgrunbook.postgres import catalog, role_timeouts, trust
 from pgrunbook.postgres.catalog import Connection
+from pgrunbook.postgres.default_path import DefaultPath
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.secrets.encodings import is_distinctive
 from pgrunbook.sqltext import search_paths
@@ -29,6 +30,19 @@ def check_shadows(conn: Connection, schema: str) -> list[CheckResult]:
     return _results(
         f"schema {schema}", "holds nothing that shadows pg_catalog", trust.shadows(conn, schema)
     )
+
+
+def report_path(path: DefaultPath, schema: str) -> Iterator[CheckResult]:
+    """Report where names are looked up besides the schema, and where not though psql would. No
+    result is a problem: a block may need nothing of that.
+    """
+    if path.behind:
+        where = f"behind {schema} names are looked up in {', '.join(path.behind)}"
+        yield CheckResult("search path", f"{where}, as it is set for {path.set_for}")
+    for each in path.left_out:
+        what = f"is left out of the search path that is set for {path.set_for}: {each.why}"
+        ways = f"to have names looked up there, {each.remedy}; or name it in a header search_path"
+        yield CheckResult(f"schema {each.schema}", f"{what}; {ways}")
 
 
 def named_schemas(
@@ -44,7 +58,7 @@ def named_schemas(
     found = {*(search_paths.schemas(path) or ())}.union(*map(search_paths.named, nodes))
     if any(map(search_paths.resets, nodes)):
         (row,) = catalog.rows(conn, "set_for", setting="search_path")
-        found.update(search_paths.schemas(row["value"]) or ())
+        found.update(search_paths.schemas_of_setting(row["value"]))
     if "$user" in found:
         found |= {role or conn.info.user, conn.info.user} | {*map(role_set, nodes)} - {"none"}
     return found - {"", "$user", "pg_catalog", "pg_temp"}

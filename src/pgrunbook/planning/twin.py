@@ -4,7 +4,6 @@ on a twin, PostgreSQL prints what they made, and that is compared with the targe
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -17,13 +16,14 @@ from pgrunbook.ledger.ledger import Entry
 from pgrunbook.planning import existing_columns, judgement
 from pgrunbook.planning.by_hand import judge_named, names_in
 from pgrunbook.planning.decisions import Action
+from pgrunbook.planning.existing_objects import find_existing, is_new
 from pgrunbook.planning.judgement import IDLE, NONE, Judgement
 from pgrunbook.planning.timeline import Timeline, TwinStep
 from pgrunbook.planning.twin_limits import TwinLimits, compare
 from pgrunbook.planning.twin_run import TwinRun
 from pgrunbook.planning.twin_state import is_one_of
 from pgrunbook.planning.votes import Trial
-from pgrunbook.postgres import catalog, search_path
+from pgrunbook.postgres import search_path
 from pgrunbook.postgres.session import Session
 from pgrunbook.postgres.twin_server import Twin
 from pgrunbook.runbooks.blocks import Block
@@ -81,7 +81,7 @@ class Twins:
             return {}
         pending = self._with_those_tried(blocks)
         there = find_existing(look, pending)
-        unexplained = self._unexplained(there, look.schema, target)
+        unexplained = self._unexplained(there, search_path.default(look), target)
         # Once a twin was asked it knows more than names: then every object counts.
         named = there if self._tried else unexplained
         adopted = self._adopted(pending, there)
@@ -124,10 +124,9 @@ class Twins:
         the ledger has made. If the twin cannot run a block, which may be for want of rows, only the
         second ones speak against it.
         """
-        path = search_path.of(look)
         named, unexplained = made
         for apart in (False, True):
-            tried = self._try(pending, by_hand, look.schema, path, target, apart=apart)
+            tried = self._try(look, pending, by_hand, target, apart=apart)
             texts = {}
             for block in pending:
                 trial = tried.trials[_key(block)]
@@ -150,7 +149,7 @@ class Twins:
     def _unexplained(
         self,
         named: _Named,
-        schema: str,
+        path: Sequence[str],
         target: Callable[[], Inventory],
     ) -> dict[str, Sequence[CreatedObject]]:
         """Return, of the objects that exist by name, those that no block of the ledger has made."""
@@ -164,9 +163,10 @@ class Twins:
         for name, objects in named.items():
             left = []
             for one in objects:
-                explained = any(_is(each, one, schema) for each in ours)
+                explained = any(_is(each, one, path) for each in ours)
                 if not one.name:
-                    explained = (one.kind, one.schema or schema, one.parent) not in others
+                    places = {(one.kind, each, one.parent) for each in _schemas(one, path)}
+                    explained = places.isdisjoint(others)
                 if not explained:
                     left.append(one)
             if left:
@@ -234,10 +234,9 @@ class Twins:
 
     def _try(
         self,
+        look: Session,
         blocks: Sequence[Block],
         by_hand: Collection[str],
-        schema: str,
-        path: str,
         target: Inventory,
         *,
         apart: bool,
@@ -254,12 +253,12 @@ class Twins:
         with self.make() as twin:
             for warning in twin.warnings:
                 self.say(f"not on the twin: {warning}")
-            with closing(TwinRun(twin, path, apart=apart)) as twin_run:
+            with closing(TwinRun(twin, search_path.of(look), apart=apart)) as twin_run:
                 # what was copied without a complaint is as it is there
                 unlike = compare(target, twin_run.inventory()) if twin.warnings else {}
-                ours = self.applied()
+                ours, path = self.applied(), search_path.default(look)
                 twin_run.clear_away(
-                    pending, lambda named: any(_is(each, named, schema) for each in ours)
+                    pending, lambda named: any(_is(each, named, path) for each in ours)
                 )
                 trials = dict(zip(map(_key, pending), twin_run.run(pending), strict=True))
         for block in blocks:
@@ -291,33 +290,19 @@ def _key(block: Block) -> tuple[str, str]:
     return block.name, block.sql_sha256
 
 
-def find_existing(look: Session, blocks: Sequence[Block]) -> dict[str, Sequence[CreatedObject]]:
-    """Return what the target has, by name, of the objects that blocks make: by block."""
-    by_path: dict[str, list[tuple[str, CreatedObject]]] = defaultdict(list)
-    for block in blocks:
-        for path, each in block.made_along(search_path.of(look)):
-            by_path[path].append((block.name, each))
-    found: dict[str, list[CreatedObject]] = defaultdict(list)
-    for path, objects in by_path.items():
-        asked = {
-            "kinds": [each.kind for _, each in objects],
-            "schemas": [each.schema for _, each in objects],
-            "parents": [each.parent for _, each in objects],
-            "names": [each.name for _, each in objects],
-        }
-        schemas = search_path.schemas(look, path)
-        for row in catalog.rows(look, "there", **asked, searched=schemas):
-            name, each = objects[row["number"]]
-            found[name].append(each)
-    return dict(found)
-
-
-def _is(each: Object, named: CreatedObject, schema: str) -> bool:
-    """Whether a statement names the object; one without a schema is taken for the run's own."""
-    if each.schema not in (None, named.schema or schema) or not is_one_of(each, [named]):
+def _is(each: Object, named: CreatedObject, path: Sequence[str]) -> bool:
+    """Whether a statement names the object; one without a schema is looked up along the path."""
+    if each.schema not in (None, *_schemas(named, path)) or not is_one_of(each, [named]):
         return False
     # the identity of an index does not tell its table
     return each.type == "index" or parent(each.identity) == named.parent
+
+
+def _schemas(named: CreatedObject, path: Sequence[str]) -> Sequence[str]:
+    """Return the schemas in which an object that a statement makes may be."""
+    if named.schema:
+        return [named.schema]
+    return path[:1] if is_new(named) else path
 
 
 def _parts_of_others(target: Inventory, ours: Sequence[Object]) -> set[tuple[str, ...]]:

@@ -19,6 +19,7 @@ from pgrunbook.errors import Problem
 from pgrunbook.inventory.objects import Inventory, Object
 from pgrunbook.inventory.read import read
 from pgrunbook.planning.decisions import Decision
+from pgrunbook.planning.existing_objects import path_to
 from pgrunbook.planning.timeline import Change, TwinStep, Work
 from pgrunbook.planning.twin_state import TwinState, is_one_of
 from pgrunbook.planning.twin_statements import as_role, substitute, work_of, work_of_node
@@ -28,7 +29,6 @@ from pgrunbook.postgres.query_plans import QueryPlans
 from pgrunbook.postgres.twin_server import Twin
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.runbooks.scripts import Statement
-from pgrunbook.sqltext import search_paths
 from pgrunbook.sqltext.created_objects import RELATIONS, CreatedObject, created_objects
 from pgrunbook.sqltext.things import dropped_objects, kind_of, name_of
 
@@ -100,12 +100,13 @@ class TwinRun:
         dropped_first, renamed_first = _gone_first(blocks)
         with_rename: dict[tuple[str, str], list[str]] = defaultdict(list)
         for block in reversed(blocks):
+            role = block.role or self._role
             for path, each in reversed(block.made_along(self._path)):
                 name = name_of(each)
                 stays = name in dropped_first and not _is_another(each, dropped_first[name])
                 if not each.name or _may_exist(each) or was_there(each) or stays:
                     continue
-                where = search_path.set_local(search_paths.of_role(path, block.role or self._role))
+                where = search_path.set_local(path_to(self._beside, path, role, each))
                 undo = f"{where}; {_undo_statement(each)}"
                 if name in renamed_first:
                     with_rename[name].append(undo)

@@ -13,9 +13,10 @@ import psycopg
 
 from pgrunbook.durations import milliseconds
 from pgrunbook.errors import Failed, LockedOut, Problem, Refused
-from pgrunbook.postgres import catalog, connection, run_locks, session_settings
+from pgrunbook.postgres import catalog, connection, default_path, run_locks, session_settings
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.connection import closing_unless_usable
+from pgrunbook.postgres.default_path import DefaultPath
 from pgrunbook.postgres.heartbeat import IDLE_TIMEOUT, Heartbeat
 from pgrunbook.postgres.query_plans import QueryPlans
 from pgrunbook.postgres.session import MARGIN_S, Session
@@ -42,7 +43,8 @@ class Sessions:
     """A run's sessions: `look` is read-only, `work` applies blocks, and a third holds the lock.
 
     `statement_timeout` is the run's. `alone`: the lock keeps other runs from the whole database,
-    and not only from the schema.
+    and not only from the schema. `path` is where names are looked up; the first session asks for
+    it, unless it is given, as for a copy: that has the target's.
 
     `work` and the lock's are opened when they are first needed: a plan never has them. Each must
     reach the database that the first has reached. Each but the lock's is opened anew if it was
@@ -54,6 +56,7 @@ class Sessions:
     label: str
     statement_timeout: str = connection.STATEMENT_TIMEOUT
     alone: bool = False
+    path: DefaultPath | None = None
     _look: Session | None = None
     _work: Session | None = None
     _lock: Session | None = None
@@ -148,6 +151,8 @@ class Sessions:
                     found=", ".join(map(str, there.values())),
                     remedy="name one host in the connection string or the service",
                 )
+            self.path = self.path or default_path.find(conn)
+            conn.behind = self.path.behind
         return conn
 
     def lock(self) -> None:

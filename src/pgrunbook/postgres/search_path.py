@@ -4,8 +4,8 @@ in its schema.
 Whoever may create objects in the target's schema can put functions and operators there that are a
 better match than those of pg_catalog, whatever the order of the path:
 https://wiki.postgresql.org/wiki/A_Guide_to_CVE-2018-1058. So a session of ours sees pg_catalog
-alone, and the schema only as long as it runs a statement of somebody else's: a block's, a verify
-script's, or what is asked with `%sql`.
+alone, and the schema, with those behind it, only as long as it runs a statement of somebody else's:
+a block's, a verify script's, or what is asked with `%sql`.
 """
 
 from __future__ import annotations
@@ -26,10 +26,22 @@ OURS = "pg_catalog, pg_temp"
 
 
 def of(conn: Session) -> str:
-    """Return the path of the session's own schema, as SET takes it: pg_catalog comes before it by
-    itself. What else the role's own path has is left out: others may have put something there.
+    """Return the path of statements that name none, as SET takes it: pg_catalog comes before it by
+    itself.
     """
-    return sql.Identifier(conn.schema).as_string()
+    return written(default(conn))
+
+
+def written(schemas: Iterable[str]) -> str:
+    """Return the path of these schemas, as SET takes it."""
+    return ", ".join(sql.Identifier(schema).as_string() for schema in schemas)
+
+
+def default(conn: Session) -> list[str]:
+    """Return the schemas of the same, in order: the session's own, and those behind it, which need
+    not be there. See `DefaultPath`.
+    """
+    return [conn.schema, *conn.behind]
 
 
 def schemas(conn: psycopg.Connection[Any], path: str) -> list[str]:

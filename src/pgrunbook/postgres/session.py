@@ -87,6 +87,7 @@ class Session(psycopg.Connection[Any]):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.schema = ""  # the one that a block's statements see
+        self.behind: Sequence[str] = ()  # those that they see behind it, see `DefaultPath`
         # by the names of queries those of their parameters
         self._prepared_with: dict[str, tuple[str, ...]] = {}
         self.kept: dict[str, str] = {}  # queries that are prepared by the way, and their names

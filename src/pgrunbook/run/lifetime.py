@@ -112,13 +112,18 @@ class Lifetime:
         chosen = self.parameters
         label = f"{self.run_id[:8]} {self.runbook}"
         self._rehearsal: Rehearsal | None = None
-        reached = target
+        reached, path = target, None
         self._shared = SharedCopy.from_environment()
         if chosen.mode == "rehearse" or (self._shared and self._shared.after):
             self._rehearsal = Rehearsal(project, target, chosen.schema_, label, self._shared)
-            reached = self._rehearsal.target
+            reached, path = self._rehearsal.target, self._rehearsal.path
         self._sessions = Sessions(
-            reached, chosen.schema_, label, chosen.statement_timeout, alone=source.elsewhere
+            reached,
+            chosen.schema_,
+            label,
+            chosen.statement_timeout,
+            alone=source.elsewhere,
+            path=path,
         )
         self._recorder = Recorder(
             self._sessions,

@@ -38,6 +38,7 @@ from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.hazards import Risk
 from pgrunbook.planning.make_plan import make_plan
 from pgrunbook.planning.timeouts import Timeouts
+from pgrunbook.postgres import search_path
 from pgrunbook.postgres.identity import Identity
 from pgrunbook.postgres.session import Session
 from pgrunbook.postgres.target import Target
@@ -134,6 +135,8 @@ class Preparation:
         results.append(right_target.check_server(self.target, self.server_match))
         results += _check_exposed(decided)
         results += server_checks.report_readings(self.agenda.state.unread())
+        assert self.agenda.sessions.path
+        results += server_checks.report_path(self.agenda.sessions.path, self.agenda.schema)
         return results
 
     def _check_blocks(self, decided: Sequence[Decision]) -> list[CheckResult]:
@@ -163,6 +166,8 @@ class Preparation:
         facts = {str(each): self._describe(made) for each, made in state.items()}
         facts |= {str(fact): value for fact, value in found.items()}
         facts |= {f"{each}, kept": self._describe(made) for each, made in self._find_kept(decided)}
+        if self.look.behind:  # where it is another, the same SQL may mean something else
+            facts["search path"] = search_path.of(self.look)
         self.plan = make_plan(
             self.agenda.runbook, self.agenda.schema, self.identity, decided, facts, self.sources
         )

@@ -23,7 +23,7 @@ from pgrunbook.planning import right_target
 from pgrunbook.planning.checks import CheckResult, result
 from pgrunbook.planning.ground import Ground
 from pgrunbook.planning.shared_copy import SharedCopy
-from pgrunbook.postgres import session_settings
+from pgrunbook.postgres import default_path, session_settings
 from pgrunbook.postgres.catalog import TablesSnapshot
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.identity import identify
@@ -43,6 +43,7 @@ class Rehearsal:
 
     - `target` is the copy.
     - `look` is a read-only session on the target itself.
+    - `path` is where names are looked up there, and so on the copy.
     - `there` is the target's identity.
     - `identity` is the same, but as that of a primary: the copy is one, even of a standby.
     - `after` are the pending runbooks before this one. The copy is `shared` with them, and has what
@@ -67,6 +68,8 @@ class Rehearsal:
             stack.callback(self.look.close)
             self.there = identify(self.look)
             right_target.check_identity(target, self.there)
+            self.path = default_path.find(self.look)
+            self.look.behind = self.path.behind
             self.identity = replace(self.there, recovery="primary", read_only=False)
             if shared:
                 self.after = tuple(shared.after)

@@ -154,7 +154,7 @@ def verify(
         results += [each for each in server_checks.check_shadows(conn, schema) if each.problem]
     if results:
         return results
-    require = search_path.require({conn.schema, *named})
+    require = search_path.require({*search_path.default(conn), *named})
     script = _Script(conn, look, name, statements, timeouts, require)
     try:
         lock_waits.retry(

@@ -33,6 +33,13 @@ def schemas(path: str) -> list[str] | None:
     return _constants(parsed[0].stmt.args)
 
 
+def schemas_of_setting(value: str) -> list[str]:
+    """Return the schemas of a path as a setting holds it, and set_config() takes it: where SET
+    wants `"$user"` quoted, it may be bare there.
+    """
+    return schemas(re.sub(r'(?<!")\$user\b', '"$user"', value)) or []
+
+
 def of_role(path: str, role: str) -> str:
     """Return the path with the role in place of `"$user"`: who else looks along it means the
     same.
@@ -67,8 +74,7 @@ def paths_set(node: ast.Node) -> list[list[str]]:
     for args in calls_of(node, "set_config"):
         match _constants(args[:2]):
             case (name, path) if name.lower() == "search_path" and len(args) == 3:
-                # where SET wants it quoted, set_config() does not
-                found.append(schemas(re.sub(r'(?<!")\$user\b', '"$user"', path)) or [])
+                found.append(schemas_of_setting(path))
     return found
 
 

@@ -1,12 +1,14 @@
--- Which relations of the schema have these names, and which is the table of each that is an index? A statement that names
--- them and needs no transaction locks them in this mode:
+-- Which relations have these names, in the first of these schemas that has one, and which is the table of each that is an
+-- index? A statement that names them and needs no transaction locks them in this mode:
 -- https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES
 -- printed for the schema
 WITH named AS (
-    SELECT c.oid
+    SELECT DISTINCT ON (c.relname) c.oid
       FROM pg_class c
-     WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %(schema)s)
+      JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE n.nspname = ANY (%(schemas)s::text[])
        AND c.relname = ANY (%(relations)s)
+     ORDER BY c.relname, array_position(%(schemas)s::text[], n.nspname::text)
 ), concerned AS (
     SELECT oid FROM named
      UNION

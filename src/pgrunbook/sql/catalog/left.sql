@@ -1,10 +1,17 @@
 -- What have statements outside a transaction left, or found, of these relations: their indexes, each valid or not, and the
--- partitions among them, each attached or about to be detached? How many transactions ago was an index last written? Without a schema, a relation is one of the path.
+-- partitions among them, each attached or about to be detached? How many transactions ago was an index last written? Without
+-- a schema, a relation is the first of the path.
 WITH named AS (
     SELECT DISTINCT c.oid
       FROM unnest(%(schemas)s::text[], %(names)s::text[]) AS g (schema, name)
-      JOIN pg_namespace n ON n.nspname = g.schema OR g.schema = '' AND n.nspname = ANY (%(searched)s::text[])
-      JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = g.name
+     CROSS JOIN LATERAL (
+           SELECT c.oid
+             FROM pg_class c
+             JOIN pg_namespace n ON n.oid = c.relnamespace
+            WHERE c.relname = g.name
+              AND (n.nspname = g.schema OR g.schema = '' AND n.nspname = ANY (%(searched)s::text[]))
+            ORDER BY array_position(%(searched)s::text[], n.nspname::text)
+            LIMIT 1) AS c
 ), tables AS (
     SELECT oid FROM named
      UNION

@@ -1,9 +1,11 @@
--- Which value does a setting have in a session of this role before it sets one, and where is one set for it, the place that
--- counts first?
-SELECT (SELECT reset_val FROM pg_settings WHERE name = %(setting)s) AS value,
+-- Which value does a setting have in a session of this role before it sets one, is it what PostgreSQL has by itself, and where
+-- is one set for it, the place that counts first?
+SELECT here.reset_val AS value,
+       here.reset_val = here.boot_val AS built_in,
        r.rolname::text AS role,
        d.datname::text AS database
   FROM (VALUES (1)) AS always
+  LEFT JOIN pg_settings here ON here.name = %(setting)s
   LEFT JOIN pg_db_role_setting s
          ON EXISTS (SELECT FROM unnest(s.setconfig) AS c (setting) WHERE starts_with(c.setting, %(setting)s || '='))
         AND s.setrole IN (0, (SELECT oid FROM pg_roles WHERE rolname = session_user))

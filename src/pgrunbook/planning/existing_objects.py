@@ -1,0 +1,57 @@
+"""Looks for what blocks make among what is there, by the names in their text. Reads only."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg
+
+from pgrunbook.postgres import catalog, search_path
+from pgrunbook.postgres.session import Session
+from pgrunbook.runbooks.blocks import Block
+from pgrunbook.sqltext import search_paths
+from pgrunbook.sqltext.created_objects import CreatedObject
+
+
+def find_existing(look: Session, blocks: Sequence[Block]) -> dict[str, Sequence[CreatedObject]]:
+    """Return what the target has, by name, of the objects that blocks make: by block."""
+    by_place: dict[tuple[str, bool], list[tuple[str, CreatedObject]]] = defaultdict(list)
+    for block in blocks:
+        for path, each in block.made_along(search_path.of(look)):
+            by_place[path, is_new(each)].append((block.name, each))
+    found: dict[str, list[CreatedObject]] = defaultdict(list)
+    for (path, new), objects in by_place.items():
+        asked = {
+            "kinds": [each.kind for _, each in objects],
+            "schemas": [each.schema for _, each in objects],
+            "parents": [each.parent for _, each in objects],
+            "names": [each.name for _, each in objects],
+        }
+        schemas = search_path.schemas(look, path)
+        if new:
+            schemas = schemas[:1]
+        for row in catalog.rows(look, "there", **asked, searched=schemas):
+            name, each = objects[row["number"]]
+            found[name].append(each)
+    return dict(found)
+
+
+def is_new(each: CreatedObject) -> bool:
+    """Whether a statement puts the object into the first schema of the path, whatever the others
+    have of that name. What is part of a table, or was there by another name, may be in any.
+    """
+    return not each.parent and not each.was
+
+
+def path_to(conn: psycopg.Connection[Any], path: str, role: str, each: CreatedObject) -> str:
+    """Return the part of a role's path along which a statement that makes an object may have put
+    it.
+    """
+    path = search_paths.of_role(path, role)
+    if is_new(each) and not each.schema:
+        found = search_path.schemas(conn, path)
+        if found:
+            return search_path.written(found[:1])
+    return path

@@ -4,6 +4,9 @@ schemas in which somebody with fewer rights has a hand.
 
 from __future__ import annotations
 
+import difflib
+import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,14 +73,31 @@ class Two:
             alone = path.read_text().find("transaction: no") >= 0
             database.psql(*([] if alone else ["-1"]), "-f", path)
 
+    def ask(self, query: str) -> None:
+        """Have the notebook ask this with `%sql`, in a cell `asked` behind that of the blocks."""
+        path = self.project.root / "runbooks" / f"{NAME}.ipynb"
+        notebook = json.loads(path.read_text())
+        cells = notebook["cells"]
+        (at,) = [n for n, cell in enumerate(cells) if cell["source"] == ["run.apply_all()"]]
+        asked = {
+            "metadata": {},
+            "outputs": [],
+            "execution_count": None,
+            "source": [f"%sql {query}"],
+        }
+        cells.insert(at + 1, {"cell_type": "code", "id": "asked", **asked})
+        path.write_text(json.dumps(notebook))
+
     def dumps(self) -> tuple[str, str]:
         without = "--exclude-schema=pgrunbook"
         return self.ours.dump(without), self.psqls.dump(without)
 
-    def alike(self) -> bool:
-        """Whether the run and psql have done the same."""
+    @property
+    def differences(self) -> list[str]:
+        """The lines in which what the run has done differs from what psql has."""
         ours, psqls = self.dumps()
-        return ours == psqls
+        lines = difflib.unified_diff(ours.splitlines(), psqls.splitlines(), n=0, lineterm="")
+        return [*lines]
 
 
 @pytest.fixture
@@ -124,7 +144,7 @@ def test_blocks_make_what_psql_makes(two: Two, blocks: list[str]) -> None:
     for mode in ("plan", "rehearse", "apply", "verify"):
         done = two.run(mode)
         assert done.code == PASSED, (mode, done.text)
-    assert two.alike(), two.dumps()
+    assert two.differences == []
     assert two.run().code == PASSED  # there is nothing left to do
 
 
@@ -146,3 +166,119 @@ def test_what_psql_has_made_is_adopted(two: Two, blocks: list[str]) -> None:
     assert done.code == PASSED, done.text
     assert "adopted" in done.text or "adopt" in done.cells["observe"], done.text
     assert two.ours.dump("--exclude-schema=pgrunbook") == before
+
+
+def test_the_rest_of_a_run_looks_along_the_same_path(two: Two) -> None:
+    two.blocks(ALTERS)
+    (two.folder / "verify" / "001_block.sql").write_text(
+        "\n-- check: it adds\nSELECT plus(1, 2) = 3;\n-- check: it is there\n"
+        "SELECT count(note) = 0 FROM shared;\n"
+    )
+    (two.folder / "revert" / "001_block.sql").write_text(
+        "DROP INDEX shared_at; ALTER TABLE shared DROP COLUMN note;\n"
+    )
+    two.ask("SELECT plus(20, 3) AS sum, current_schemas(false)::text AS path")
+    two.both("ALTER DATABASE THIS SET search_path = extensions, app, nowhere")
+    done = two.shown()
+    assert done.code == PASSED, done.text
+    assert "23" in done.cells["asked"]
+    assert "{app,extensions}" in done.cells["asked"]
+    where = "behind app names are looked up in extensions, nowhere, as it is set for the database"
+    assert where in done.cells["preconditions"]
+    two.ours.load("UPDATE extensions.shared SET note = 'some' WHERE id = 1")
+    two.psqls.load("UPDATE extensions.shared SET at = at WHERE id = 1")  # moves the row, too
+    refused = two.run("revert")
+    assert refused.code == REFUSED, refused.text
+    assert "shared.note: has values" in refused.text
+    undone = two.run("revert", "--discard", "001_block")
+    assert undone.code == PASSED, undone.text
+    assert two.differences == []
+
+
+def test_a_schema_in_lesser_hands_is_left_out_and_the_plan_says_so(two: Two) -> None:
+    role = databases.login_role(two.ours)
+    two.both("CREATE SCHEMA more; CREATE TABLE more.told (what text)")
+    two.both("ALTER DATABASE THIS SET search_path = app, more, extensions")
+    two.ours.load(f"GRANT CREATE, USAGE ON SCHEMA more TO {role.name}")
+    role.load(
+        "CREATE FUNCTION more.plus(int, int) RETURNS int LANGUAGE plpgsql AS $$"
+        "BEGIN INSERT INTO more.told VALUES ('called'); RETURN 0; END $$"
+    )
+    two.blocks("CREATE TABLE sums AS SELECT plus(1, 2) AS sum;")
+    done = two.shown()
+    assert done.code == PASSED, done.text
+    assert two.ours.execute("SELECT sum FROM app.sums") == [(3,)]
+    said = done.cells["preconditions"]
+    assert said.count("is left out of the search path") == 1, said
+    assert f"{role.name} may create objects in it" in said
+    assert f'REVOKE CREATE ON SCHEMA "more" FROM "{role.name}"' in said
+
+
+def test_what_is_not_found_has_a_remedy_that_works(two: Two) -> None:
+    two.both("GRANT CREATE ON SCHEMA extensions TO PUBLIC")
+    text = "CREATE TABLE moods (mood mood);"
+    two.blocks(text)
+    done = two.run()
+    assert done.code == FAILED, done.text
+    assert "the preconditions say which are left out" in done.text
+    two.blocks(f"-- search_path: app, extensions\n\n{text}")
+    assert two.run().code == PASSED
+    two.psql(two.psqls)
+    assert two.differences == []
+
+
+def test_a_header_is_the_whole_path(two: Two) -> None:
+    two.blocks("-- search_path: app\n\nCREATE TABLE moods (mood mood);")
+    done = two.run()
+    assert done.code == FAILED, done.text
+    assert 'type "mood" does not exist' in done.text
+
+
+def test_a_schema_that_a_block_makes_is_looked_in_from_then_on(two: Two) -> None:
+    two.both("ALTER DATABASE THIS SET search_path = app, later")
+    two.blocks(
+        "CREATE SCHEMA later; CREATE TYPE later.kind AS ENUM ('a');", "CREATE TABLE k (kind kind);"
+    )
+    two.psql(two.psqls)
+    for mode in ("plan", "rehearse", "apply"):
+        done = two.run(mode)
+        assert done.code == PASSED, (mode, done.text)
+    assert two.differences == []
+
+
+def test_a_plan_does_not_hold_along_another_path(two: Two) -> None:
+    two.blocks("CREATE TABLE moods (mood mood);")
+    planned = two.shown("plan")
+    (digest,) = set(re.findall(r"\b[0-9a-f]{64}\b", planned.cells["preconditions"]))
+    two.ours.execute(f"ALTER DATABASE {two.ours.name} SET search_path = extensions, public")
+    approved = ("--approved_plan", digest, "--approver", "kim")
+    done = two.run("apply", *approved)
+    assert done.code == REFUSED, done.text
+    assert '"app", "extensions", "public"' in done.text
+    two.ours.execute(f"ALTER DATABASE {two.ours.name} SET search_path = app, extensions")
+    done = two.run("apply", *approved)
+    assert done.code == PASSED, done.text
+
+
+def test_an_index_of_that_name_further_along_the_path_is_none_of_ours(two: Two) -> None:
+    two.both("CREATE INDEX found ON extensions.here (id)")
+    two.blocks("-- transaction: no\n\nCREATE INDEX CONCURRENTLY found ON here (id);")
+    broken = "UPDATE pg_index SET indisvalid = NOT indisvalid WHERE indexrelid = 'extensions.found'::regclass"
+    two.ours.execute(broken)
+    done = two.run()
+    assert done.code == PASSED, done.text
+    two.ours.execute(broken)
+    two.psql(two.psqls)
+    assert two.differences == []
+
+
+def test_a_backfill_does_not_go_on_in_another_table(two: Two) -> None:
+    two.blocks(ROWS.replace("10 rows", "10 rows\n-- until: 1 ms"))
+    interrupted = two.run()
+    assert interrupted.code not in (PASSED, REFUSED), interrupted.text
+    two.both(
+        "CREATE TABLE app.shared AS TABLE extensions.shared; ALTER TABLE app.shared ADD PRIMARY KEY (id)"
+    )
+    done = two.run()
+    assert done.code == REFUSED, done.text
+    assert "its batches began in another table" in done.text

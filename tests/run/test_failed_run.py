@@ -135,7 +135,7 @@ def test_a_statement_that_the_server_rejects(crm: Database, project: Project) ->
     assert_failed(done, project)
     assert f"  {_place(project, '020_stage_mappings', line)}: operator does not exist" in done.text
     assert f"      found:    {line}\n{' ' * (16 + line.index('+'))}^\n" in done.text
-    assert "or in those of the header search_path; then run again\n" in done.text
+    assert "or in those of the header search_path alone; then run again\n" in done.text
 
 
 FULL_DISK = """

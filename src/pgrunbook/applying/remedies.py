@@ -7,10 +7,11 @@ import psycopg
 from pgrunbook.planning import hidden_rows
 from pgrunbook.runbooks.blocks import Block
 
-# psql would find what the role's or the database's own search path has besides.
+# psql would find what is left out of the role's or the database's own search path, too.
 _NOT_FOUND = (
-    "correct the SQL; a name without its schema is looked up in the run's schema, or in those of "
-    "the header search_path; then run again"
+    "correct the SQL; a name without its schema is looked up in the run's schema, and then in "
+    "those of the database's search_path (the preconditions say which are left out); or in those "
+    "of the header search_path alone; then run again"
 )
 
 # By the first characters of the SQLSTATE:

@@ -122,11 +122,17 @@ def is_detaching(conn: Session, block: Block, partition: str) -> bool:
 
 def _rows(conn: Session, block: Block) -> list[dict[str, Any]]:
     relations = sorted(block.relations)
+    tables: dict[Relation, str] = {}
+    for statement in block.statements:
+        if isinstance(statement.node, ast.IndexStmt):
+            table = statement.node.relation
+            tables[table.schemaname or "", statement.node.idxname] = table.relname
     return catalog.rows(
         conn,
         "left",
         schemas=[schema for schema, _ in relations],
         names=[name for _, name in relations],
+        beside=[tables.get(each, "") for each in relations],
         searched=search_path.schemas(conn, block.search_path or search_path.of(conn)),
     )
 

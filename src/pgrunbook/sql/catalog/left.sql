@@ -1,14 +1,16 @@
 -- What have statements outside a transaction left, or found, of these relations: their indexes, each valid or not, and the
 -- partitions among them, each attached or about to be detached? How many transactions ago was an index last written? Without
--- a schema, a relation is the first of the path.
+-- a schema, a relation is the first of the path; an index that is to be made lies beside its table.
 WITH named AS (
     SELECT DISTINCT c.oid
-      FROM unnest(%(schemas)s::text[], %(names)s::text[]) AS g (schema, name)
+      FROM unnest(%(schemas)s::text[], %(names)s::text[], %(beside)s::text[]) AS g (schema, name, beside)
      CROSS JOIN LATERAL (
-           SELECT c.oid
+           SELECT CASE WHEN g.beside = '' THEN c.oid
+                       ELSE (SELECT i.oid FROM pg_class i
+                              WHERE i.relname = g.name AND i.relnamespace = c.relnamespace) END AS oid
              FROM pg_class c
              JOIN pg_namespace n ON n.oid = c.relnamespace
-            WHERE c.relname = g.name
+            WHERE c.relname = coalesce(nullif(g.beside, ''), g.name)
               AND (n.nspname = g.schema OR g.schema = '' AND n.nspname = ANY (%(searched)s::text[]))
             ORDER BY array_position(%(searched)s::text[], n.nspname::text)
             LIMIT 1) AS c

@@ -1,13 +1,13 @@
--- Which of these schemas of a search path, "$user" among them, are there; and what of each is in the hands of a role that is
+-- Which of these schemas of a search path are there ("$user" only if it is); and what of each is in the hands of a role that is
 -- not trusted: the schema itself, the privilege to create in it, or something that lies there? Of one that is not there, the
 -- privilege to create it counts.
 WITH trusted AS (
 -- as trusted.sql says
 ), wanted AS (
-    SELECT w.place, n.oid, n.nspowner, n.nspacl,
-           CASE WHEN w.name = '$user' THEN current_user::text ELSE w.name END AS name
+    SELECT w.place, coalesce(n.nspname::text, w.name) AS name, n.oid, n.nspowner, n.nspacl
       FROM unnest(%(schemas)s::text[]) WITH ORDINALITY AS w (name, place)
       LEFT JOIN pg_namespace n ON n.nspname = CASE WHEN w.name = '$user' THEN current_user ELSE w.name END
+     WHERE n.oid IS NOT NULL OR w.name <> '$user'
 ), granted AS (
     SELECT w.place, a.grantee
       FROM wanted w

@@ -54,6 +54,7 @@ def test_it_needs_no_other_functions_than_those_of_the_page(
     (granted,) = re.findall(r"```plpgsql\n(.*?)```", PAGE, re.DOTALL)
     crm.load(REVOKED)
     crm.load(granted)
+    crm.load(f"CREATE SCHEMA more; ALTER DATABASE {crm.name} SET search_path = public, more")
     project.env["MIGRATOR_URL"] = migrator
     for mode in ("plan", "apply", "verify"):
         done = project.step("env:MIGRATOR_URL", "--mode", mode)

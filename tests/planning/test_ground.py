@@ -29,8 +29,9 @@ def large(empty: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
     return empty
 
 
-def seen(database: Database, *others: str, code: bool = False) -> Ground:
+def seen(database: Database, *others: str, code: bool = False, behind: str = "") -> Ground:
     with connect(Target("test", database.url), schema="public") as conn:
+        conn.behind = [behind] if behind else []
         return Ground.look(conn, "public", NAMED, code=code, others=others)
 
 
@@ -64,3 +65,16 @@ def test_of_a_large_schema_what_is_named(large: Database, monkeypatch: pytest.Mo
 
 def test_everything_where_a_block_runs_code(large: Database) -> None:
     assert len(covered(seen(large, code=True))) == 5
+
+
+def test_what_is_named_is_looked_up_along_the_path(large: Database) -> None:
+    large.load("ALTER TABLE mine SET SCHEMA elsewhere; CREATE TABLE elsewhere.other (id int)")
+    mine = Object("table", "elsewhere.mine")
+    assert mine not in seen(large).seen
+    found = seen(large, behind="elsewhere")
+    assert mine in found.seen
+    assert mine in found.concerning([("", "mine")])
+    assert found.covers(Object("table", "public.mine"), None)
+    # the first that has it is meant
+    assert Object("table", "public.other") in found.concerning([("", "other")])
+    assert Object("table", "elsewhere.other") not in found.concerning([("", "other")])

@@ -8,13 +8,15 @@ import difflib
 import json
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
 import pytest
 from support import databases
 from support.databases import Database
-from support.projects import Outcome, Project
+from support.projects import Outcome, Project, wait_for
 
 from pgrunbook.postgres.embedded import Server
 
@@ -270,6 +272,31 @@ def test_an_index_of_that_name_further_along_the_path_is_none_of_ours(two: Two) 
     two.ours.execute(broken)
     two.psql(two.psqls)
     assert two.differences == []
+
+
+def test_the_locks_of_a_block_outside_a_transaction_are_those_of_its_table(two: Two) -> None:
+    two.blocks(OUTSIDE)
+    assert two.run().code == PASSED
+    locks = two.ours.execute("SELECT DISTINCT relation FROM pgrunbook.locks")
+    assert locks == [("extensions.shared",)]
+
+
+def test_an_index_that_somebody_else_is_building_further_along_is_not_dropped(two: Two) -> None:
+    two.blocks(OUTSIDE)
+    there = "SELECT 1 FROM pg_class WHERE relname = 'shared_id'"
+    with (
+        two.ours.connect() as writer,
+        two.ours.connect() as builder,
+        ThreadPoolExecutor(1) as thread,
+    ):
+        writer.execute("BEGIN; LOCK TABLE extensions.shared IN ROW EXCLUSIVE MODE")
+        build = b"CREATE INDEX CONCURRENTLY shared_id ON extensions.shared (id, at)"
+        building = thread.submit(builder.execute, build)
+        wait_for(lambda: bool(two.ours.execute(there)))
+        done = two.run()
+        builder.cancel_safe()
+        assert isinstance(building.exception(), psycopg.errors.QueryCanceled)
+    assert "may be somebody else's work, still going on" in done.text, done.text
 
 
 def test_a_backfill_does_not_go_on_in_another_table(two: Two) -> None:

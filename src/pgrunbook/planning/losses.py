@@ -102,7 +102,7 @@ def _place(conn: Connection, loss: Loss, path: Sequence[str]) -> str:
     """Return the schema of the table that a revert script means: the first that has it, or else the
     first of all.
     """
-    for schema in path:
+    for schema in path if len(path) > 1 else ():
         table = sql.Identifier(schema, loss.table).as_string()
         found = conn.execute("SELECT to_regclass(%s)::oid", [table]).fetchone()
         if found and found[0]:
@@ -263,7 +263,7 @@ def _check_unused(conn: Connection, holder: Holder, block: str) -> CheckResult:
 
 
 def _later_runbooks(
-    conn: Connection,
+    conn: Session,
     runbook: str,
     schema: str,
     undone: Sequence[Decision],
@@ -282,7 +282,10 @@ def _later_runbooks(
     works_on: dict[tuple[str, str, str], set[str]] = defaultdict(set)
     setters = chain.from_iterable(expected.history.values())
     first = min((each.at for each in setters if each.is_of(runbook)), default=None)
-    named: dict[tuple[str, ...], str] = {(schema, table): table for table in tables}
+    path = search_path.default(conn)
+    named: dict[tuple[str, ...], str] = {}
+    for needed in tables:
+        named[_place(conn, Loss(needed), path), needed] = needed
     for each, those in expected.history.items():
         # each object itself, and what it is a part of: an index counts for its table
         for identity in (each.identity, expected.parts.get(each)):

@@ -309,3 +309,59 @@ def test_a_backfill_does_not_go_on_in_another_table(two: Two) -> None:
     done = two.run()
     assert done.code == REFUSED, done.text
     assert "its batches began in another table" in done.text
+
+
+def test_types_and_operator_classes_of_an_extension(two: Two) -> None:
+    known = {name for (name,) in two.ours.execute("SELECT name FROM pg_available_extensions")}
+    if "vector" in known:
+        made = "v vector(3)); CREATE INDEX ON extended USING hnsw (v vector_l2_ops);"
+        extension = "vector"
+    elif "citext" in known:
+        made = "v citext UNIQUE); CREATE INDEX ON extended (v citext_pattern_ops);"
+        extension = "citext"
+    else:
+        pytest.skip("NOT TESTED: this server has neither vector nor citext")
+    two.both(f"CREATE EXTENSION {extension} SCHEMA extensions")
+    two.blocks(f"CREATE TABLE extended (id int PRIMARY KEY, {made}")
+    two.psql(two.psqls)
+    for mode in ("plan", "rehearse", "apply"):
+        done = two.run(mode)
+        assert done.code == PASSED, (mode, done.text)
+    assert two.differences == []
+
+
+def test_a_block_with_a_role_sees_what_that_may_use(two: Two) -> None:
+    role = databases.login_role(two.ours)
+    two.both(f"GRANT USAGE, CREATE ON SCHEMA app TO {role.name}")
+    two.blocks(f"-- role: {role.name}\n\nCREATE TABLE moods (mood mood);")
+    done = two.run()
+    assert done.code == FAILED, done.text
+    assert 'type "mood" does not exist' in done.text
+    two.both(f"GRANT USAGE ON SCHEMA extensions TO {role.name}")
+    assert two.run().code == PASSED
+    for path in two.folder.glob("deploy/*.sql"):
+        two.psqls.load(f"SET ROLE {role.name}; {path.read_text()}")
+    assert two.differences == []
+
+
+def test_plans_of_runbooks_one_behind_the_other(two: Two) -> None:
+    assert two.project.command("new", "next").code == PASSED
+    two.project.apply_all("004_next")
+    folder = two.project.root / "sql" / "004_next"
+    for path in folder.rglob("*.sql"):
+        path.unlink()
+    two.blocks(ALTERS)
+    more = (
+        "-- title: T\n-- why: W.\n\nCREATE TABLE notes (mood mood, id int REFERENCES shared (id));"
+    )
+    (folder / "deploy" / "010_more.sql").write_text(f"{more}\nUPDATE shared SET note = 'a';\n")
+    for number in ("001", "002"):
+        for path in two.project.root.glob(f"runbooks/{number}_*"):
+            path.unlink()
+    target = ("--target", two.project._name(two.ours), "-p", "schema", "app")
+    for mode in ("plan", "apply"):
+        done = two.project.command("run", "--pending", "--mode", mode, *target)
+        assert done.code == PASSED, done.text
+    two.psql(two.psqls)
+    two.psqls.psql("-1", "-f", folder / "deploy" / "010_more.sql")
+    assert two.differences == []

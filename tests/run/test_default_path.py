@@ -299,6 +299,22 @@ def test_an_index_that_somebody_else_is_building_further_along_is_not_dropped(tw
     assert "may be somebody else's work, still going on" in done.text, done.text
 
 
+def test_what_is_refused_of_a_table_further_along_is_not_of_the_first(two: Two) -> None:
+    two.both(
+        "CREATE TABLE extensions.parts (id int) PARTITION BY RANGE (id); CREATE TABLE app.parts (id int);"
+        "CREATE TABLE extensions.told (id int); CREATE TABLE app.told (id int PRIMARY KEY);"
+        "CREATE PUBLICATION p FOR TABLE extensions.told, app.told"
+    )
+    two.blocks(
+        "-- transaction: no\n\nCREATE INDEX CONCURRENTLY parts_id ON parts (id);",
+        "UPDATE told SET id = id + 1;",
+    )
+    done = two.run()
+    assert done.code == PASSED, done.text
+    two.psql(two.psqls)
+    assert two.differences == []
+
+
 def test_a_backfill_does_not_go_on_in_another_table(two: Two) -> None:
     two.blocks(ROWS.replace("10 rows", "10 rows\n-- until: 1 ms"))
     interrupted = two.run()

@@ -4,8 +4,8 @@ that before. Reads only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from pglast import ast
 from pglast.enums import AlterTableType, ConstrType, ObjectType
@@ -62,13 +62,16 @@ def check(conn: Session, decisions: Sequence[Decision]) -> list[CheckResult]:
     return results
 
 
+_Row = Mapping[str, Any]
+
+
 def _places(thing: Thing, path: Path) -> list[tuple[str, str]]:
     return [(schema, thing.name) for schema in thing.schemas(path)]
 
 
 def _rows_by_place(
     conn: Session, query: str, wanted: Iterable[tuple[Thing, Path]]
-) -> dict[tuple[str, str], dict[str, object]]:
+) -> dict[tuple[str, str], _Row]:
     """Return the rows of a catalog query about relations, by schema and name."""
     places: set[tuple[str, str]] = set()
     for thing, path in wanted:
@@ -78,6 +81,14 @@ def _rows_by_place(
     schemas, names = zip(*sorted(places), strict=True)
     rows = catalog.rows(conn, query, schemas=[*schemas], names=[*names])
     return {(row["schema"], row["name"]): row for row in rows}
+
+
+def _first(rows: Mapping[tuple[str, str], _Row], thing: Thing, path: Path) -> _Row | None:
+    """Return the row of what a name means: of the first schema of the path that has it."""
+    for place in _places(thing, path):
+        if place in rows:
+            return rows[place]
+    return None
 
 
 # -- partitioned tables
@@ -98,7 +109,8 @@ def _check_partitioned(conn: Session, pending: Sequence[Pending]) -> Iterator[Pr
             made.add(each.node.relation.relname)
     there = _rows_by_place(conn, "partitioned", [(thing, each.path) for each, thing, _ in asked])
     for each, thing, is_key in asked:
-        if thing.name not in made and there.keys().isdisjoint(_places(thing, each.path)):
+        row = _first(there, thing, each.path)
+        if thing.name not in made and not (row and row["partitioned"]):
             continue
         if is_key:
             yield each.problem(
@@ -260,13 +272,12 @@ def _check_replica_identity(conn: Session, pending: Sequence[Pending]) -> Iterat
                 asked.append((each, danger))
     wanted = [(danger.thing, each.path) for each, danger in asked]
     rows = _rows_by_place(conn, "unidentified", wanted)
+    there = _rows_by_place(conn, "partitioned", wanted) if rows else {}
     for each, danger in asked:
-        there = [place for place in _places(danger.thing, each.path) if place in rows]
-        if not there:
-            continue
-        row = rows[there[0]]
+        meant = _first(there, danger.thing, each.path)
+        row = meant and rows.get((meant["schema"], meant["name"]))
         change = "deletes" if danger.hazard is Hazard.DELETES_ROWS else "updates"
-        if row[change]:
+        if row and row[change]:
             yield each.problem(
                 f"{row['lacking']} has no replica identity, and {row['publications']} publishes "
                 f"{change}",

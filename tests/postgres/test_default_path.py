@@ -135,6 +135,32 @@ def test_hands_that_may_do_as_much_as_ours(empty: Database) -> None:
     assert behind(empty) == ["more", "role_of"]
 
 
+@pytest.mark.parametrize("server", [16, 18], indirect=True)
+def test_a_role_that_nobody_may_become_makes_nothing(empty: Database) -> None:
+    """As `dashboard_user`, which may create in Supabase's schema `extensions`."""
+    role = databases.login_role(empty)
+    nobody = f"nobody_{role.name}"
+    empty.load(MADE)
+    empty.execute(f"ALTER DATABASE {empty.name} SET search_path = app, more")
+    empty.execute(f"CREATE ROLE {nobody} CREATEROLE")
+    try:
+        empty.load(f"GRANT CREATE ON SCHEMA more TO {nobody}")
+        if empty.server.version >= 16:
+            assert behind(empty) == ["more"]
+            empty.load(f"ALTER TYPE more.mood OWNER TO {nobody}")
+            assert behind(empty) == []
+            empty.load(
+                f"ALTER TYPE more.mood OWNER TO postgres; ALTER SCHEMA more OWNER TO {nobody}"
+            )
+            assert behind(empty) == ["more"]
+        empty.load(f"GRANT {nobody} TO {role.name}")
+        assert behind(empty) == []
+        empty.load(f"REVOKE {nobody} FROM {role.name}; ALTER ROLE {role.name} CREATEROLE")
+        assert behind(empty) == ([] if empty.server.version < 16 else ["more"])
+    finally:
+        empty.load(f"DROP OWNED BY {nobody} CASCADE; DROP ROLE {nobody}; DROP ROLE {role.name}")
+
+
 @pytest.mark.parametrize("server", [18], indirect=True)
 def test_a_schema_that_somebody_else_may_make_is_left_out(empty: Database) -> None:
     role = databases.login_role(empty)

@@ -1,6 +1,7 @@
 -- Which of these schemas of a search path are there ("$user" only if it is); and what of each is in the hands of a role that is
 -- not trusted: the schema itself, the privilege to create in it, or something that lies there? Of one that is not there, the
--- privilege to create it counts.
+-- privilege to create it counts. What a role may still do counts only if somebody may become that role: it may log in, or one
+-- of its members may. Before version 16, whoever may make roles could let any of them.
 WITH trusted AS (
 -- as trusted.sql says
 ), wanted AS (
@@ -65,5 +66,17 @@ WITH trusted AS (
 SELECT w.name, w.oid IS NOT NULL AS there, t.what, t.kind, t.object,
        CASE WHEN t.role = 0 THEN 'PUBLIC' ELSE pg_get_userbyid(t.role)::text END AS role
   FROM wanted w
-  LEFT JOIN LATERAL (SELECT * FROM theirs t WHERE t.place = w.place ORDER BY t.rank, t.role, t.kind, t.object LIMIT 1) AS t ON true
+  LEFT JOIN LATERAL (
+       SELECT *
+         FROM theirs t
+        WHERE t.place = w.place
+          AND (t.role = 0 OR t.object IS NOT NULL OR EXISTS (
+               SELECT FROM pg_roles l
+                WHERE l.rolcanlogin
+                  AND l.oid NOT IN (SELECT oid FROM trusted)
+                  AND (pg_has_role(l.oid, t.role, 'MEMBER')
+                       OR current_setting('server_version_num')::int < 160000
+                      AND EXISTS (SELECT FROM pg_roles m WHERE m.rolcreaterole AND pg_has_role(l.oid, m.oid, 'MEMBER')))))
+        ORDER BY t.rank, t.role, t.kind, t.object
+        LIMIT 1) AS t ON true
  ORDER BY w.place

@@ -981,6 +981,49 @@ def test_what_a_block_has_dropped_before_is_its_own(asking: Asking) -> None:
     assert asking.actions(*history) == ["adopt", "adopt"]
 
 
+DROPPED_FIRST = {
+    "a function that is replaced": (
+        "DROP TYPE IF EXISTS colour; CREATE TYPE colour AS ENUM ('red')",
+        "CREATE OR REPLACE FUNCTION f(colour) RETURNS int LANGUAGE sql AS 'SELECT 1';"
+        "CREATE OR REPLACE VIEW w AS SELECT f('red')",
+    ),
+    "a table that is dropped, too": (
+        "DROP TYPE IF EXISTS colour; DROP TABLE IF EXISTS t; CREATE TYPE colour AS ENUM ('red')",
+        "CREATE TABLE t (a colour)",
+    ),
+    "a view of a column": (
+        "ALTER TABLE base DROP COLUMN n; ALTER TABLE base ADD n int",
+        "CREATE OR REPLACE VIEW w AS SELECT n FROM base",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", DROPPED_FIRST)
+def test_what_is_dropped_first_may_have_what_later_blocks_build_on_it(
+    asking: Asking, case: str
+) -> None:
+    """When the block was run, what they build was not there yet."""
+    first, second = DROPPED_FIRST[case]
+    asking.database.load(first)
+    assert asking.actions(first, second) == ["adopt", "apply"]
+    asking.database.load(second)
+    assert asking.actions(first, second) == ["adopt", "adopt"]
+
+
+def test_what_nobody_makes_later_is_in_the_way_of_a_drop(asking: Asking) -> None:
+    first, second = DROPPED_FIRST["a function that is replaced"]
+    asking.database.load(f"{first}; {second}; CREATE TABLE theirs (a colour)")
+    judged = asking.of(first, second)
+    assert "theirs" in judged[0].problems[0].found
+
+
+def test_what_a_block_makes_and_drops_again_is_not_missed(asking: Asking) -> None:
+    """Nor where the block behind it is half done, so that each statement is tried by itself."""
+    first = "CREATE TABLE t (a int PRIMARY KEY); ALTER TABLE t DROP CONSTRAINT t_pkey, ADD b int"
+    asking.database.load(f"{first}; CREATE TABLE u ()")
+    assert asking.actions(first, "CREATE TABLE u (); CREATE TABLE w ()") == ["adopt", "complete"]
+
+
 def test_an_overload_that_comes_later_is_not_dropped_in_place_of_the_one_before(
     asking: Asking,
 ) -> None:

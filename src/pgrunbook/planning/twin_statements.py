@@ -9,12 +9,13 @@ from dataclasses import replace
 
 import psycopg
 from pglast import ast, parse_sql
-from pglast.enums import AlterTableType, ObjectType
+from pglast.enums import AlterTableType, DropBehavior, ObjectType
 from pglast.stream import RawStream
 from psycopg import errors, sql
 
 from pgrunbook.planning.timeline import Work
 from pgrunbook.runbooks.scripts import Statement
+from pgrunbook.sqltext.created_objects import CreatedObject, created_objects
 from pgrunbook.sqltext.explained import executed
 
 # A twin is a cluster of its own, where the roles are names alone: what these do, it cannot show.
@@ -138,3 +139,23 @@ def work_of(part: Sequence[Statement]) -> Work:
     if works == {Work.UPKEEP}:
         return Work.UPKEEP
     return Work.NONE
+
+
+def replaced_objects(part: Sequence[Statement]) -> list[CreatedObject]:
+    """Return what statements make with OR REPLACE."""
+    objects = created_objects(*(statement.node for statement in part))
+    return [each for each in objects if each.replaces]
+
+
+def cascade(statement: Statement) -> str:
+    """Return a DROP, or an ALTER TABLE that drops a part, with CASCADE; empty if it is neither."""
+    node = parse_sql(statement.sql)[0].stmt
+    drops = []
+    match node:
+        case ast.DropStmt():
+            drops = [node]
+        case ast.AlterTableStmt():
+            drops = [command for command in node.cmds if command.subtype in _DROPS]
+    for each in drops:
+        each.behavior = DropBehavior.DROP_CASCADE
+    return str(RawStream()(node)) if drops else ""

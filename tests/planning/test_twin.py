@@ -621,6 +621,39 @@ def test_nothing_differs_for_certain_before_a_block_that_fails_on_the_twin(askin
     assert second.problems[0].what == "fails on the twin"
 
 
+def test_what_to_do_about_a_block_that_fails_on_the_twin_is_said_once(asking: Asking) -> None:
+    """Though a hundred blocks before it and behind it may be there."""
+    around = ["CREATE TABLE {0} (a int)", "ALTER TABLE {0} ADD b int", "ALTER TABLE {0} ADD c int"]
+    history = [
+        *(sql.format("t") for sql in around),
+        "CREATE TABLE f (a int); SELECT 1 / 0",
+        *(sql.format("u") for sql in around),
+    ]
+    asking.database.load("CREATE TABLE f (a int)")
+    for sql in history[:3] + history[4:]:
+        asking.database.load(sql)
+    asking.database.load("ALTER TABLE t ALTER b TYPE bigint, ALTER c TYPE bigint")
+    problems = [problem for each in asking.of(*history) for problem in each.problems]
+    assert len(problems) == 6
+    (told,) = [problem for problem in problems if problem.remedy]
+    assert (told.what, told.found) == ("fails on the twin", "division by zero")
+    asking.database.load("DROP TABLE f")
+    problems = [problem for each in asking.of(*history) for problem in each.problems]
+    before, behind = [problem for problem in problems if problem.remedy]
+    assert (before.where, behind.where) == ("002_block", "005_block")
+    assert "division by zero" in behind.found
+
+
+def test_nothing_is_asked_of_a_block_before_one_that_fails_on_the_twin(asking: Asking) -> None:
+    """That later blocks are there may say it."""
+    history = (SEEDED, "CREATE TABLE base (a int); SELECT 1 / 0", "CREATE TABLE later (id int)")
+    asking.database.load(f"{SEEDED}; {history[2]}")
+    first = asking.of(*history)[0]
+    assert [problem.what for problem in first.problems] == [
+        "cannot be judged: 002_block, behind it, fails on the twin"
+    ]
+
+
 @pytest.mark.parametrize(
     ("sql", "action"),
     [
@@ -1008,6 +1041,18 @@ def test_what_is_dropped_first_may_have_what_later_blocks_build_on_it(
     assert asking.actions(first, second) == ["adopt", "apply"]
     asking.database.load(second)
     assert asking.actions(first, second) == ["adopt", "adopt"]
+
+
+def test_what_takes_a_superuser_and_leaves_nothing_is_tried_without(asking: Asking) -> None:
+    history = (
+        "CREATE TABLE t (id int PRIMARY KEY, parent int REFERENCES t);"
+        "ALTER TABLE t DISABLE TRIGGER ALL; ALTER TABLE t ENABLE TRIGGER ALL",
+        "SET LOCAL session_replication_role = replica; CREATE TABLE u ()",
+    )
+    asking.database.load(history[0])
+    assert asking.actions(*history) == ["adopt", "apply"]
+    asking.database.load(history[1])
+    assert asking.actions(*history) == ["adopt", "adopt"]
 
 
 def test_what_nobody_makes_later_is_in_the_way_of_a_drop(asking: Asking) -> None:

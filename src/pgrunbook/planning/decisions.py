@@ -16,7 +16,7 @@ from pgrunbook.ledger.ledger import Entry
 from pgrunbook.runbooks.blocks import Block, source_sha256, tree_sha256
 from pgrunbook.runbooks.facts import Facts
 from pgrunbook.runbooks.scripts import Script
-from pgrunbook.sqltext.created_objects import RELATIONS, created_objects
+from pgrunbook.sqltext.created_objects import RELATIONS
 from pgrunbook.sqltext.things import freed_names
 
 if TYPE_CHECKING:  # which import this module
@@ -253,7 +253,7 @@ def given_names(blocks: Sequence[Block]) -> list[str]:
         for statement in block.statements:
             gone = {name for name, _ in freed_names(statement.node)}
             freed |= gone | {name for name, table in given.items() if table in gone}
-            given |= {each.name: each.parent for each in created_objects(statement.node)}
+            given |= {each.name: each.parent for each in statement.made}
     return sorted(given.keys() - freed)
 
 

@@ -189,7 +189,7 @@ def _gone_first(blocks: Sequence[Block]) -> tuple[dict[_Name, str], set[_Name]]:
             names = {*dropped_objects(statement.node)}
             dropped |= dict.fromkeys(names - made, kind)
             found |= names & leniently
-            for each in created_objects(statement.node):
+            for each in statement.made:
                 name, was = name_of(each), (each.was, each.parent)
                 if each.was and was not in made:
                     renamed.add(was)
@@ -236,7 +236,7 @@ def _in_transaction(
         for index, part in _parts(block, apart=apart):
             for statement in part:
                 _execute(conn, statement, state)
-                made = created_objects(statement.node)
+                made = statement.made
                 state.later -= Counter(replace(each, replaces=True) for each in made)
                 _make_anew_without_duplicates(conn, statement, state)
             changes = state.transaction_changes(replaced_objects(part))
@@ -254,7 +254,7 @@ def _make_anew_without_duplicates(
     """If a statement left a name to PostgreSQL, and the twin has what it makes already, undo the
     statement, drop that, and run it again. `clear_away` had no name by which to drop it.
     """
-    if all(each.name for each in created_objects(statement.node)):
+    if all(each.name for each in statement.made):
         return
     duplicates = state.duplicates(state.transaction_changes([]))
     if duplicates:

@@ -105,6 +105,15 @@ def applying(empty: Database, tmp_path: Path, place: Path) -> Iterator[Applying]
     made.sessions.close()
 
 
+def test_what_thousands_of_statements_made_may_take_us_seconds_to_read(applying: Applying) -> None:
+    """The server ends a session that is silent for three."""
+    asks = "SELECT current_setting('idle_in_transaction_session_timeout') AS now"
+    applying(f"CREATE TABLE few AS {asks}", name="010_few")
+    many = "".join(f"CREATE TYPE t{n} AS ENUM ();" for n in range(1000))
+    applying(f"{many} CREATE TABLE many AS {asks}", name="020_many")
+    assert applying.database.execute("TABLE few UNION ALL TABLE many") == [("3s",), ("13s",)]
+
+
 def failing(applying: Applying, sql: str) -> str:
     """What the error says, all of it."""
     with pytest.raises(Failed) as raised:

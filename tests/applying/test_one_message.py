@@ -240,6 +240,24 @@ def test_many_statements_are_one_message(sessions: tuple[Session, Session]) -> N
     assert failing.failed[0].sql == many[1]
 
 
+def test_of_thousands_of_statements_not_each_has_the_locks_read(
+    sessions: tuple[Session, Session],
+) -> None:
+    """Each look reads all of them. What was locked before is looked at behind the statement."""
+    work, _ = sessions
+    many = [f"CREATE TYPE t{n} AS ENUM ()" for n in range(1200)]
+    many[600] = "ALTER TABLE there ADD a int"
+    many[700] = "DO 'BEGIN PERFORM FROM pgrunbook_other; END'"
+    work.execute("CREATE TABLE public.pgrunbook_other (id int)")
+    with ran(work, ";".join(many)) as message:
+        locks = [(lock.number, lock.relation, lock.mode) for lock in message.locks()]
+    assert len(message._seen) < 600
+    assert locks == [
+        (601, "there", "ACCESS EXCLUSIVE"),
+        (703, "pgrunbook_other", "ACCESS SHARE"),
+    ]
+
+
 def test_a_rule_that_answers_too_is_said_to_be_the_reason(
     sessions: tuple[Session, Session],
 ) -> None:

@@ -97,9 +97,10 @@ def test_a_name_that_a_block_frees_is_not_taken(tmp_path: Path) -> None:
     frees = of(
         tmp_path,
         "DROP INDEX i; CREATE INDEX i ON b (m); ALTER TABLE t RENAME TO old; CREATE TABLE t ();"
-        "ALTER TABLE moved SET SCHEMA s; CREATE VIEW moved AS SELECT 1; CREATE INDEX j ON t (a);",
+        "ALTER TABLE moved SET SCHEMA s; CREATE VIEW moved AS SELECT 1; CREATE INDEX j ON t (a);"
+        "CREATE TABLE u (); CREATE INDEX k ON u (a); ALTER TABLE u RENAME TO w",
     )
-    assert decisions.given_names([frees]) == ["j", "old"]
+    assert decisions.given_names([frees]) == ["j", "old", "w"]
 
 
 def test_what_the_twin_has_found_there_was_there_before(block: Block) -> None:

@@ -621,6 +621,39 @@ def test_nothing_differs_for_certain_before_a_block_that_fails_on_the_twin(askin
     assert second.problems[0].what == "fails on the twin"
 
 
+def test_what_to_do_about_a_block_that_fails_on_the_twin_is_said_once(asking: Asking) -> None:
+    """Though a hundred blocks before it and behind it may be there."""
+    around = ["CREATE TABLE {0} (a int)", "ALTER TABLE {0} ADD b int", "ALTER TABLE {0} ADD c int"]
+    history = [
+        *(sql.format("t") for sql in around),
+        "CREATE TABLE f (a int); SELECT 1 / 0",
+        *(sql.format("u") for sql in around),
+    ]
+    asking.database.load("CREATE TABLE f (a int)")
+    for sql in history[:3] + history[4:]:
+        asking.database.load(sql)
+    asking.database.load("ALTER TABLE t ALTER b TYPE bigint, ALTER c TYPE bigint")
+    problems = [problem for each in asking.of(*history) for problem in each.problems]
+    assert len(problems) == 6
+    (told,) = [problem for problem in problems if problem.remedy]
+    assert (told.what, told.found) == ("fails on the twin", "division by zero")
+    asking.database.load("DROP TABLE f")
+    problems = [problem for each in asking.of(*history) for problem in each.problems]
+    before, behind = [problem for problem in problems if problem.remedy]
+    assert (before.where, behind.where) == ("002_block", "005_block")
+    assert "division by zero" in behind.found
+
+
+def test_nothing_is_asked_of_a_block_before_one_that_fails_on_the_twin(asking: Asking) -> None:
+    """That later blocks are there may say it."""
+    history = (SEEDED, "CREATE TABLE base (a int); SELECT 1 / 0", "CREATE TABLE later (id int)")
+    asking.database.load(f"{SEEDED}; {history[2]}")
+    first = asking.of(*history)[0]
+    assert [problem.what for problem in first.problems] == [
+        "cannot be judged: 002_block, behind it, fails on the twin"
+    ]
+
+
 @pytest.mark.parametrize(
     ("sql", "action"),
     [
@@ -979,6 +1012,61 @@ def test_what_a_block_has_dropped_before_is_its_own(asking: Asking) -> None:
     assert asking.actions(*history)[0] != "adopt"
     asking.database.load("DROP VIEW w")
     assert asking.actions(*history) == ["adopt", "adopt"]
+
+
+DROPPED_FIRST = {
+    "a function that is replaced": (
+        "DROP TYPE IF EXISTS colour; CREATE TYPE colour AS ENUM ('red')",
+        "CREATE OR REPLACE FUNCTION f(colour) RETURNS int LANGUAGE sql AS 'SELECT 1';"
+        "CREATE OR REPLACE VIEW w AS SELECT f('red')",
+    ),
+    "a table that is dropped, too": (
+        "DROP TYPE IF EXISTS colour; DROP TABLE IF EXISTS t; CREATE TYPE colour AS ENUM ('red')",
+        "CREATE TABLE t (a colour)",
+    ),
+    "a view of a column": (
+        "ALTER TABLE base DROP COLUMN n; ALTER TABLE base ADD n int",
+        "CREATE OR REPLACE VIEW w AS SELECT n FROM base",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", DROPPED_FIRST)
+def test_what_is_dropped_first_may_have_what_later_blocks_build_on_it(
+    asking: Asking, case: str
+) -> None:
+    """When the block was run, what they build was not there yet."""
+    first, second = DROPPED_FIRST[case]
+    asking.database.load(first)
+    assert asking.actions(first, second) == ["adopt", "apply"]
+    asking.database.load(second)
+    assert asking.actions(first, second) == ["adopt", "adopt"]
+
+
+def test_what_takes_a_superuser_and_leaves_nothing_is_tried_without(asking: Asking) -> None:
+    history = (
+        "CREATE TABLE t (id int PRIMARY KEY, parent int REFERENCES t);"
+        "ALTER TABLE t DISABLE TRIGGER ALL; ALTER TABLE t ENABLE TRIGGER ALL",
+        "SET LOCAL session_replication_role = replica; CREATE TABLE u ()",
+    )
+    asking.database.load(history[0])
+    assert asking.actions(*history) == ["adopt", "apply"]
+    asking.database.load(history[1])
+    assert asking.actions(*history) == ["adopt", "adopt"]
+
+
+def test_what_nobody_makes_later_is_in_the_way_of_a_drop(asking: Asking) -> None:
+    first, second = DROPPED_FIRST["a function that is replaced"]
+    asking.database.load(f"{first}; {second}; CREATE TABLE theirs (a colour)")
+    judged = asking.of(first, second)
+    assert "theirs" in judged[0].problems[0].found
+
+
+def test_what_a_block_makes_and_drops_again_is_not_missed(asking: Asking) -> None:
+    """Nor where the block behind it is half done, so that each statement is tried by itself."""
+    first = "CREATE TABLE t (a int PRIMARY KEY); ALTER TABLE t DROP CONSTRAINT t_pkey, ADD b int"
+    asking.database.load(f"{first}; CREATE TABLE u ()")
+    assert asking.actions(first, "CREATE TABLE u (); CREATE TABLE w ()") == ["adopt", "complete"]
 
 
 def test_an_overload_that_comes_later_is_not_dropped_in_place_of_the_one_before(

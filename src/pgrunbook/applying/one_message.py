@@ -53,6 +53,10 @@ Kept = tuple[int, int]
 _LEAST_MS = 10
 
 
+# How often the locks are read, of more statements: each look reads them all.
+_MOST_LOOKS = 500
+
+
 class _Part(NamedTuple):
     """A part of the message.
 
@@ -90,8 +94,8 @@ class Message:
 
     - `schema` is the run's.
     - `traced`: they concern what existed before. Then all of them together wait for locks no longer
-      than lock_timeout, and the locks are read after each. Otherwise the locks are read only after
-      the last: to read pg_locks makes whoever asks for a lock wait for a moment.
+      than lock_timeout, and the locks are read after each, or some of thousands. Otherwise they
+      are read after the last: to read pg_locks makes whoever asks for a lock wait for a moment.
     - `keeper` says which session has to hold the run's lock.
     """
 
@@ -102,8 +106,7 @@ class Message:
     keeper: Kept | None = None
     path: str = ""  # for names in the statements; the schema's, unless the block has its own
     role: str = ""  # that makes what they make; ours, unless the block has its own
-    # The statement that has failed, if it was one of them, and the index of the character where, if
-    # the server says.
+    # The statement that has failed, and the index of the character where, if the server says.
     failed: tuple[Statement, int | None] | None = None
     kept: bool = False  # whether the lock of `keeper` was held at the end
     affected: int = 0  # rows of the last statement, as the server says
@@ -139,6 +142,7 @@ class Message:
             if self.path:
                 schemas = search_path.schemas(self.conn, self.path)
             locks = footprint.lock_statements(self.conn, schemas, self.statements)
+        every = len(self.statements) // _MOST_LOOKS + 1
         nodes = [statement.node for statement in self.statements]
         require = require_last = ""
         if self._may_set:
@@ -176,7 +180,8 @@ class Message:
             if ends:
                 yield from self._leave()
             yield _Part(_NOW, self._take_end)
-            if ends and (self.traced or is_last):
+            takes = number % every == 0 or (locks and locks[number])
+            if ends and (is_last or (self.traced and takes)):
                 yield _Part(held, self._take_locks)
         if not self.statements:
             yield _Part(held, self._take_kept)
@@ -196,11 +201,8 @@ class Message:
         if not 0 < number < len(self.statements) or (locks and locks[number]):
             return False
         before, statement = self.statements[number - 1 : number + 1]
-        if not isinstance(before.node, ast.InsertStmt):
-            return False
-        return (
-            isinstance(statement.node, ast.InsertStmt) and before.relations == statement.relations
-        )
+        insert = all(isinstance(each.node, ast.InsertStmt) for each in (before, statement))
+        return insert and before.relations == statement.relations
 
     @property
     def _may_set(self) -> bool:
@@ -233,8 +235,7 @@ class Message:
         """Yield what takes the locks of a statement before it runs. For locks that the LOCK TABLE
         statements do not take, lock_timeout is set to what is left of the deadline.
         """
-        # The statement's time begins here, and not before the query that reads the locks of the
-        # one before it.
+        # The statement's time begins behind the query for the locks of the one before it.
         take: Callable[[list[dict[str, Any]]], object] | None = self._take_begin
         for lock in locks:
             yield _Part(self._remaining(None), take)
@@ -278,9 +279,9 @@ class Message:
             received = self.conn.results()
         self._received_at = time.perf_counter()
         if len(received) > len(self._parts):
-            remedy = "see to the rules of the tables: one that is DO ALSO SELECT answers, too"
             raise Failed.of(
-                "the server gives more answers than there are statements", remedy=remedy
+                "the server gives more answers than there are statements",
+                remedy="see to the rules of the tables: one that is DO ALSO SELECT answers, too",
             )
         # After an error the server skips the rest: then there are fewer results than parts.
         for place, (part, result) in enumerate(zip(self._parts, received, strict=False)):

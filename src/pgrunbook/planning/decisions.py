@@ -245,15 +245,16 @@ def altered_facts(entry: Entry, found: Facts) -> Iterator[Problem]:
 
 def given_names(blocks: Sequence[Block]) -> list[str]:
     """Return the names that these blocks give to objects, but for those that one of them frees, by
-    DROP or RENAME: what has such a name now is in nobody's way.
+    DROP or RENAME, itself or with its table: what has such a name now is in nobody's way.
     """
-    given: set[str] = set()
+    given: dict[str, str] = {}  # the name to the table that it is part of
     freed: set[str] = set()
     for block in blocks:
-        given |= {each.name for each in block.made}
         for statement in block.statements:
-            freed |= {name for name, _ in freed_names(statement.node)}
-    return sorted(given - freed)
+            gone = {name for name, _ in freed_names(statement.node)}
+            freed |= gone | {name for name, table in given.items() if table in gone}
+            given |= {each.name: each.parent for each in statement.made}
+    return sorted(given.keys() - freed)
 
 
 def taken_names(block: Block, names: Mapping[str, Mapping[str, Any]]) -> Iterator[Problem]:

@@ -104,6 +104,7 @@ class _Judge:
     adopting: bool
     nothing_by_hand: bool
     applying: bool = False  # a block before is applied or completed
+    explained: bool = False  # a problem says what fails on the twin, and what to do: once is enough
 
     def judgements(self) -> Iterator[Judgement]:
         """Yield the judgement of each block."""
@@ -161,11 +162,15 @@ class _Judge:
             problem = replace(first.failure, remedy=self._remedy(first.block, first.block))
         else:
             problem = Problem(
-                f"cannot be judged: {first.block}, before it, fails on the twin",
-                count.block,
-                found=f"{there}\n{first.failure.where} says: {first.failure.found}",
-                remedy=self._remedy(first.block, f"{first.block},{count.block}"),
+                f"cannot be judged: {first.block}, before it, fails on the twin", count.block
             )
+            if not self.explained:
+                problem = replace(
+                    problem,
+                    found=f"{there}\n{first.failure.where} says: {first.failure.found}",
+                    remedy=self._remedy(first.block, f"{first.block},{count.block}"),
+                )
+        self.explained = True
         return Judgement(Action.REFUSE, (), there, (problem,))
 
     def _remedy(self, failed: str, by_hand: str) -> str:
@@ -245,6 +250,7 @@ class _Judge:
 
 
 _ANOTHER_SHAPE = "there in another shape"
+_UNTOLD = "cannot be told"
 _REMEDY = "say which blocks were done by hand: -p adopt {0}; or, if none was, -p adopt none"
 
 
@@ -256,7 +262,7 @@ def _refuse_untold(count: Count, which: str) -> Judgement:
         expected="to know whether it was done by hand, too",
         remedy=_REMEDY.format(count.block),
     )
-    return Judgement(Action.REFUSE, (), "cannot be told", (problem,))
+    return Judgement(Action.REFUSE, (), _UNTOLD, (problem,))
 
 
 def _already(count: Count) -> str:
@@ -288,17 +294,17 @@ def _with_extras(
 def _without_guesses(
     judgements: dict[str, Judgement], counts: Sequence[Count]
 ) -> dict[str, Judgement]:
-    """Name no difference if a block fails on the twin: what that block makes is not known, and it
-    may have altered what those before it make.
+    """Name no difference, and ask nothing, if a block fails on the twin: what that block makes is
+    not known, and it may have altered what those before it make, or show that they were done.
     """
     failed = next((each.block for each in counts if each.trial.failure), "")
+    explained = failed and bool(judgements[failed].problems)
     for block, judgement in judgements.items():
-        if failed and judgement.reason == _ANOTHER_SHAPE:
-            problem = Problem(
-                f"cannot be judged: {failed}, behind it, fails on the twin",
-                block,
-                found="other than this block makes it; a block behind may have altered it",
-                remedy=_REMEDY.format(failed),
-            )
+        if failed and judgement.reason in (_ANOTHER_SHAPE, _UNTOLD):
+            problem = Problem(f"cannot be judged: {failed}, behind it, fails on the twin", block)
+            if not explained:
+                found = f"{judgement.reason}; a block behind may have altered it"
+                problem = replace(problem, found=found, remedy=_REMEDY.format(failed))
+            explained = True
             judgements[block] = replace(judgement, problems=(problem,))
     return judgements

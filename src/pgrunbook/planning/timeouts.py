@@ -17,12 +17,16 @@ class Timeouts:
       commit.
     - `statement_timeout` bounds each statement.
     - `lock_budget` bounds for how long it tries to get its locks, over all attempts.
+    - `idle`: if our side stops in the middle of a block, as a laptop that goes to sleep, the server
+      ends the session after this, and others get its locks. To read what thousands of statements
+      have said and made takes longer.
     """
 
     lock_timeout: str
     statement_timeout: str
     lock_budget: str
     round_trip_ms: float = 0.0
+    idle: str = "3s"  # how long our side may be silent in the middle of a block
 
     def of(self, block: Block) -> Timeouts:
         """Return the timeouts of a block: its own, as far as its header gives them."""
@@ -31,7 +35,10 @@ class Timeouts:
             "statement_timeout": self.statement_timeout,
             **block.timeouts,
         }
-        return Timeouts(**chosen, lock_budget=self.lock_budget, round_trip_ms=self.round_trip_ms)
+        idle = f"{3 + len(block.statements) // 100}s"
+        return Timeouts(
+            **chosen, lock_budget=self.lock_budget, round_trip_ms=self.round_trip_ms, idle=idle
+        )
 
     @property
     def wait(self) -> str:
@@ -52,10 +59,5 @@ class Timeouts:
         return {
             "lock_timeout": self.wait,
             "statement_timeout": self.statement_timeout,
-            "idle_in_transaction_session_timeout": _IDLE,
+            "idle_in_transaction_session_timeout": self.idle,
         }
-
-
-# If our side stops in the middle of a block, as a laptop that goes to sleep, the server ends the
-# session after this, and others get its locks.
-_IDLE = "3s"

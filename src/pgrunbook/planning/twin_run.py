@@ -20,9 +20,14 @@ from pgrunbook.inventory.objects import Inventory, Object
 from pgrunbook.inventory.read import read
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.planning.existing_objects import path_to
-from pgrunbook.planning.timeline import Change, TwinStep, Work
+from pgrunbook.planning.timeline import Change, TwinStep
 from pgrunbook.planning.twin_state import TwinState, is_one_of
-from pgrunbook.planning.twin_statements import as_role, substitute, work_of, work_of_node
+from pgrunbook.planning.twin_statements import (
+    as_role,
+    replaced_objects,
+    substitute,
+    work_of,
+)
 from pgrunbook.planning.votes import Trial
 from pgrunbook.postgres import search_path
 from pgrunbook.postgres.query_plans import QueryPlans
@@ -128,7 +133,7 @@ class TwinRun:
         """
         state = TwinState(self._conn, self._beside, self._missing)
         for block in blocks:
-            state.later.update(each for each in block.made if each.replaces)
+            state.later.update(replace(each, replaces=True) for each in block.made)
         trials: list[Trial] = []
         failed = False
         for block in blocks:
@@ -185,7 +190,7 @@ def _gone_first(blocks: Sequence[Block]) -> tuple[dict[_Name, str], set[_Name]]:
             names = {*dropped_objects(statement.node)}
             dropped |= dict.fromkeys(names - made, kind)
             found |= names & leniently
-            for each in created_objects(statement.node):
+            for each in statement.made:
                 name, was = name_of(each), (each.was, each.parent)
                 if each.was and was not in made:
                     renamed.add(was)
@@ -232,10 +237,10 @@ def _in_transaction(
         for index, part in _parts(block, apart=apart):
             for statement in part:
                 _execute(conn, statement, state)
-                made = created_objects(statement.node)
+                made = statement.made
                 state.later -= Counter(replace(each, replaces=True) for each in made)
                 _make_anew_without_duplicates(conn, statement, state)
-            changes = state.transaction_changes(_replaced(part))
+            changes = state.transaction_changes(replaced_objects(part))
             state.take(changes)
             yield _step(block.name, index, part, changes)
         conn.execute("COMMIT")
@@ -250,7 +255,7 @@ def _make_anew_without_duplicates(
     """If a statement left a name to PostgreSQL, and the twin has what it makes already, undo the
     statement, drop that, and run it again. `clear_away` had no name by which to drop it.
     """
-    if all(each.name for each in created_objects(statement.node)):
+    if all(each.name for each in statement.made):
         return
     duplicates = state.duplicates(state.transaction_changes([]))
     if duplicates:
@@ -283,13 +288,9 @@ def _execute(conn: psycopg.Connection[Any], statement: Statement, state: TwinSta
             if conn.closed:
                 raise _Failed(statement, exc, len(_SAVEPOINT)) from exc
             conn.execute("ROLLBACK TO pgrunbook_statement")
-            obstacle = state.overload(exc) or state.other_shape(exc, _replaced([statement]))
-            # DO and CALL may make objects that their text does not name: `clear_away` has not
-            # dropped these, and the error names them.
-            if work_of_node(statement.node) is Work.ROWS:
-                obstacle = obstacle or state.obstacle(exc)
-            if obstacle:
-                _drop_leftovers(conn, [obstacle], state)
+            leftovers = state.find_obstacles(exc, statement)
+            if leftovers:
+                _drop_leftovers(conn, leftovers, state)
                 continue
             instead = substitute(statement.sql, exc, state.stood_in_for)
             if instead is None:
@@ -334,17 +335,11 @@ def _step(
 ) -> TwinStep:
     objects = created_objects(*(statement.node for statement in part))
     lenient = [each for each in objects if each.lenient and each.kind == "table column"]
-    replaced = [each for each in objects if each.replaces]
     return TwinStep(
         block,
         index,
         changes,
         work_of(part),
         frozenset(each for each in changes if is_one_of(each, lenient)),
-        frozenset(each for each in changes if is_one_of(each, replaced)),
+        frozenset(each for each in changes if is_one_of(each, replaced_objects(part))),
     )
-
-
-def _replaced(part: Sequence[Statement]) -> list[CreatedObject]:
-    objects = created_objects(*(statement.node for statement in part))
-    return [each for each in objects if each.replaces]

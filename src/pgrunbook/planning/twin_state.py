@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -16,8 +16,11 @@ from pgrunbook.inventory.catalogs import OIDS, SHARED
 from pgrunbook.inventory.changes import read_changes, read_overwritten
 from pgrunbook.inventory.names import own, parent
 from pgrunbook.inventory.objects import Address, Definition, Object, differences, table_of
-from pgrunbook.planning.timeline import Change
+from pgrunbook.planning.timeline import Change, Work
+from pgrunbook.planning.twin_statements import cascade, replaced_objects, work_of_node
+from pgrunbook.runbooks.scripts import Statement
 from pgrunbook.sqltext.created_objects import RELATIONS, CreatedObject
+from pgrunbook.sqltext.things import dropped_objects
 
 # relation "t" already exists; column "c" of relation "t" already exists
 _ALREADY = re.compile(
@@ -55,7 +58,10 @@ class TwinState:
         self._now = read.read(conn)
         self._at = self._now.at()
         self._made: set[Object] = set()
-        # what statements make with OR REPLACE that are still to be run
+        # what the open transaction had written when it was last looked at
+        self._xid: int | None = None
+        self._written: set[Address] = set()
+        # what statements make that are still to be run
         self.later: Counter[CreatedObject] = Counter()
 
     def transaction_changes(self, replaced: Sequence[CreatedObject]) -> dict[Object, Change]:
@@ -70,6 +76,10 @@ class TwinState:
             return {}
         # Roles and other shared objects are not copied: a twin has the names of roles alone.
         addresses = {each for each in found.addresses if each.classid not in SHARED}
+        # What it has made and dropped again no session sees.
+        if found.xid == self._xid:
+            addresses |= self._written
+        self._xid, self._written = found.xid, set(addresses)
         if found.deleted_from:
             addresses |= {*read_overwritten(self._beside, found.xid, found.deleted_from)}
         before = {self._at[each] for each in addresses if each in self._at}
@@ -105,7 +115,34 @@ class TwinState:
                 return old
         return None
 
-    def obstacle(self, exc: psycopg.Error) -> Object | None:
+    def find_obstacles(self, exc: psycopg.Error, statement: Statement) -> list[Object]:
+        """Return what is in a statement's way, and was there neither before it nor before the
+        blocks: `clear_away` has left it.
+        """
+        found = self._overload(exc) or self._other_shape(exc, replaced_objects([statement]))
+        # DO and CALL may make objects that their text does not name: the error names them.
+        if not found and work_of_node(statement.node) is Work.ROWS:
+            found = self._obstacle(exc)
+        return [found] if found else self._dependents(exc, statement)
+
+    def _dependents(self, exc: psycopg.Error, statement: Statement) -> list[Object]:
+        """Return what depends on an object that is dropped, if only later statements make it."""
+        if not isinstance(exc, errors.DependentObjectsStillExist):
+            return []
+        before = self._dropped()
+        with suppress(psycopg.Error), self._conn.transaction(force_rollback=True):
+            self._conn.execute(cascade(statement).encode())
+            gone = self._dropped() - before
+        named = {name for name, _ in dropped_objects(statement.node)}
+        found = {each for each in gone if own(each.identity) not in named}
+        # The column of a table is dropped without it.
+        for each in list(found):
+            owner = self._now.owners.get(each)
+            if owner and owner in self._at:
+                found.add(self._at[owner])
+        return [each for each in sorted(found - self._made) if is_one_of(each, self.later)]
+
+    def _obstacle(self, exc: psycopg.Error) -> Object | None:
         """Return the object of which the error says that it exists already, if no block has made
         it; None otherwise.
         """
@@ -120,7 +157,7 @@ class TwinState:
                 return each
         return None
 
-    def overload(self, exc: psycopg.Error) -> Object | None:
+    def _overload(self, exc: psycopg.Error) -> Object | None:
         """Return the function that makes a call ambiguous, if only a later statement makes it and
         the twin has it already; None if the error is another one.
         """
@@ -133,7 +170,7 @@ class TwinState:
                     return found
         return None
 
-    def other_shape(self, exc: psycopg.Error, replaced: Sequence[CreatedObject]) -> Object | None:
+    def _other_shape(self, exc: psycopg.Error, replaced: Sequence[CreatedObject]) -> Object | None:
         """Return what OR REPLACE finds in a shape that it cannot alter, as the error says, if a
         later statement makes one of that name, too: it has made this one.
         """
@@ -160,6 +197,8 @@ class TwinState:
         """Drop the object in the open transaction, and what depends on it, as if never there. What
         the block has dropped before stays a change of the block.
         """
+        if each not in self._now:
+            return  # it went with another one
         before = self._dropped()
         self._conn.execute(_drop_statement(each).encode())
         for gone in self._dropped() - before:
@@ -211,7 +250,7 @@ def _drop_statement(each: Object) -> str:
     return f"DROP {each.type.upper()} {each.identity} CASCADE"
 
 
-def is_one_of(each: Object, named: Sequence[CreatedObject]) -> bool:
+def is_one_of(each: Object, named: Iterable[CreatedObject]) -> bool:
     """Whether an object is called as one of these."""
     return any(one.kind == each.type and is_called(each, one.name) for one in named)
 

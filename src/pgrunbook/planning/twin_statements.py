@@ -9,12 +9,13 @@ from dataclasses import replace
 
 import psycopg
 from pglast import ast, parse_sql
-from pglast.enums import AlterTableType, ObjectType
+from pglast.enums import AlterTableType, DropBehavior, ObjectType
 from pglast.stream import RawStream
 from psycopg import errors, sql
 
 from pgrunbook.planning.timeline import Work
 from pgrunbook.runbooks.scripts import Statement
+from pgrunbook.sqltext.created_objects import CreatedObject, created_objects
 from pgrunbook.sqltext.explained import executed
 
 # A twin is a cluster of its own, where the roles are names alone: what these do, it cannot show.
@@ -89,6 +90,8 @@ def substitute(statement: str, exc: psycopg.Error, stood_in_for: Collection[str]
     - What it makes was copied, or is not on a twin: an extension, a role.
     - What it drops is gone, as `clear_away` has dropped it.
     - It comments on an extension, which has another owner there.
+    - It takes a superuser, and leaves nothing in the catalog that is compared: a setting, or the
+      triggers of foreign keys, which no rows fire there.
     """
     node = parse_sql(statement)[0].stmt
     match node:
@@ -99,6 +102,10 @@ def substitute(statement: str, exc: psycopg.Error, stood_in_for: Collection[str]
         case ast.CommentStmt(objtype=ObjectType.OBJECT_EXTENSION):
             lacks = isinstance(exc, errors.InsufficientPrivilege)
             return _AS_OWNER.replace("{}", statement) if lacks else None
+        case ast.VariableSetStmt(name=name) if isinstance(exc, errors.InsufficientPrivilege):
+            return None if name in ("role", "session_authorization") else ""
+        case ast.AlterTableStmt() if isinstance(exc, errors.InsufficientPrivilege):
+            return _without_system_triggers(node)
         case ast.CreateSchemaStmt() | ast.CreateExtensionStmt() | ast.AlterEnumStmt():
             there = isinstance(exc, errors.DuplicateSchema | errors.DuplicateObject)
             return "" if there else None
@@ -110,6 +117,24 @@ def substitute(statement: str, exc: psycopg.Error, stood_in_for: Collection[str]
                 command.missing_ok = True
             return str(RawStream()(node)) if drops else None
     return None
+
+
+def _without_system_triggers(node: ast.AlterTableStmt) -> str | None:
+    """Return DISABLE TRIGGER ALL, and ENABLE, as whoever is no superuser may say it; None if there
+    is none.
+    """
+    found = False
+    for command in node.cmds:
+        if command.subtype in _OF_USERS:
+            command.subtype = _OF_USERS[command.subtype]
+            found = True
+    return str(RawStream()(node)) if found else None
+
+
+_OF_USERS = {
+    AlterTableType.AT_DisableTrigAll: AlterTableType.AT_DisableTrigUser,
+    AlterTableType.AT_EnableTrigAll: AlterTableType.AT_EnableTrigUser,
+}
 
 
 # The session belongs to the role that has made the copy, and owns its extensions.
@@ -138,3 +163,23 @@ def work_of(part: Sequence[Statement]) -> Work:
     if works == {Work.UPKEEP}:
         return Work.UPKEEP
     return Work.NONE
+
+
+def replaced_objects(part: Sequence[Statement]) -> list[CreatedObject]:
+    """Return what statements make with OR REPLACE."""
+    objects = created_objects(*(statement.node for statement in part))
+    return [each for each in objects if each.replaces]
+
+
+def cascade(statement: Statement) -> str:
+    """Return a DROP, or an ALTER TABLE that drops a part, with CASCADE; empty if it is neither."""
+    node = parse_sql(statement.sql)[0].stmt
+    drops = []
+    match node:
+        case ast.DropStmt():
+            drops = [node]
+        case ast.AlterTableStmt():
+            drops = [command for command in node.cmds if command.subtype in _DROPS]
+    for each in drops:
+        each.behavior = DropBehavior.DROP_CASCADE
+    return str(RawStream()(node)) if drops else ""

@@ -13,7 +13,7 @@ from pgrunbook.runbooks.batches import Batching
 from pgrunbook.runbooks.facts import Facts
 from pgrunbook.runbooks.scripts import Script, Statement
 from pgrunbook.sqltext import mentions, needs
-from pgrunbook.sqltext.created_objects import CreatedObject, created_objects
+from pgrunbook.sqltext.created_objects import CreatedObject
 from pgrunbook.sqltext.mentions import Relation
 from pgrunbook.sqltext.needs import Need
 from pgrunbook.sqltext.search_paths import ANYWHERE, path_behind
@@ -107,7 +107,7 @@ class Block:
     @cached_property
     def made(self) -> list[CreatedObject]:
         """The objects that its statements make, by the names in their text."""
-        return created_objects(*(statement.node for statement in self.statements))
+        return [each for statement in self.statements for each in statement.made]
 
     def made_along(self, path: str) -> list[tuple[str, CreatedObject]]:
         """Return the same, each with the search path in force when it is made: the block's own, or
@@ -116,7 +116,7 @@ class Block:
         path = self.search_path or path
         found = []
         for statement in self.statements:
-            found += [(path, each) for each in created_objects(statement.node)]
+            found += [(path, each) for each in statement.made]
             behind = path_behind(statement.node, path)
             if behind != ANYWHERE:
                 path = behind

@@ -153,7 +153,7 @@ def _revert(migration: Migration, called: Sequence[str], notes: list[Note]) -> l
 
 
 def _as_note(problem: Problem) -> Note:
-    return Note(f"does not become a revert script: it {problem.what}", problem.where)
+    return Note(f"does not become a revert script: {problem.what}", problem.where)
 
 
 def _names(migration: Migration, count: int) -> list[str]:

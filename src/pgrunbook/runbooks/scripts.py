@@ -23,6 +23,7 @@ from pgrunbook.runbooks.header import header_end, header_problems, read_header
 from pgrunbook.secrets import literals
 from pgrunbook.secrets.patterns import redact
 from pgrunbook.sqltext import mentions, placeholders
+from pgrunbook.sqltext.created_objects import CreatedObject, created_objects
 from pgrunbook.sqltext.mentions import Relation
 from pgrunbook.sqltext.placeholders import substitute
 from pgrunbook.sqltext.session_statements import find_misplaced
@@ -47,6 +48,11 @@ class Statement:
     def relations(self) -> frozenset[Relation]:
         """The relations that it names."""
         return frozenset(mentions.relations(self.node))
+
+    @cached_property
+    def made(self) -> list[CreatedObject]:
+        """The objects that it makes, by the names in its text."""
+        return created_objects(self.node)
 
     def place(self, index: int = 0) -> str:
         """Return where the character of that index is: `file:line`."""

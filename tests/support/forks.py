@@ -12,6 +12,7 @@ import json
 import os
 import pkgutil
 import runpy
+import select
 import signal
 import socket
 import struct
@@ -84,37 +85,39 @@ def _number(source: socket.socket) -> int:
 
 
 def _forked(channel: socket.socket) -> dict[str, Any]:
-    """Fork for each request that comes, until nobody asks any more. Returns in the process of a
-    command only: the request.
+    """Fork for each request that comes, until nobody asks any more; report the process id of each
+    command, and its exit code. Returns in the process of a command only: the request.
     """
+    # by a descriptor that tells when it has ended: its process id, and where to report
+    running: dict[int, tuple[int, int]] = {}
     while True:
+        ready, _, _ = select.select([channel, *running], [], [])
+        for command in running.keys() & set(ready):
+            pid, status = running.pop(command)
+            _, ended = os.waitpid(pid, 0)
+            with suppress(BrokenPipeError):  # nobody waits for it any more
+                os.write(status, struct.pack("i", os.waitstatus_to_exitcode(ended)))
+            os.close(status)
+            os.close(command)
+        if channel not in ready:
+            continue
         message, fds, _, _ = socket.recv_fds(channel, 2**17, 2)
         if not message:
             os._exit(0)
-        if not os.fork():
+        output, status = fds
+        if not (pid := os.fork()):
+            os.dup2(output, 1)
+            os.dup2(output, 2)
             channel.close()
-            _fork_and_report(*fds)
+            for other in running:
+                os.close(other)
+                os.close(running[other][1])
+            os.close(output)
+            os.close(status)
             return dict(json.loads(message))
-        for fd in fds:
-            os.close(fd)
-        with suppress(ChildProcessError):
-            while os.waitpid(-1, os.WNOHANG) != (0, 0):
-                pass
-
-
-def _fork_and_report(output: int, status: int) -> None:
-    """Fork once more, to report the command's process id and its exit code. Returns in the process
-    of the command, which prints into `output`.
-    """
-    if pid := os.fork():
+        running[os.pidfd_open(pid)] = pid, status
         os.write(status, struct.pack("i", pid))
-        _, ended = os.waitpid(pid, 0)
-        os.write(status, struct.pack("i", os.waitstatus_to_exitcode(ended)))
-        os._exit(0)
-    os.dup2(output, 1)
-    os.dup2(output, 2)
-    os.close(output)
-    os.close(status)
+        os.close(output)
 
 
 def _start_no_kernel() -> None:

@@ -142,13 +142,6 @@ class Parameters(BaseModel):
         return frozenset(name for name in names if name)
 
     @property
-    def approval(self) -> str:
-        """Which plan is approved, and by whom; empty if none is."""
-        if not self.approved_plan:
-            return ""
-        return f"plan {self.approved_plan} by {self.approver or 'nobody who is named'}"
-
-    @property
     def own(self) -> dict[str, Any]:
         """The runbook's own parameters, by name."""
         names = type(self).model_fields.keys() - Parameters.model_fields.keys()

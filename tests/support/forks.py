@@ -121,12 +121,13 @@ def _forked(channel: socket.socket) -> dict[str, Any]:
 
 
 def _start_no_kernel() -> None:
-    """Have `pgrunbook run` execute the cells in its own process."""
-    import papermill
+    """Have `pgrunbook run`, or papermill with our engine, execute the cells in its own process."""
+    import papermill.cli
 
     from pgrunbook.runner import kernels
 
-    papermill.execute_notebook = partial(papermill.execute_notebook, warm=True)
+    warm = partial(papermill.execute_notebook, warm=True)
+    papermill.execute_notebook = papermill.cli.execute_notebook = warm
     kernels.start_kernel = lambda _: nullcontext()
 
 

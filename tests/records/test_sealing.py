@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
@@ -176,25 +177,26 @@ def test_papermill_seals_with_our_engine_what_it_wrote(
     assert re.search(
         r"^seal: number 1, x\.dsse\.json \(no key: not signed\)$", done.text, re.MULTILINE
     )
-    refused = project.papermill(crm, *by_engine, "-p", "tabel", "x", name="refused.ipynb")
+    papermill = partial(project.papermill, crm, *by_engine, kernel=False)
+    refused = papermill("-p", "tabel", "x", name="refused.ipynb")
     assert (refused.code, "seal: number 2, refused.dsse.json" in refused.text) == (2, True), (
         refused.text
     )
     assert project.command("archive", "verify").code == 0
 
     before = files(project)
-    again = project.papermill(crm, *by_engine)
+    again = papermill()
     assert (again.code, files(project)) == (2, before), again.text
     assert "x.ipynb: is there already, and a record is not written over\n" in again.text
-    another = project.papermill(crm, *by_engine, name="{pm[run_uuid]}.ipynb")
+    another = papermill(name="{pm[run_uuid]}.ipynb")
     assert another.code == 0, another.text
-    elsewhere = project.papermill(crm, *by_engine, name="../x.ipynb")
+    elsewhere = papermill(name="../x.ipynb")
     assert elsewhere.code == 0
     assert "PASSED: planned" in elsewhere.text
     assert "not sealed: x.ipynb does not lie below outputs/ of this project\n" in elsewhere.text
 
     lose_the_head(project)
-    passed = project.papermill(crm, *by_engine, name="passed.ipynb")
+    passed = papermill(name="passed.ipynb")
     assert passed.code == 1
     assert "FAILED: The run has ended as its record says. That is not sealed.\n" in passed.text
     assert "PASSED: planned" in passed.cells["verdict"]
@@ -204,7 +206,7 @@ def test_papermill_seals_with_our_engine_what_it_wrote(
         "": "no HEAD",
     }.items():
         project.env.update({name: "nowhere.pem"} if name else {})
-        refused = project.papermill(crm, *by_engine, name="x2.ipynb")
+        refused = papermill(name="x2.ipynb")
         assert (refused.code, files(project)) == (2, before)
         assert text in refused.text
         project.env.pop(name, None)

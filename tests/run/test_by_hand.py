@@ -40,7 +40,7 @@ def test_every_cell_run_twice_does_no_harm(crm: Database, project: Project) -> N
         ]
 
     edit(project, twice)
-    done = project.run(crm, kernel=True)
+    done = project.run(crm)
     assert done.code == 0, done.text
     assert "**applied**" in done.cells["stage-mappings"]
     assert "skip, applied" in done.cells["stage-mappings-again"]

@@ -6,16 +6,19 @@ takes. Run as a script, this file is the process that the others are forked from
 
 from __future__ import annotations
 
+import atexit
 import gc
 import json
 import os
 import pkgutil
 import runpy
+import select
 import signal
 import socket
 import struct
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, nullcontext, suppress
 from functools import cache, partial
@@ -23,6 +26,8 @@ from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
+
+import nbformat
 
 TIMEOUT_S = 240  # of one command, on a machine that has other work
 
@@ -80,46 +85,49 @@ def _number(source: socket.socket) -> int:
 
 
 def _forked(channel: socket.socket) -> dict[str, Any]:
-    """Fork for each request that comes, until nobody asks any more. Returns in the process of a
-    command only: the request.
+    """Fork for each request that comes, until nobody asks any more; report the process id of each
+    command, and its exit code. Returns in the process of a command only: the request.
     """
+    # by a descriptor that tells when it has ended: its process id, and where to report
+    running: dict[int, tuple[int, int]] = {}
     while True:
+        ready, _, _ = select.select([channel, *running], [], [])
+        for command in running.keys() & set(ready):
+            pid, status = running.pop(command)
+            _, ended = os.waitpid(pid, 0)
+            with suppress(BrokenPipeError):  # nobody waits for it any more
+                os.write(status, struct.pack("i", os.waitstatus_to_exitcode(ended)))
+            os.close(status)
+            os.close(command)
+        if channel not in ready:
+            continue
         message, fds, _, _ = socket.recv_fds(channel, 2**17, 2)
         if not message:
             os._exit(0)
-        if not os.fork():
+        output, status = fds
+        if not (pid := os.fork()):
+            os.dup2(output, 1)
+            os.dup2(output, 2)
             channel.close()
-            _fork_and_report(*fds)
+            for other in running:
+                os.close(other)
+                os.close(running[other][1])
+            os.close(output)
+            os.close(status)
             return dict(json.loads(message))
-        for fd in fds:
-            os.close(fd)
-        with suppress(ChildProcessError):
-            while os.waitpid(-1, os.WNOHANG) != (0, 0):
-                pass
-
-
-def _fork_and_report(output: int, status: int) -> None:
-    """Fork once more, to report the command's process id and its exit code. Returns in the process
-    of the command, which prints into `output`.
-    """
-    if pid := os.fork():
+        running[os.pidfd_open(pid)] = pid, status
         os.write(status, struct.pack("i", pid))
-        _, ended = os.waitpid(pid, 0)
-        os.write(status, struct.pack("i", os.waitstatus_to_exitcode(ended)))
-        os._exit(0)
-    os.dup2(output, 1)
-    os.dup2(output, 2)
-    os.close(output)
-    os.close(status)
+        os.close(output)
 
 
 def _start_no_kernel() -> None:
-    """Have `pgrunbook run` execute the cells in its own process."""
-    import papermill
+    """Have `pgrunbook run`, or papermill with our engine, execute the cells in its own process."""
+    import papermill.cli
 
     from pgrunbook.runner import kernels
 
-    papermill.execute_notebook = partial(papermill.execute_notebook, warm=True)
+    warm = partial(papermill.execute_notebook, warm=True)
+    papermill.execute_notebook = papermill.cli.execute_notebook = warm
     kernels.start_kernel = lambda _: nullcontext()
 
 
@@ -133,9 +141,38 @@ def _import_everything() -> None:
             import_module(module.name)
 
 
+def _compile_validators() -> None:
+    """Have nbformat compile what it checks notebooks with, or each process does: it takes as long
+    as a tenth of a run.
+    """
+    for relaxed in (False, True):
+        nbformat.validate(nbformat.v4.new_notebook(), version=4, relax_add_props=relaxed)
+
+
+def _run(module: str) -> None:
+    """Run it as `python -m` does, and exit as Python does; but leave its memory to the system. To
+    go through all of it takes longer than most commands.
+    """
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    except SystemExit as exc:
+        if isinstance(exc.code, str):
+            raise
+        code = exc.code or 0
+    else:
+        code = 0
+    # in the order of Py_FinalizeEx, which anything but the above comes to
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        stream.flush()
+    os._exit(code)
+
+
 def _main() -> None:
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # threads do not come along when a process forks
     _import_everything()
+    _compile_validators()
     gc.freeze()  # or each process copies all of it, to find that nothing is garbage
     asked = _forked(socket.socket(fileno=int(sys.argv[1])))
     os.environ.clear()
@@ -145,7 +182,7 @@ def _main() -> None:
         _start_no_kernel()
     sys.argv[:] = asked["argv"]
     sys.path[0] = asked["cwd"]  # as of `python -m`
-    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+    _run(sys.argv[0])
 
 
 if __name__ == "__main__":

@@ -86,15 +86,16 @@ class Project:
         *arguments: str,
         cwd: Path | None = None,
         name: str = "x.ipynb",
+        kernel: bool = True,
     ) -> Outcome:
         """The same with papermill itself, into this file of the archive. Paths are taken from the
-        project's root.
+        project's root. Our engine can do without a kernel.
         """
         output = self.root / "outputs" / name
         output.parent.mkdir(exist_ok=True)
         notebook = self.root / "runbooks" / f"{RUNBOOK}.ipynb"
         given = ["-p", "target", self._name(target), *arguments]
-        done = self._call("papermill", [notebook, output, *given], cwd, kernel=True)
+        done = self._call("papermill", [notebook, output, *given], cwd, kernel=kernel)
         return Outcome(done.code, done.text, output if output.exists() else None)
 
     def step(

@@ -141,7 +141,10 @@ class Columns:
         """Return the variables of the script that verifies a column: nonsense that the column
         rejects now must be rejected afterwards.
         """
-        nonsense = self._inspect(Admits(admits.table, admits.column, NONSENSE))
+        # Of the catalogs it is the same questions again: `admit` has just asked them.
+        answers = AnswerCache(self.sessions.look, self._answers[admits].answers)
+        about = (self.schema, admits.table, admits.column, NONSENSE)
+        nonsense = admission.inspect(self.sessions.look, *about, answers)
         return {
             **admits._asdict(),
             "nonsense": NONSENSE,

@@ -142,14 +142,14 @@ def site(rebuild: bool, as_json: bool) -> None:
     """
     from pgrunbook.records.archive import Archive
     from pgrunbook.records.site import Site
+    from pgrunbook.records.words import counted
 
     archived = Archive(Project.find().outputs)
     archived.require_there()
     pages = Site(archived)
     made, records = pages.build(anew=rebuild)
     index = str(commands.relative(pages.root / "index.html"))
-    counted = f"{records} record{'s' * (records != 1)}, {made} page{'s' * (made != 1)} made"
-    message = f"{index}: {counted}"
+    message = f"{index}: {counted(records, 'record')}, {counted(made, 'page')} made"
     if as_json:
         commands.print_end(message, made=made, records=records, index=index)
     else:

@@ -123,8 +123,7 @@ def print_end(
     """Print the document of a command that came to its end: the keys that every document has, and
     `facts`, its own.
     """
-    keys = {"verdict": str(verdict), "message": message, "problems": problems(found)}
-    print_document(keys | facts)
+    print_document(_document(verdict, message, found) | facts)
 
 
 def print_report(report: Any, text: Callable[[Any], str], *, as_json: bool) -> None:
@@ -137,11 +136,11 @@ def print_report(report: Any, text: Callable[[Any], str], *, as_json: bool) -> N
 
 def error_document(error: RunbookError) -> dict[str, Any]:
     """Return an error as JSON values: the keys that every document has."""
-    return {
-        "verdict": str(error.verdict),
-        "message": str(error),
-        "problems": problems(error.problems),
-    }
+    return _document(error.verdict, str(error), error.problems)
+
+
+def _document(verdict: Verdict, message: str, found: Sequence[Problem]) -> dict[str, Any]:
+    return {"verdict": str(verdict), "message": message, "problems": problems(found)}
 
 
 def problems(found: Sequence[Problem]) -> list[dict[str, str]]:

@@ -155,19 +155,20 @@ def lint(as_json: bool) -> None:
     """Check every runbook, its SQL and its notebook: with squawk, and against rules of our own.
     Needs no database.
     """
+    from pgrunbook.records.words import counted
     from pgrunbook.runbooks import lint as linting
 
     project = Project.find()
     findings = linting.lint(project.root / "sql")
     verdict = Verdict.FAILED if findings else Verdict.PASSED
-    counted = f"{len(findings)} finding{'s' * (len(findings) != 1)}"
+    message = counted(len(findings), "finding")
     if as_json:
         places = [{"file": f.file, "line": f.line, "rule": f.rule} for f in findings]
-        commands.print_end(counted, verdict, [f.problem for f in findings], findings=places)
+        commands.print_end(message, verdict, [f.problem for f in findings], findings=places)
     else:
         for finding in findings:
             click.echo(str(finding))
-        click.echo(counted)
+        click.echo(message)
     sys.exit(verdict.exit_code)
 
 

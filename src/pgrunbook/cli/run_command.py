@@ -55,12 +55,7 @@ _Turn = Callable[[Path], AbstractContextManager[Sequence[str]]]
     default=None,
     help="Show a progress bar.  [default: only on a terminal]",
 )
-@click.option(
-    "--json",
-    "as_json",
-    is_flag=True,
-    help="Print JSON when all is over: docs/json.md has its form.",
-)
+@commands.AS_JSON
 def run(
     runbook: str | None,
     pending: bool,

@@ -158,10 +158,9 @@ def _last_run(conn: Connection, schema: str, runs: list[dict[str, Any]]) -> dict
     verdict, reason = run["verdict"], run["reason"]
     if not verdict:
         verdict = _without_verdict(conn, run["run_id"])
-        unfinished = {
-            row["run_id"]: progress_of(row) for row in ledger.unfinished_runs(conn, schema)
-        }
-        reason = unfinished.get(run["run_id"])
+        for row in ledger.unfinished_runs(conn, schema):
+            if row["run_id"] == run["run_id"]:
+                reason = progress_of(row)
     return {"run": run["run_id"], "verdict": verdict, "reason": reason, "operator": run["operator"]}
 
 

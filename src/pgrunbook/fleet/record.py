@@ -126,20 +126,16 @@ def _notebook(state: State, journal: str) -> NotebookNode:
     )
     cells = [
         new_markdown_cell(about, id="about"),
-        _frame_cell("run", bundle(_identity(state)), _facts_table(_facts(state))),
-        _frame_cell("waves", {}, _table(_WAVES, _wave_rows(state))),
-        _picture(state),
-        _frame_cell("not-passed", {}, _not_passed(state)),
-        _frame_cell("targets", bundle(_fleet(state)), _all_targets(state)),
+        _cell("run", {**_facts_table(state), **bundle(_identity(state))}),
+        _cell("waves", _table(_WAVES, _wave_rows(state))),
+        _cell("picture", _picture(state)),
+        _cell("not-passed", _not_passed(state)),
+        _cell("targets", {**_all_targets(state), **bundle(_fleet(state))}),
         _cell("verdict", _card(state)._repr_mimebundle_()),
     ]
     noted = Noted(verdict=str(state.verdict), reason=state.reason, run_id=state["id"])
     metadata = {"pgrunbook": bundles.note(noted), "language_info": {"name": "python"}}
     return cast(NotebookNode, new_notebook(cells=cells, metadata=metadata))
-
-
-def _frame_cell(name: str, data: Mapping[str, Any], told: Mapping[str, Any]) -> NotebookNode:
-    return _cell(name, {**told, **data})
 
 
 def _cell(name: str, data: Mapping[str, Any]) -> NotebookNode:
@@ -162,7 +158,7 @@ def _identity(state: State) -> Frame:
     return Frame(kind=Kind.IDENTITY, target=target)
 
 
-def _facts(state: State) -> dict[str, str]:
+def _facts_table(state: State) -> dict[str, str]:
     approved = state["approved"]
     facts = {
         "fleet": state["fleet"],
@@ -178,7 +174,8 @@ def _facts(state: State) -> dict[str, str]:
         "stopped by": state.stopped_by,
         "left out": _left_out(state.left_out),
     }
-    return {label: value for label, value in facts.items() if value}
+    rows = [[label, value] for label, value in facts.items() if value]
+    return _table(("", ""), rows)
 
 
 def _left_out(lines: Sequence[int]) -> str:
@@ -195,10 +192,6 @@ def _wave_rows(state: State) -> list[list[Any]]:
             [number + 1, wave.spec, wave.budget, wave.state, counts.total(), *numbers],
         )
     return rows
-
-
-def _target_rows(state: State) -> list[list[Any]]:
-    return [_target_row(each) for each in state.targets.values()]
 
 
 def _target_row(each: TargetState) -> list[Any]:
@@ -229,7 +222,7 @@ def _fleet(state: State) -> FleetShown:
         started_at=state["at"],
         ended_at=state.ended_at,
         waves=Rows(columns=_WAVES, rows=_wave_rows(state)),
-        targets=Rows(columns=_TARGETS, rows=_target_rows(state)),
+        targets=Rows(columns=_TARGETS, rows=list(map(_target_row, state.targets.values()))),
     )
 
 
@@ -259,10 +252,8 @@ def _all_targets(state: State) -> dict[str, Any]:
     }
 
 
-def _picture(state: State) -> NotebookNode:
-    told = "The waves over time"
-    output = {"image/svg+xml": picture.draw(state), "text/plain": told}
-    return _cell("picture", output)
+def _picture(state: State) -> dict[str, str]:
+    return {"image/svg+xml": picture.draw(state), "text/plain": "The waves over time"}
 
 
 def _card(state: State) -> VerdictCard:
@@ -278,10 +269,6 @@ def _card(state: State) -> VerdictCard:
             took_ms=(ended - began).total_seconds() * 1000,
         )
     )
-
-
-def _facts_table(facts: Mapping[str, str]) -> dict[str, str]:
-    return _table(("", ""), [[*each] for each in facts.items()])
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, str]:

@@ -59,13 +59,11 @@ class Fleet:
     """A fleet, with its settings read.
 
     - `waves`: each is a share of all targets, those of the waves before included; or names.
-    - `budgets`: for each wave, how many of its targets may fail.
     """
 
     name: str
     settings: FleetSettings
     waves: tuple[Share | tuple[str, ...], ...]
-    budgets: tuple[Share, ...]
     soak_s: float
     cell_timeout_s: float
 
@@ -86,13 +84,10 @@ class Fleet:
         settings = known[name]
         if problems := list(_problems(name, settings)):
             raise Refused("The fleet's settings are not valid.", problems=problems)
-        waves = tuple(map(_read_wave, settings.waves))
-        budgets = [share for text in settings.failure_budget if (share := Share.read(text))]
         return cls(
             name,
             settings,
-            waves,
-            tuple(budgets if len(budgets) == len(waves) else budgets * len(waves)),
+            tuple(map(_read_wave, settings.waves)),
             milliseconds(settings.soak) / 1000 if _has_soak(settings.soak) else 0,
             milliseconds(settings.cell_timeout) / 1000,
         )

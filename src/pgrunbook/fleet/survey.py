@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 from pgrunbook import signals
@@ -98,12 +99,11 @@ def group_of_drift(target: FleetTarget, answer: dict[str, Any]) -> Group:
     """Return the group of a target by its drift: each object, what is expected, what is there."""
     if not answer.get("drift"):
         return group_of_verification(target, answer)
+    alike = partial(without_own_names, target)
     problems = []
     for each in answer["drift"]:
-        what, expected, found = (
-            without_own_names(target, each[key]) for key in ("what", "expected", "found")
-        )
-        problems.append(Problem(what, expected=expected, found=found))
+        expected, found = alike(each["expected"]), alike(each["found"])
+        problems.append(Problem(alike(each["what"]), expected=expected, found=found))
     told = "; ".join(each.what for each in problems)
     return Group(str(problems), Verdict.FAILED, told, problems)
 

@@ -22,11 +22,11 @@ from pgrunbook.postgres.session import Session
 from pgrunbook.postgres.target import Target
 from pgrunbook.records.contradictions import Comparison
 from pgrunbook.records.how_it_ended import Ending, may_have_written
-from pgrunbook.records.ledger_evidence import LedgerEvidence, LedgerNote, is_run_id
+from pgrunbook.records.ledger_evidence import LedgerEvidence, LedgerNote
 from pgrunbook.records.malformed_notebook import MALFORMED
 from pgrunbook.records.record import Record
 from pgrunbook.records.seal import BY_HAND, NOT_COMPARED
-from pgrunbook.runbooks.parameters import Parameters
+from pgrunbook.runbooks.parameters import Parameters, is_run_id
 
 _WITHOUT_ROWS = "the ledger's rows are not in the record"
 

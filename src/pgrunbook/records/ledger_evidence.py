@@ -1,4 +1,4 @@
-"""The ledger of a target as a evidence: what it says of the runs that a record names.
+"""The ledger of a target as evidence: what it says of the runs that a record names.
 
 Anybody can write a notebook. The ledger's rows were written by the runs themselves, and committed
 with their blocks. Reads only.
@@ -6,7 +6,6 @@ with their blocks. Reads only.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -15,6 +14,7 @@ from pgrunbook.ledger import heads, ledger, versions
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.identity import Identity, identify
 from pgrunbook.records.record import Record
+from pgrunbook.runbooks.parameters import is_run_id
 from pgrunbook.secrets import search
 
 Row = Mapping[str, Any]
@@ -85,11 +85,3 @@ class LedgerEvidence:
         for tables in self.runs.values():
             found += tables[table]
         return found
-
-
-def is_run_id(text: str) -> bool:
-    """Whether a text can be the id of a run: a UUID as PostgreSQL prints it."""
-    try:
-        return str(uuid.UUID(text)) == text
-    except ValueError:
-        return False

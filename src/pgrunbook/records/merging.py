@@ -84,9 +84,8 @@ def _chains(reading: Reading) -> list[list[Seal]]:
     for _, name in ends:
         last = reading.seals.get(name)
         if last:
-            own = [seal for seal in reading.seals.values() if seal.archive == last.archive]
-            until = [seal for seal in own if seal.sequence <= last.sequence]
-            chains.append(sorted(until, key=lambda seal: seal.sequence))
+            own = reading.of_archive(last.archive)
+            chains.append([seal for seal in own if seal.sequence <= last.sequence])
     return chains
 
 

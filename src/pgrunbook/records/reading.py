@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -58,7 +58,8 @@ class Reading(NamedTuple):
     def chain(self) -> list[Seal]:
         """The seals of the archive's own chain, in the order in which they were made."""
         of_others = {chain[-1].archive for chain in self.merged if chain}
-        return _in_order(seal for seal in self.seals.values() if seal.archive not in of_others)
+        own = [seal for seal in self.seals.values() if seal.archive not in of_others]
+        return sorted(own, key=lambda seal: seal.sequence)
 
     @property
     def merged(self) -> list[list[Seal]]:
@@ -68,13 +69,13 @@ class Reading(NamedTuple):
         chains: list[list[Seal]] = []
         for _, name in self.end.merged:
             last = self.seals.get(name)
-            if last is None:
-                chains.append([])
-                continue
-            chains.append(
-                _in_order(seal for seal in self.seals.values() if seal.archive == last.archive)
-            )
+            chains.append(self.of_archive(last.archive) if last else [])
         return chains
+
+    def of_archive(self, archive: str) -> list[Seal]:
+        """Return the seals of one archive's chain, in the order in which they were made."""
+        found = [seal for seal in self.seals.values() if seal.archive == archive]
+        return sorted(found, key=lambda seal: seal.sequence)
 
     def without(self, names: Collection[str]) -> Reading:
         """Return the reading as if these files did not exist."""
@@ -82,10 +83,6 @@ class Reading(NamedTuple):
             files={name: path for name, path in self.files.items() if name not in names},
             seals={name: seal for name, seal in self.seals.items() if name not in names},
         )
-
-
-def _in_order(seals: Iterable[Seal]) -> list[Seal]:
-    return sorted(seals, key=lambda seal: seal.sequence)
 
 
 def read_archive(archive: Archive) -> Reading:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     # Only for types: it takes 8 MB, and a run that begins only checks whether it can be sealed.
@@ -54,8 +54,7 @@ class Seal:
         parts = []
         if self.by_hand:
             parts.append(f"sealed {BY_HAND}")
-        ledger = self.statement.predicate.run.get("ledger")
-        compared = ledger.get("compared") if isinstance(ledger, Mapping) else None
+        compared = self._ledger.get("compared")
         if compared is False:
             parts.append(NOT_COMPARED)
         elif compared is True and self.by_hand:
@@ -67,12 +66,12 @@ class Seal:
         """What the target's ledger said, or why it could not be asked; empty if that is not
         known.
         """
-        return self._said("says")
+        return str(self._ledger.get("says", ""))
 
     @property
     def remark(self) -> str:
         """What is to be told of the cells, though the ledger says the same; or empty."""
-        return self._said("remark")
+        return str(self._ledger.get("remark", ""))
 
     @property
     def caveat(self) -> str:
@@ -85,6 +84,8 @@ class Seal:
             return ""
         return ", ".join(filter(None, [self.origin, self.remark]))
 
-    def _said(self, name: str) -> str:
-        ledger = self.statement.predicate.run.get("ledger")
-        return str(ledger.get(name, "")) if isinstance(ledger, Mapping) else ""
+    @property
+    def _ledger(self) -> Mapping[str, Any]:
+        """What the seal says of the target's ledger; an old one says nothing."""
+        said = self.statement.predicate.run.get("ledger")
+        return said if isinstance(said, Mapping) else {}

@@ -8,7 +8,6 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from itertools import zip_longest
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import psycopg
 from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict
 
+from pgrunbook.environment import set_variables
 from pgrunbook.errors import RunbookError
 from pgrunbook.postgres.target import Target
 from pgrunbook.runbooks import targets
@@ -71,7 +71,9 @@ def settings_of(conninfo: str) -> dict[str, str]:
         given = {keyword: str(value) for keyword, value in conninfo_to_dict(conninfo).items()}
     except psycopg.ProgrammingError:
         return {}
-    with _service(given.get("service", "")):
+    # libpq's defaults are those of the service that the environment names
+    named = {"PGSERVICE": given["service"]} if given.get("service") else {}
+    with set_variables(named):
         options = pq.Conninfo.get_defaults()
     settings = {}
     for option in options:
@@ -81,25 +83,6 @@ def settings_of(conninfo: str) -> dict[str, str]:
         if value:  # to libpq an empty one is not given
             settings[keyword] = value
     return settings
-
-
-@contextmanager
-def _service(name: str) -> Iterator[None]:
-    """In the `with` block libpq's defaults are those of the service: it takes its name from the
-    environment alone.
-    """
-    before = os.environ.get("PGSERVICE")
-    if not name:
-        yield
-        return
-    os.environ["PGSERVICE"] = name
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["PGSERVICE"]
-        else:
-            os.environ["PGSERVICE"] = before
 
 
 # -- the password file: https://www.postgresql.org/docs/current/libpq-pgpass.html

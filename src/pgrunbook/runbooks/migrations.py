@@ -280,7 +280,10 @@ def _add(parts: dict[str, MigrationPart], name: str, part: MigrationPart) -> Ite
 
 def _baselines(steps: dict[str, MigrationPart]) -> Iterator[Problem]:
     """Yield the baselines that come in the place of others that are here."""
-    found = {name: match for name in steps if (match := _FLYWAY.fullmatch(name))}
+    found: dict[str, re.Match[str]] = {}
+    for name in steps:
+        if match := _FLYWAY.fullmatch(name):
+            found[name] = match
     for name, baseline in found.items():
         if baseline["kind"] != "B":
             continue

@@ -89,11 +89,8 @@ def run_id() -> str:
     Refused if that is none.
     """
     given = os.environ.get(RUN_ID) or str(uuid.uuid4())
-    try:
-        if str(uuid.UUID(given)) == given:
-            return given
-    except ValueError:
-        pass
+    if is_run_id(given):
+        return given
     raise Refused.of(
         "is no run's id",
         where=f"environment variable {RUN_ID}",
@@ -101,6 +98,14 @@ def run_id() -> str:
         found=ascii(given),
         remedy=f"unset {RUN_ID}",
     )
+
+
+def is_run_id(text: str) -> bool:
+    """Return whether a text can be the id of a run: a UUID as PostgreSQL prints it."""
+    try:
+        return str(uuid.UUID(text)) == text
+    except ValueError:
+        return False
 
 
 class Parameters(BaseModel):
@@ -135,13 +140,6 @@ class Parameters(BaseModel):
         """The names in `discard`, of which there may be several with commas between."""
         names = [name.strip() for name in self.discard.split(",")]
         return frozenset(name for name in names if name)
-
-    @property
-    def approval(self) -> str:
-        """Which plan is approved, and by whom; empty if none is."""
-        if not self.approved_plan:
-            return ""
-        return f"plan {self.approved_plan} by {self.approver or 'nobody who is named'}"
 
     @property
     def own(self) -> dict[str, Any]:

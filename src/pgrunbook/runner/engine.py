@@ -24,6 +24,7 @@ from papermill.engines import NBClientEngine
 
 from pgrunbook import signals
 from pgrunbook.controls import one_line
+from pgrunbook.environment import set_variables
 from pgrunbook.errors import Failed, Problem, Refused, RunbookError, Verdict
 from pgrunbook.records import leaks, sealable
 from pgrunbook.records.how_it_ended import Ending, judge, judge_cut_off
@@ -130,7 +131,7 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
                 manager.notebook_start()
             return ending_of(exc), ask_ledger.LedgerReport()
         told = {RUN_ID: manager.run_id, **started_with.environment(chosen)}
-        with kernels.environment(told):
+        with set_variables(told):
             ending = cls._execute(
                 manager, kernel_name, rehearses=chosen.mode == "rehearse", **options
             )

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, Self
 
+from pgrunbook.environment import set_variables
 from pgrunbook.errors import Refused
 from pgrunbook.inventory.objects import Inventory, differences
 from pgrunbook.inventory.read import read
@@ -23,7 +24,6 @@ from pgrunbook.postgres.target import Target
 from pgrunbook.runbooks import arguments, targets
 from pgrunbook.runbooks.arguments import Arguments
 from pgrunbook.runbooks.project import Project
-from pgrunbook.runner import kernels
 
 
 class _CopyKey(NamedTuple):
@@ -69,7 +69,7 @@ class InTurn:
         shared = replace(shared, changed=changed, last=notebook == sharing[-1])
         with (
             tempfile.TemporaryDirectory(prefix="pgrunbook-") as folder,
-            kernels.environment(shared.write(Path(folder, "copy.json"))),
+            set_variables(shared.write(Path(folder, "copy.json"))),
         ):
             yield shared.after
         self._copies[key] = replace(shared, after=[*shared.after, notebook.stem])

@@ -8,7 +8,7 @@ import math
 import os
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from queue import Empty
 from tempfile import TemporaryDirectory
@@ -99,18 +99,3 @@ def start_kernel(name: str) -> Iterator[Kernel | None]:
         finally:
             if kernel.has_kernel:
                 run_sync(kernel.shutdown_kernel)(now=True)
-
-
-@contextmanager
-def environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Set environment variables in the `with` block, for a kernel that inherits them."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pgrunbook import signals
+from pgrunbook.environment import set_variables
 from pgrunbook.errors import Refused, Verdict
 from pgrunbook.records import sealable
 from pgrunbook.runbooks import kernel_spec, notebooks, started_with, targets
@@ -46,7 +47,7 @@ def execute(
     own = started_with.identity(project, notebook, run_id)
     with (
         contextlib.chdir(project.root),
-        kernels.environment(own | started_with.environment(chosen)),
+        set_variables(own | started_with.environment(chosen)),
         # early: while it starts, papermill and the rest are imported here
         kernels.start_kernel(kernel_name) as kernel,
     ):

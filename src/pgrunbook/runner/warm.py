@@ -21,13 +21,14 @@ from papermill.iorw import load_notebook_node, papermill_io
 from papermill.parameterize import parameterize_notebook
 
 from pgrunbook import signals
+from pgrunbook.environment import set_variables
 from pgrunbook.errors import Refused, RunbookError, Verdict
 from pgrunbook.records.how_it_ended import Ending
 from pgrunbook.records.record import Record
 from pgrunbook.runbooks import kernel_spec, notebooks, parameters, started_with, targets
 from pgrunbook.runbooks.parameters import Parameters
 from pgrunbook.runbooks.project import Project
-from pgrunbook.runner import engine, kernels, run_notebook
+from pgrunbook.runner import engine, run_notebook
 from pgrunbook.runner.engine import NotPassed, RunbookEngine
 from pgrunbook.runner.output_file import Output
 from pgrunbook.secrets import search
@@ -120,7 +121,7 @@ class WarmWorker:
             _alone,
             signals.as_before(),
             contextlib.chdir(self.project.root),
-            kernels.environment(own),
+            set_variables(own),
         ):
             signals.handle(signal.default_int_handler)
             yield

@@ -4,7 +4,7 @@ keeps what each statement changes.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
@@ -30,6 +30,7 @@ from pgrunbook.runbooks.blocks import Block
 from pgrunbook.runbooks.scripts import Statement
 from pgrunbook.sqltext import search_paths
 from pgrunbook.sqltext.created_objects import RELATIONS, CreatedObject, created_objects
+from pgrunbook.sqltext.mentions import locks_what_it_changes
 from pgrunbook.sqltext.things import dropped_objects, kind_of, name_of
 
 _STOOD_IN = "pgrunbook.stood_in"  # set by what stands in for a function: extension_members.sql
@@ -226,15 +227,16 @@ class _Failed(Exception):
 def _in_transaction(
     conn: psycopg.Connection[Any], block: Block, state: TwinState, *, apart: bool
 ) -> Iterator[TwinStep]:
+    near = not state.has_event_triggers
     conn.execute("BEGIN")
     try:
         for index, part in _parts(block, apart=apart):
             for statement in part:
+                near = near and locks_what_it_changes(statement.node)
                 _execute(conn, statement, state)
-                made = created_objects(statement.node)
-                state.later -= Counter(replace(each, replaces=True) for each in made)
+                state.note_run(statement)
                 _make_anew_without_duplicates(conn, statement, state)
-            changes = state.transaction_changes(_replaced(part))
+            changes = state.transaction_changes(_replaced(part), near=near)
             state.take(changes)
             yield _step(block.name, index, part, changes)
         conn.execute("COMMIT")
@@ -333,7 +335,7 @@ def _step(
 ) -> TwinStep:
     objects = created_objects(*(statement.node for statement in part))
     lenient = [each for each in objects if each.lenient and each.kind == "table column"]
-    replaced = [each for each in objects if each.replaces]
+    replaced = _replaced(part)
     return TwinStep(
         block,
         index,
@@ -345,5 +347,4 @@ def _step(
 
 
 def _replaced(part: Sequence[Statement]) -> list[CreatedObject]:
-    objects = created_objects(*(statement.node for statement in part))
-    return [each for each in objects if each.replaces]
+    return [each for each in created_objects(*(s.node for s in part)) if each.replaces]

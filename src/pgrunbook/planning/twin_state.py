@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -17,7 +18,8 @@ from pgrunbook.inventory.changes import read_changes, read_overwritten
 from pgrunbook.inventory.names import own, parent
 from pgrunbook.inventory.objects import Address, Definition, Object, differences, table_of
 from pgrunbook.planning.timeline import Change
-from pgrunbook.sqltext.created_objects import RELATIONS, CreatedObject
+from pgrunbook.runbooks.scripts import Statement
+from pgrunbook.sqltext.created_objects import RELATIONS, CreatedObject, created_objects
 
 # relation "t" already exists; column "c" of relation "t" already exists
 _ALREADY = re.compile(
@@ -55,17 +57,23 @@ class TwinState:
         self._now = read.read(conn)
         self._at = self._now.at()
         self._made: set[Object] = set()
+        # whose code may change anything, whatever the statement is
+        self.has_event_triggers = any(each.type == "event trigger" for each in self._now)
         # what statements make with OR REPLACE that are still to be run
         self.later: Counter[CreatedObject] = Counter()
 
-    def transaction_changes(self, replaced: Sequence[CreatedObject]) -> dict[Object, Change]:
+    def transaction_changes(
+        self, replaced: Sequence[CreatedObject], *, near: bool = False
+    ) -> dict[Object, Change]:
         """Return what the open transaction has changed. Objects that it has `replaced` (OR REPLACE)
         count even if they are the same as before.
+
+        `near`: all that it changes hangs on relations that it has locked.
         """
         # Not by reading everything again, which takes long for each statement: rows of the catalog
         # that the transaction has written carry its number (xmin). A row that it has deleted is
         # gone for it, but not for the session beside it.
-        found = read_changes(self._conn)
+        found = read_changes(self._conn, near=near)
         if found.xid is None:
             return {}
         # Roles and other shared objects are not copied: a twin has the names of roles alone.
@@ -82,6 +90,11 @@ class TwinState:
             if is_one_of(each, replaced):
                 changes[each] = known[each], now[each]
         return changes
+
+    def note_run(self, statement: Statement) -> None:
+        """Note that a statement was run: what it makes, no later one has to make any more."""
+        made = created_objects(statement.node)
+        self.later -= Counter(replace(each, replaces=True) for each in made)
 
     def duplicates(self, changes: Mapping[Object, Change]) -> list[Object]:
         """Return the objects that no block has made, and that are equal, but for the name, to one

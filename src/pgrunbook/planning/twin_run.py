@@ -21,7 +21,7 @@ from pgrunbook.inventory.read import read
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.planning.timeline import Change, TwinStep, Work
 from pgrunbook.planning.twin_state import TwinState, is_one_of
-from pgrunbook.planning.twin_statements import as_role, substitute, work_of, work_of_node
+from pgrunbook.planning.twin_statements import as_role, work_of, work_of_node
 from pgrunbook.planning.votes import Trial
 from pgrunbook.postgres import search_path
 from pgrunbook.postgres.query_plans import QueryPlans
@@ -37,16 +37,15 @@ _STOOD_IN = "pgrunbook.stood_in"  # set by what stands in for a function: extens
 _STATEMENT_TIMEOUT = "60s"  # on a twin without rows
 
 
-def first_failure(twin: Twin, path: str, decisions: Sequence[Decision]) -> Trial | None:
-    """Run what was decided on the twin, and return the first block that fails there.
+def first_failure(twin: Twin, path: str, pending: Sequence[Decision]) -> Trial | None:
+    """Run what is pending on the twin, and return the first block that fails there.
 
     `path` is the search path of blocks that have none of their own.
     """
     blocks = []
-    for each in decisions:
-        if each.pending:
-            statements = tuple(each.block.statements[n] for n in each.statements)
-            blocks.append(replace(each.block, statements=statements))
+    for each in pending:
+        statements = tuple(each.block.statements[n] for n in each.statements)
+        blocks.append(replace(each.block, statements=statements))
     with closing(TwinRun(twin, path, apart=False)) as twin_run:
         for trial in twin_run.run(blocks):
             if trial.failure:
@@ -72,6 +71,7 @@ class TwinRun:
         self.stood_in: dict[str, str] = {}
         self._path = path
         self._missing = twin.missing
+        self._cleared = False
         self._role = twin.role
         self._plans = QueryPlans()
         with ExitStack() as stack:
@@ -98,6 +98,7 @@ class TwinRun:
         # An object that the blocks drop before they make it was there before them: it stays. So
         # does one that they rename, unless the target has it by its new name already: then the
         # rename is undone.
+        self._cleared = True
         dropped_first, renamed_first = _gone_first(blocks)
         with_rename: dict[tuple[str, str], list[str]] = defaultdict(list)
         for block in reversed(blocks):
@@ -126,7 +127,7 @@ class TwinRun:
         """Run the blocks up to the first that fails. Returns a trial for each block, in order;
         those behind the failed one were not tried.
         """
-        state = TwinState(self._conn, self._beside, self._missing)
+        state = TwinState(self._conn, self._beside, self._missing, cleared=self._cleared)
         for block in blocks:
             state.later.update(each for each in block.made if each.replaces)
         trials: list[Trial] = []
@@ -292,7 +293,7 @@ def _execute(conn: psycopg.Connection[Any], statement: Statement, state: TwinSta
             if obstacle:
                 _drop_leftovers(conn, [obstacle], state)
                 continue
-            instead = substitute(statement.sql, exc, state.stood_in_for)
+            instead = state.substitute(statement, exc)
             if instead is None:
                 raise _Failed(statement, exc, len(_SAVEPOINT)) from exc
         try:
@@ -335,14 +336,13 @@ def _step(
 ) -> TwinStep:
     objects = created_objects(*(statement.node for statement in part))
     lenient = [each for each in objects if each.lenient and each.kind == "table column"]
-    replaced = _replaced(part)
     return TwinStep(
         block,
         index,
         changes,
         work_of(part),
         frozenset(each for each in changes if is_one_of(each, lenient)),
-        frozenset(each for each in changes if is_one_of(each, replaced)),
+        frozenset(each for each in changes if is_one_of(each, _replaced(part))),
     )
 
 

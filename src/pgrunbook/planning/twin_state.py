@@ -18,6 +18,7 @@ from pgrunbook.inventory.changes import read_changes, read_overwritten
 from pgrunbook.inventory.names import own, parent
 from pgrunbook.inventory.objects import Address, Definition, Object, differences, table_of
 from pgrunbook.planning.timeline import Change
+from pgrunbook.planning.twin_statements import substitute
 from pgrunbook.runbooks.scripts import Statement
 from pgrunbook.sqltext.created_objects import RELATIONS, CreatedObject, created_objects
 
@@ -43,6 +44,8 @@ class TwinState:
         conn: psycopg.Connection[Any],
         beside: psycopg.Connection[Any],
         stood_in_for: Collection[str],
+        *,
+        cleared: bool = False,
     ) -> None:
         """Read all objects.
 
@@ -50,8 +53,10 @@ class TwinState:
         - `beside` is a second session: it still sees what the open transaction of `conn` has
           dropped.
         - `stood_in_for` are the extensions that the twin's server does not have.
+        - `cleared`: what the blocks make was dropped before.
         """
-        self.stood_in_for = stood_in_for
+        self._stood_in_for = stood_in_for
+        self._cleared = cleared
         self._conn = conn
         self._beside = beside
         self._now = read.read(conn)
@@ -117,6 +122,10 @@ class TwinState:
             if owner == now.owners.get(new) and _without_name(old, now[old]) == properties:
                 return old
         return None
+
+    def substitute(self, statement: Statement, exc: psycopg.Error) -> str | None:
+        """Return what to run in place of a statement: see `twin_statements.substitute`."""
+        return substitute(statement.sql, exc, self._stood_in_for, cleared=self._cleared)
 
     def obstacle(self, exc: psycopg.Error) -> Object | None:
         """Return the object of which the error says that it exists already, if no block has made

@@ -22,6 +22,7 @@ from papermill.parameterize import parameterize_notebook
 
 from pgrunbook import signals
 from pgrunbook.errors import Refused, RunbookError, Verdict
+from pgrunbook.planning.refusals import ONE_OF_MANY
 from pgrunbook.records.how_it_ended import Ending
 from pgrunbook.records.record import Record
 from pgrunbook.runbooks import kernel_spec, notebooks, parameters, started_with, targets
@@ -104,7 +105,7 @@ class WarmWorker:
         what the record would be, None if no cell was run, and how the run ended.
         """
         try:
-            with self._own_process(run_id):
+            with self._own_process(run_id), kernels.environment({ONE_OF_MANY: "yes"}):
                 nb = self._parameterize(target, {**given, "mode": mode}, None)
                 return Record(nb), self._execute(nb, None, cell_timeout_s)
         except RunbookError as exc:

@@ -105,6 +105,8 @@ def test_what_keeps_a_block_from_running_is_foretold(
         assert set(found) <= {"ok" if kept is False else "not run"}
 
 
+LONG = pytest.mark.long
+
 # What a plan refuses, as PostgreSQL does: each of another kind.
 REFUSED = [
     "ALTER TABLE orders ALTER state TYPE int",
@@ -142,7 +144,8 @@ TAKEN = [
 ]
 
 
-@pytest.mark.parametrize("sql", REFUSED)
+@pytest.mark.newest
+@pytest.mark.parametrize("sql", [*REFUSED[:6], *(pytest.param(s, marks=LONG) for s in REFUSED[6:])])
 def test_a_plan_refuses_what_postgresql_does(empty: Database, host: Server, sql: str) -> None:
     empty.load(THERE)
     assert foretold(empty, host, [sql]) == []  # a run that applies finds it in its transaction
@@ -152,7 +155,8 @@ def test_a_plan_refuses_what_postgresql_does(empty: Database, host: Server, sql:
     assert caught.value.diag.message_primary in found
 
 
-@pytest.mark.parametrize("sql", TAKEN)
+@pytest.mark.newest
+@pytest.mark.parametrize("sql", [*TAKEN[:4], *(pytest.param(s, marks=LONG) for s in TAKEN[4:])])
 def test_a_plan_does_not_refuse_for_want_of_rows(empty: Database, host: Server, sql: str) -> None:
     empty.load(f"{THERE}; INSERT INTO orders VALUES (7)")
     (found,) = foretold(empty, host, [sql], planning=True)

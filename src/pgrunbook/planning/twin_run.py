@@ -142,15 +142,14 @@ class TwinRun:
         return trials
 
     def _run(self, block: Block, state: TwinState) -> Trial:
-        role = sql.Identifier(block.role or self._role)
         self._conn.execute(f"SET search_path = {block.search_path or self._path}".encode())
-        self._conn.execute(sql.SQL("SET ROLE {}").format(role))
         block = replace(block, statements=tuple(as_role(s, self._role) for s in block.statements))
         run = _in_transaction if block.transaction else _alone
         steps: list[TwinStep] = []
         failure, sqlstate = None, ""
         self._conn.execute(f"SET {_STOOD_IN} = ''".encode())
         try:
+            self._set_role(block)
             for step in run(self._conn, block, state, apart=self._apart):
                 steps.append(step)
             ((self.stood_in[block.name],),) = self._conn.execute(f"SHOW {_STOOD_IN}".encode())
@@ -163,6 +162,13 @@ class TwinRun:
         numbers = range(first, len(self.steps) + 1)
         size = len(block.statements)
         return Trial(block.name, size, numbers, failure=failure, sqlstate=sqlstate)
+
+    def _set_role(self, block: Block) -> None:
+        try:
+            role = sql.Identifier(block.role or self._role)
+            self._conn.execute(sql.SQL("SET ROLE {}").format(role))
+        except psycopg.Error as exc:  # a block before makes it, and roles are not made on a twin
+            raise _Failed(block.statements[0], exc) from exc
 
 
 _Name = tuple[str, str]  # an object's name, and that of its table, empty if it has none

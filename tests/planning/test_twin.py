@@ -1134,3 +1134,20 @@ def test_what_blocks_of_the_ledger_have_made_stays_on_the_twin(asking: Asking) -
 def test_explain_with_analyze_writes_what_its_statement_writes() -> None:
     written = statements("EXPLAIN (ANALYZE) DELETE FROM t; EXPLAIN DELETE FROM t")
     assert [work_of_node(each.node) for each in written] == [Work.ROWS, Work.NONE]
+
+
+def test_what_an_event_trigger_does_beside_a_table_is_the_blocks(asking: Asking) -> None:
+    """It is about no relation that the block has locked."""
+    asking.database.load(
+        "CREATE FUNCTION note() RETURNS event_trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN COMMENT ON TYPE mood IS 'noted'; END $$;"
+        "CREATE EVENT TRIGGER note ON ddl_command_end WHEN TAG IN ('CREATE TABLE')"
+        " EXECUTE FUNCTION note()"
+    )
+    asking.database.load("CREATE TABLE t (a int)")
+    asking.database.load("COMMENT ON TYPE mood IS NULL")
+    (judged,) = asking.of("CREATE TABLE t (a int)")
+    assert judged.action is Action.REFUSE
+    assert [each.what for each in judged.problems] == [
+        "type public.mood is not as the block makes it"
+    ]

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 from support.databases import Database
-from support.projects import wait_for
+from support.projects import Project, wait_for
 
 from pgrunbook.planning.checks import CheckResult
 from pgrunbook.planning.timeouts import Timeouts
@@ -167,3 +167,23 @@ def test_a_script_with_a_path_of_its_own_sees_no_shadows(empty: Database, sets: 
         assert re.search(r"(other|postgres)\.upper|\{public,other\}", str(result.problem))
     finally:
         empty.load("DROP OWNED BY lesser_of_verify; DROP ROLE lesser_of_verify")
+
+
+def test_a_script_looks_along_the_path_of_its_header(empty: Database, project: Project) -> None:
+    assert project.command("new", "tenants").code == 0
+    sql = project.root / "sql" / "003_tenants"
+    header = "-- title: In another schema\n-- why: It is tried.\n-- search_path: other\n\n"
+    (sql / "deploy/010_tenants.sql").write_text(f"{header}CREATE TABLE t (id int);\n")
+    (sql / "revert/010_tenants.sql").write_text(f"{header}DROP TABLE t;\n")
+    script = sql / "verify/010_tenants.sql"
+    script.write_text(f"{header}-- check: it is empty\nSELECT count(*) = 0 FROM t;\n")
+    project.apply_all("003_tenants")
+    empty.load("CREATE SCHEMA other")
+    project.env["CRM_URL"] = empty.url
+    run = ("run", "003_tenants", "--target", "env:CRM_URL")
+    done = project.command(*run)
+    assert done.code == 0, done.text
+    script.write_text(script.read_text().replace("-- search_path: other\n", ""))
+    done = project.command(*run)
+    assert done.code == 1, done.text
+    assert 'relation "t" does not exist' in done.text

@@ -35,13 +35,11 @@ def test_the_header_is_read_and_continued(tmp_path: Path) -> None:
 FILLS = """-- fills: :"t" (a, :"c"); "U v" (d)\n\nCREATE INDEX i ON :"t" (a);\n"""
 
 
-def test_every_key_is_read_of_however_many_words(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_key_is_read_of_however_many_words(monkeypatch: pytest.MonkeyPatch) -> None:
     keys = (*header.HEADER_KEYS, "after each batch")
     monkeypatch.setattr(header, "HEADER_KEYS", keys)
-    (tmp_path / "a.sql").write_text("".join(f"-- {key}: x\n" for key in keys) + "SELECT 1;")
-    assert Script.read(tmp_path / "a.sql", tmp_path).header == dict.fromkeys(keys, "x")
+    text = "".join(f"-- {key}: x\n" for key in keys)
+    assert header.read_header(f"{text}SELECT 1;") == dict.fromkeys(keys, "x")
 
 
 def test_the_columns_that_are_filled_are_named(tmp_path: Path) -> None:
@@ -115,6 +113,31 @@ def test_a_file_that_cannot_be_used_is_refused_with_its_place(
     with pytest.raises(Refused) as caught:
         script(tmp_path, text)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "kind", "there"),
+    [
+        ("requires", "verify", "deploy/"),
+        ("requires", "revert", "deploy/"),
+        ("fills", "revert", "deploy/"),
+        ("repeatable", "revert", "deploy/"),
+        ("exposed", "revert", "deploy/"),
+        ("proves", "deploy", "verify/"),
+        ("role", "verify", "deploy/ or revert/"),
+        ("statement_timeout", "verify", "deploy/ or revert/"),
+        ("transaction", "verify", "deploy/ or revert/"),
+        ("give way", "verify", "deploy/ or revert/"),
+    ],
+)
+def test_a_key_that_says_nothing_in_a_folder_is_refused_there(
+    tmp_path: Path, key: str, kind: str, there: str
+) -> None:
+    with pytest.raises(Refused) as caught:
+        script(tmp_path, f"-- title: x\n-- {key}: y\nSELECT true;", kind)
+    (problem,) = caught.value.problems
+    assert problem.what == f"the header key {key!r} says nothing in {kind}/"
+    assert (problem.where, problem.expected) == (f"{kind}/010_x.sql:2", there)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ import psycopg
 from pgrunbook.inventory import catalogs
 from pgrunbook.inventory.objects import Address
 from pgrunbook.inventory.snapshot import Answer, ask, is_superuser
+from pgrunbook.postgres import catalog
 from pgrunbook.postgres.session import Session
 
 # Who is no superuser cannot read them; nor can he write to them but by way of a user mapping, or of
@@ -62,19 +63,23 @@ class Changes:
     deleted_from: list[str]  # the catalogs that `read_overwritten` has to look into
 
 
-def read_changes(conn: psycopg.Connection[Any]) -> Changes:
+def read_changes(conn: psycopg.Connection[Any], *, near: bool = False) -> Changes:
     """Return what the present transaction has written to the catalogs: the objects, those that
     depend on them directly, and their parts; and where to look for what it has dropped. One
     message.
+
+    `near`: what the transaction writes hangs on relations that it has locked.
 
     Of a schema that has another name, the objects are not among them.
     """
     questions = [
         "SELECT pg_current_xact_id_if_assigned()::text::bigint",
-        _written(near=False, superuser=is_superuser(conn)),
+        _written(near=near, superuser=is_superuser(conn)),
         _deleted_from(),
     ]
-    number, objects, deleted = ask(conn, questions)
+    if near:
+        questions.insert(0, catalog.with_literals("held", {"keeper": None, "key": None}))
+    number, objects, deleted = ask(conn, questions)[-3:]
     ((xid,),) = number.rows
     return Changes(xid, _addresses(objects), [catalog for (catalog,) in deleted.rows])
 

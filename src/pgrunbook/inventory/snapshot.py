@@ -32,7 +32,7 @@ _KEPT = "pgrunbook.settings"
 _ENTER = session_settings.save_and_set(_KEPT, {"search_path": search_path.OURS} | _SETTINGS)
 _PUT_BACK = session_settings.restore(_KEPT)
 
-# An array in a question, and the longest question that is prepared.
+# An array in a question, and how many characters it has at most in one that is prepared.
 _NUMBERS = re.compile(r"'\{[\d,]*\}'::(oid|int2|int8)\[\]")
 _LONG = 20_000
 
@@ -105,7 +105,7 @@ class Snapshot:
 
         One with very many numbers is planned for just these.
         """
-        if not isinstance(self._conn, Session) or len(question) > _LONG:
+        if not isinstance(self._conn, Session):
             return question
         values: list[str] = []
 
@@ -114,6 +114,8 @@ class Snapshot:
             return f"${len(values)}::{match[1]}[]"
 
         text = _NUMBERS.sub(place, question)
+        if any(len(value) > _LONG for value in values):
+            return question
         name = self._conn.kept.get(text) or new.get(text)
         if name is None:
             name = new[text] = self._conn.new_name()

@@ -7,7 +7,7 @@ this is for, and `decisions` has its rules.
 - Blocks that the ledger lacks: `twin` asks what they make, in a `twin_run`; `judgement` judges
   them, as far as `twin_limits` lets it; `by_hand` those that are said to be done.
 - What a run needs of its target: `preflight`, `server_checks`, `requirements`,
-  `statement_errors`, `dependents`.
+  `statement_errors`, `refusals`.
 - What may happen to others: `hazards`, `policy`; and who has to agree: `approval`.
 - To revert: `reversion`, `losses`. Backfills: `batch_keys`, `keyset`, `estimates`.
 """

@@ -302,13 +302,16 @@ class Agenda:
             block.named_in(self.discard),
         )
 
-    def verifications(self, names: Sequence[str]) -> Iterator[tuple[str, tuple[Statement, ...]]]:
-        """Yield each verify script as statements, with the name of what it is about: a block, or
-        the whole runbook. `names` selects blocks; empty: all.
+    def verifications(
+        self, names: Sequence[str]
+    ) -> Iterator[tuple[str, str, tuple[Statement, ...]]]:
+        """Yield each verify script: the name of what it is about, a block or the whole runbook; its
+        own search path, or none; its statements. `names` selects blocks; empty: all.
         """
         for about, script, variables in self._used(self.source.verify):
             if not names or not script.proves.union([entry_of(about)]).isdisjoint(names):
-                yield about, _statements(script, variables)
+                path = script.header.get("search_path", "")
+                yield about, path, _statements(script, variables)
 
     def _used(
         self, kind: Mapping[str, Script | Variants]

@@ -99,7 +99,8 @@ class SharedCopy:
         Raises Refused, naming the statement that fails there.
         """
         twin = Twin(self.conninfo, self.role, self.server, self.missing or {}, tuple(self.warnings))
-        trial = first_failure(twin, path, decisions)
+        pending = [each for each in decisions if each.pending]
+        trial = first_failure(twin, path, pending)
         if trial and trial.failure:
             remedy = f"correct it; if it fails only where there are no rows, plan it alone: {alone}"
             raise Refused(

@@ -4,7 +4,7 @@ keeps what each statement changes.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
@@ -22,12 +22,7 @@ from pgrunbook.planning.decisions import Decision
 from pgrunbook.planning.existing_objects import path_to
 from pgrunbook.planning.timeline import Change, TwinStep
 from pgrunbook.planning.twin_state import TwinState, is_one_of
-from pgrunbook.planning.twin_statements import (
-    as_role,
-    replaced_objects,
-    substitute,
-    work_of,
-)
+from pgrunbook.planning.twin_statements import as_role, replaced_objects, work_of
 from pgrunbook.planning.votes import Trial
 from pgrunbook.postgres import search_path
 from pgrunbook.postgres.query_plans import QueryPlans
@@ -35,22 +30,22 @@ from pgrunbook.postgres.twin_server import Twin
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.runbooks.scripts import Statement
 from pgrunbook.sqltext.created_objects import RELATIONS, CreatedObject, created_objects
+from pgrunbook.sqltext.mentions import locks_what_it_changes
 from pgrunbook.sqltext.things import dropped_objects, kind_of, name_of
 
 _STOOD_IN = "pgrunbook.stood_in"  # set by what stands in for a function: extension_members.sql
 _STATEMENT_TIMEOUT = "60s"  # on a twin without rows
 
 
-def first_failure(twin: Twin, path: str, decisions: Sequence[Decision]) -> Trial | None:
-    """Run what was decided on the twin, and return the first block that fails there.
+def first_failure(twin: Twin, path: str, pending: Sequence[Decision]) -> Trial | None:
+    """Run what is pending on the twin, and return the first block that fails there.
 
     `path` is the search path of blocks that have none of their own.
     """
     blocks = []
-    for each in decisions:
-        if each.pending:
-            statements = tuple(each.block.statements[n] for n in each.statements)
-            blocks.append(replace(each.block, statements=statements))
+    for each in pending:
+        statements = tuple(each.block.statements[n] for n in each.statements)
+        blocks.append(replace(each.block, statements=statements))
     with closing(TwinRun(twin, path, apart=False)) as twin_run:
         for trial in twin_run.run(blocks):
             if trial.failure:
@@ -76,6 +71,7 @@ class TwinRun:
         self.stood_in: dict[str, str] = {}
         self._path = path
         self._missing = twin.missing
+        self._cleared = False
         self._role = twin.role
         self._plans = QueryPlans()
         with ExitStack() as stack:
@@ -102,6 +98,7 @@ class TwinRun:
         # An object that the blocks drop before they make it was there before them: it stays. So
         # does one that they rename, unless the target has it by its new name already: then the
         # rename is undone.
+        self._cleared = True
         dropped_first, renamed_first = _gone_first(blocks)
         with_rename: dict[tuple[str, str], list[str]] = defaultdict(list)
         for block in reversed(blocks):
@@ -131,7 +128,7 @@ class TwinRun:
         """Run the blocks up to the first that fails. Returns a trial for each block, in order;
         those behind the failed one were not tried.
         """
-        state = TwinState(self._conn, self._beside, self._missing)
+        state = TwinState(self._conn, self._beside, self._missing, cleared=self._cleared)
         for block in blocks:
             state.later.update(replace(each, replaces=True) for each in block.made)
         trials: list[Trial] = []
@@ -146,15 +143,14 @@ class TwinRun:
         return trials
 
     def _run(self, block: Block, state: TwinState) -> Trial:
-        role = sql.Identifier(block.role or self._role)
         self._conn.execute(f"SET search_path = {block.search_path or self._path}".encode())
-        self._conn.execute(sql.SQL("SET ROLE {}").format(role))
         block = replace(block, statements=tuple(as_role(s, self._role) for s in block.statements))
         run = _in_transaction if block.transaction else _alone
         steps: list[TwinStep] = []
         failure, sqlstate = None, ""
         self._conn.execute(f"SET {_STOOD_IN} = ''".encode())
         try:
+            self._set_role(block)
             for step in run(self._conn, block, state, apart=self._apart):
                 steps.append(step)
             ((self.stood_in[block.name],),) = self._conn.execute(f"SHOW {_STOOD_IN}".encode())
@@ -167,6 +163,13 @@ class TwinRun:
         numbers = range(first, len(self.steps) + 1)
         size = len(block.statements)
         return Trial(block.name, size, numbers, failure=failure, sqlstate=sqlstate)
+
+    def _set_role(self, block: Block) -> None:
+        try:
+            role = sql.Identifier(block.role or self._role)
+            self._conn.execute(sql.SQL("SET ROLE {}").format(role))
+        except psycopg.Error as exc:  # a block before makes it, and roles are not made on a twin
+            raise _Failed(block.statements[0], exc) from exc
 
 
 _Name = tuple[str, str]  # an object's name, and that of its table, empty if it has none
@@ -232,15 +235,16 @@ class _Failed(Exception):
 def _in_transaction(
     conn: psycopg.Connection[Any], block: Block, state: TwinState, *, apart: bool
 ) -> Iterator[TwinStep]:
+    near = not state.has_event_triggers
     conn.execute("BEGIN")
     try:
         for index, part in _parts(block, apart=apart):
             for statement in part:
+                near = near and locks_what_it_changes(statement.node)
                 _execute(conn, statement, state)
-                made = statement.made
-                state.later -= Counter(replace(each, replaces=True) for each in made)
+                state.note_run(statement)
                 _make_anew_without_duplicates(conn, statement, state)
-            changes = state.transaction_changes(replaced_objects(part))
+            changes = state.transaction_changes(replaced_objects(part), near=near)
             state.take(changes)
             yield _step(block.name, index, part, changes)
         conn.execute("COMMIT")
@@ -292,7 +296,7 @@ def _execute(conn: psycopg.Connection[Any], statement: Statement, state: TwinSta
             if leftovers:
                 _drop_leftovers(conn, leftovers, state)
                 continue
-            instead = substitute(statement.sql, exc, state.stood_in_for)
+            instead = state.substitute(statement, exc)
             if instead is None:
                 raise _Failed(statement, exc, len(_SAVEPOINT)) from exc
         try:

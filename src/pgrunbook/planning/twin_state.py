@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -17,7 +18,12 @@ from pgrunbook.inventory.changes import read_changes, read_overwritten
 from pgrunbook.inventory.names import own, parent
 from pgrunbook.inventory.objects import Address, Definition, Object, differences, table_of
 from pgrunbook.planning.timeline import Change, Work
-from pgrunbook.planning.twin_statements import cascade, replaced_objects, work_of_node
+from pgrunbook.planning.twin_statements import (
+    cascade,
+    replaced_objects,
+    substitute,
+    work_of_node,
+)
 from pgrunbook.runbooks.scripts import Statement
 from pgrunbook.sqltext.created_objects import RELATIONS, CreatedObject
 from pgrunbook.sqltext.things import dropped_objects
@@ -44,6 +50,8 @@ class TwinState:
         conn: psycopg.Connection[Any],
         beside: psycopg.Connection[Any],
         stood_in_for: Collection[str],
+        *,
+        cleared: bool = False,
     ) -> None:
         """Read all objects.
 
@@ -51,8 +59,10 @@ class TwinState:
         - `beside` is a second session: it still sees what the open transaction of `conn` has
           dropped.
         - `stood_in_for` are the extensions that the twin's server does not have.
+        - `cleared`: what the blocks make was dropped before.
         """
-        self.stood_in_for = stood_in_for
+        self._stood_in_for = stood_in_for
+        self._cleared = cleared
         self._conn = conn
         self._beside = beside
         self._now = read.read(conn)
@@ -61,17 +71,23 @@ class TwinState:
         # what the open transaction had written when it was last looked at
         self._xid: int | None = None
         self._written: set[Address] = set()
+        # whose code may change anything, whatever the statement is
+        self.has_event_triggers = any(each.type == "event trigger" for each in self._now)
         # what statements make that are still to be run
         self.later: Counter[CreatedObject] = Counter()
 
-    def transaction_changes(self, replaced: Sequence[CreatedObject]) -> dict[Object, Change]:
+    def transaction_changes(
+        self, replaced: Sequence[CreatedObject], *, near: bool = False
+    ) -> dict[Object, Change]:
         """Return what the open transaction has changed. Objects that it has `replaced` (OR REPLACE)
         count even if they are the same as before.
+
+        `near`: all that it changes hangs on relations that it has locked.
         """
         # Not by reading everything again, which takes long for each statement: rows of the catalog
         # that the transaction has written carry its number (xmin). A row that it has deleted is
         # gone for it, but not for the session beside it.
-        found = read_changes(self._conn)
+        found = read_changes(self._conn, near=near)
         if found.xid is None:
             return {}
         # Roles and other shared objects are not copied: a twin has the names of roles alone.
@@ -92,6 +108,10 @@ class TwinState:
             if is_one_of(each, replaced):
                 changes[each] = known[each], now[each]
         return changes
+
+    def note_run(self, statement: Statement) -> None:
+        """Note that a statement was run: what it makes, no later one has to make any more."""
+        self.later -= Counter(replace(each, replaces=True) for each in statement.made)
 
     def duplicates(self, changes: Mapping[Object, Change]) -> list[Object]:
         """Return the objects that no block has made, and that are equal, but for the name, to one
@@ -115,10 +135,16 @@ class TwinState:
                 return old
         return None
 
+    def substitute(self, statement: Statement, exc: psycopg.Error) -> str | None:
+        """Return what to run in place of a statement: see `twin_statements.substitute`."""
+        return substitute(statement.sql, exc, self._stood_in_for, cleared=self._cleared)
+
     def find_obstacles(self, exc: psycopg.Error, statement: Statement) -> list[Object]:
         """Return what is in a statement's way, and was there neither before it nor before the
         blocks: `clear_away` has left it.
         """
+        if not self._cleared:
+            return []
         found = self._overload(exc) or self._other_shape(exc, replaced_objects([statement]))
         # DO and CALL may make objects that their text does not name: the error names them.
         if not found and work_of_node(statement.node) is Work.ROWS:

@@ -83,12 +83,14 @@ def as_role(statement: Statement, role: str) -> Statement:
     return statement
 
 
-def substitute(statement: str, exc: psycopg.Error, stood_in_for: Collection[str]) -> str | None:
+def substitute(
+    statement: str, exc: psycopg.Error, stood_in_for: Collection[str], *, cleared: bool
+) -> str | None:
     """Return what to run in place of a statement that fails on a twin only because it is a copy;
     empty to leave it out, None if it fails for another reason.
 
     - What it makes was copied, or is not on a twin: an extension, a role.
-    - What it drops is gone, as `clear_away` has dropped it.
+    - What it drops is gone, as `clear_away` has dropped it (`cleared`).
     - It comments on an extension, which has another owner there.
     - It takes a superuser, and leaves nothing in the catalog that is compared: a setting, or the
       triggers of foreign keys, which no rows fire there.
@@ -109,9 +111,9 @@ def substitute(statement: str, exc: psycopg.Error, stood_in_for: Collection[str]
         case ast.CreateSchemaStmt() | ast.CreateExtensionStmt() | ast.AlterEnumStmt():
             there = isinstance(exc, errors.DuplicateSchema | errors.DuplicateObject)
             return "" if there else None
-        case ast.DropStmt():
+        case ast.DropStmt() if cleared:
             return "" if isinstance(exc, _UNKNOWN) else None
-        case ast.AlterTableStmt() if isinstance(exc, _UNKNOWN):
+        case ast.AlterTableStmt() if cleared and isinstance(exc, _UNKNOWN):
             drops = [command for command in node.cmds if command.subtype in _DROPS]
             for command in drops:
                 command.missing_ok = True

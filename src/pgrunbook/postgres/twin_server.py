@@ -80,7 +80,13 @@ class Twin:
 
     def owner_session(self) -> psycopg.Connection[Any]:
         """Return a session that may do whatever the owners of all objects may."""
-        return copy_place.session(self.conninfo)
+        conn = copy_place.session(self.conninfo)
+        conn.execute(_SETTINGS)
+        return conn
+
+
+# What is asked about each block is planned once. No commit has to outlast a crash: a twin does not.
+_SETTINGS = "SET plan_cache_mode = force_generic_plan; SET jit = off; SET synchronous_commit = off"
 
 
 def own_server(conninfo: str, wanted: int) -> OwnServer:

@@ -19,7 +19,6 @@ from pgrunbook.planning import (
     by_hand,
     checks,
     delays,
-    dependents,
     estimates,
     grammar,
     hazards,
@@ -27,6 +26,7 @@ from pgrunbook.planning import (
     losses,
     policy,
     preflight,
+    refusals,
     right_target,
     server_checks,
     statement_errors,
@@ -121,9 +121,20 @@ class Preparation:
         self.approved = not any(result.problem for result in allowed)
         # A rehearsal, and a revert, show by themselves what PostgreSQL refuses.
         if self.parameters.mode in ("plan", "apply"):
-            make_twin = self.agenda.twins.make
-            results += dependents.check(self.shape, make_twin, decided, self.risks)
+            results += self._refusals(decided, found_already=[*results, *allowed])
         return [*results, *allowed]
+
+    def _refusals(
+        self, decided: Sequence[Decision], found_already: Sequence[CheckResult]
+    ) -> Iterator[CheckResult]:
+        """Check what PostgreSQL refuses whatever rows there are. A plan tries all, if nothing was
+        found already: no problem is said twice.
+        """
+        planning = self.parameters.mode == "plan" and not any(
+            each.problem for each in found_already
+        )
+        make_twin = self.agenda.twins.make
+        return refusals.check(self.shape, make_twin, decided, self.risks, planning=planning)
 
     def _check_run(self, decided: Sequence[Decision]) -> list[CheckResult]:
         """Check what the run was given, and that it is on the right server."""

@@ -207,10 +207,11 @@ class Run(Views):
                 return display.named(checks.frame([not_run]), Kind.VERIFICATION)
             if self.parameters.mode == "verify":
                 self._require_finished()
-            sessions, timeouts = self._sessions, self._worker.timeouts
+            work, look = self._sessions.work, self._sessions.look
+            timeouts = self._worker.timeouts
             results: list[CheckResult] = []
-            for about, script in self._agenda.verifications(names):
-                results += verify.verify(sessions.work, sessions.look, about, script, timeouts)
+            for about, path, script in self._agenda.verifications(names):
+                results += verify.verify(work, look, about, script, timeouts, path=path)
             results += verify.without_script(self._agenda.unverified(names))
             results += self._check_batches()
             kind = Kind.VERIFIED_IN_PART if names else Kind.VERIFICATION

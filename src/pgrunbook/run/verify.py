@@ -134,7 +134,13 @@ def _yes_or_no(value: bool) -> str:
 
 
 def verify(
-    conn: Session, look: Connection, name: str, statements: Sequence[Statement], timeouts: Timeouts
+    conn: Session,
+    look: Connection,
+    name: str,
+    statements: Sequence[Statement],
+    timeouts: Timeouts,
+    *,
+    path: str = "",
 ) -> list[CheckResult]:
     """Run a verify script in a transaction that is rolled back. Returns one result for each
     `-- check:` statement.
@@ -146,16 +152,17 @@ def verify(
 
     Nobody waits for what the script locks, or queues behind what it waits for, for longer than
     lock_timeout: it gives way, and begins anew for as long as a statement may take. `look` is
-    another session's.
+    another session's; `path` is the search path, if it is not the run's.
     """
-    named = server_checks.named_schemas(conn, "", [statement.node for statement in statements])
+    named = server_checks.named_schemas(conn, path, [statement.node for statement in statements])
     results = []
     for schema in sorted(named):
         results += [each for each in server_checks.check_shadows(conn, schema) if each.problem]
     if results:
         return results
     require = search_path.require({*search_path.default(conn), *named})
-    script = _Script(conn, look, name, statements, timeouts, require)
+    path = path or search_path.of(conn)
+    script = _Script(conn, look, name, statements, timeouts, path, require)
     try:
         lock_waits.retry(
             script.run,
@@ -202,6 +209,7 @@ class _Script:
     name: str
     statements: Sequence[Statement]
     timeouts: Timeouts
+    path: str
     require: str  # raises an error after a statement that has left another search path
     results: list[CheckResult] = field(default_factory=list)
     at: Statement = field(init=False)
@@ -217,7 +225,7 @@ class _Script:
             cancel_for_waiters(conn, self.look, limit_ms) as waiters,
         ):
             # a script reads names and values as a block does
-            settings = session_settings.block_settings(search_path.of(conn))
+            settings = session_settings.block_settings(self.path)
             for name, value in self.timeouts.settings.items():
                 settings.append(f"SET LOCAL {name} = {sql.quote(value)}")
             conn.execute("; ".join([*settings, _SAVEPOINT]).encode())

@@ -33,6 +33,27 @@ HEADER_KEYS = (
     "imported",
 )
 
+# The folders whose files have something by a key; all have, for a key that is not here.
+_DEPLOY, _REVERT, _VERIFY = "deploy", "revert", "verify"
+_OF_A_BLOCK = (_DEPLOY, _REVERT)
+_FOLDERS = {
+    "requires": (_DEPLOY,),
+    "fills": (_DEPLOY,),
+    "repeatable": (_DEPLOY,),
+    "exposed": (_DEPLOY,),
+    "proves": (_VERIFY,),
+    "transaction": _OF_A_BLOCK,
+    "batch": _OF_A_BLOCK,
+    "until": _OF_A_BLOCK,
+    "give way": _OF_A_BLOCK,
+    "skip": _OF_A_BLOCK,
+    "accepts": _OF_A_BLOCK,
+    "keeps": _OF_A_BLOCK,
+    "role": _OF_A_BLOCK,
+    "lock_timeout": _OF_A_BLOCK,
+    "statement_timeout": _OF_A_BLOCK,
+}
+
 # The same, by their spelling with underscores.
 _KEYS = {key.replace(" ", "_"): key for key in HEADER_KEYS}
 
@@ -61,16 +82,28 @@ def read_header(text: str) -> dict[str, str]:
 def header_problems(text: str, header: Mapping[str, str], name: str) -> Iterator[Problem]:
     """Yield a problem for each line of a file's header that is not read as it seems to be meant."""
     yield from _misread_lines(text, name)
+    folder = name.partition("/")[0]
     for key in header:
         if key in HEADER_KEYS or key in _KEYS:
+            read_in = _FOLDERS.get(key, (folder,))
+            if folder not in read_in:
+                expected = " or ".join(f"{each}/" for each in read_in)
+                what = f"the header key {key!r} says nothing in {folder}/"
+                remedy = "leave it out, or write it there"
+                yield Problem(what, _place(text, key, name), expected, remedy=remedy)
             continue
-        line = text.count("\n", 0, text.index(f"-- {key}:")) + 1
         expected = f"one of {', '.join(HEADER_KEYS)}"
         remedy = (
             f"{did_you_mean(key, HEADER_KEYS)}correct it, or put an empty line above it, "
             "which ends the header"
         )
-        yield Problem(f"unknown header key {key!r}", f"{name}:{line}", expected, remedy=remedy)
+        what = f"unknown header key {key!r}"
+        yield Problem(what, _place(text, key, name), expected, remedy=remedy)
+
+
+def _place(text: str, key: str, name: str) -> str:
+    line = text.count("\n", 0, text.index(f"-- {key}:")) + 1
+    return f"{name}:{line}"
 
 
 # A third space goes on with the value before.

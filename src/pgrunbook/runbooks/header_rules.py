@@ -21,7 +21,9 @@ from pgrunbook.sqltext.placeholders import substitute
 
 
 def problems(script: Script) -> Iterator[Problem]:
-    """Yield what is wrong with the header of a file in `deploy/` or `revert/`."""
+    """Yield what is wrong with the header of a file: the keys that it may have, are those of its
+    folder.
+    """
     for key in ("lock_timeout", "statement_timeout"):
         try:
             # PostgreSQL would take 0, which is none: nobody may wait for ever

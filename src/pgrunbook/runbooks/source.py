@@ -287,7 +287,6 @@ def _script(path: Path, root: Path, unusable: dict[str, Sequence[Problem]]) -> S
     except Refused as exc:
         unusable[name] = exc.problems
         return None
-    # a verify script is not applied: of the keys that these rules are about it has none
-    if not name.startswith("verify/") and (problems := list(header_rules.problems(script))):
+    if problems := list(header_rules.problems(script)):
         unusable[name] = problems
     return script

@@ -23,6 +23,7 @@ from papermill.parameterize import parameterize_notebook
 from pgrunbook import signals
 from pgrunbook.environment import set_variables
 from pgrunbook.errors import Refused, RunbookError, Verdict
+from pgrunbook.planning.refusals import ONE_OF_MANY
 from pgrunbook.records.how_it_ended import Ending
 from pgrunbook.records.record import Record
 from pgrunbook.runbooks import kernel_spec, notebooks, parameters, started_with, targets
@@ -105,7 +106,7 @@ class WarmWorker:
         what the record would be, None if no cell was run, and how the run ended.
         """
         try:
-            with self._own_process(run_id):
+            with self._own_process(run_id), set_variables({ONE_OF_MANY: "yes"}):
                 nb = self._parameterize(target, {**given, "mode": mode}, None)
                 return Record(nb), self._execute(nb, None, cell_timeout_s)
         except RunbookError as exc:

@@ -1,5 +1,5 @@
-"""What PostgreSQL refuses because of what depends on it is refused before anything is changed; what
-it takes is not.
+"""What PostgreSQL refuses whatever rows there are is refused before anything is changed; what it
+takes is not.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from support.databases import Database
 
-from pgrunbook.planning import dependents, hazards
+from pgrunbook.planning import hazards, refusals
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.twin import no_server
 from pgrunbook.postgres import twin_server
@@ -64,7 +64,9 @@ def decided(sqls: list[str]) -> list[Decision]:
     return found
 
 
-def foretold(database: Database, host: Server | None, sqls: list[str]) -> list[str]:
+def foretold(
+    database: Database, host: Server | None, sqls: list[str], *, planning: bool = False
+) -> list[str]:
     """What the result says of the blocks: what is found, or `not run`."""
     target = Target("env:CRM_URL", database.url)
     with connect(target, schema="public", read_only=True) as look:
@@ -75,7 +77,9 @@ def foretold(database: Database, host: Server | None, sqls: list[str]) -> list[s
 
         made = decided(sqls)
         risks = hazards.assess(look, "public", made)
-        results = [*dependents.check(look, make if host else no_server, made, risks)]
+        results = [
+            *refusals.check(look, make if host else no_server, made, risks, planning=planning)
+        ]
     assert all(result.problem.remedy for result in results if result.problem)
     return [result.problem.found if result.problem else result.result for result in results]
 
@@ -98,7 +102,77 @@ def test_what_keeps_a_block_from_running_is_foretold(
         assert complaint in found[0]
     else:
         assert bool(complaint) == (kept is None)
-        assert set(found) <= {"ok"}
+        assert set(found) <= {"ok" if kept is False else "not run"}
+
+
+LONG = pytest.mark.long
+
+# What a plan refuses, as PostgreSQL does: each of another kind.
+REFUSED = [
+    "ALTER TABLE orders ALTER state TYPE int",
+    "CREATE VIEW v AS SELECT nothing FROM orders",
+    "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT nothing FROM orders'",
+    "CREATE TRIGGER t BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION nothing()",
+    "CREATE POLICY p ON notes",
+    "ALTER SEQUENCE nothing RESTART",
+    "ALTER TABLE orders SET SCHEMA nowhere",
+    "ALTER TABLE orders DROP CONSTRAINT nothing",
+    "ALTER TABLE orders DISABLE TRIGGER nothing",
+    "ALTER TABLE orders ADD g float GENERATED ALWAYS AS (random()) STORED",
+    "ALTER TABLE orders ALTER total SET DEFAULT id",
+    "CREATE INDEX i ON orders ((random()))",
+    "ALTER TABLE orders REPLICA IDENTITY USING INDEX states",
+    "TRUNCATE orders",
+    "CREATE TABLE p (k int) PARTITION BY RANGE (k); CREATE UNIQUE INDEX u ON p ((k + 1))",
+    "CREATE TABLE one (a int); CREATE TABLE other (a text) INHERITS (one)",
+    "SELECT * FROM nothing",
+    "CALL nothing()",
+    "UPDATE orders SET total = note",
+    "INSERT INTO orders (id) VALUES (1, 2)",
+    "CREATE AGGREGATE a (int) (sfunc = nothing, stype = int)",
+]
+# What a plan does not refuse: PostgreSQL takes it, or only the rows speak against it.
+TAKEN = [
+    "ALTER TABLE orders ADD COLUMN more int",
+    "CREATE TABLE t (id int REFERENCES orders)",
+    "INSERT INTO lines VALUES (7, 7)",
+    "UPDATE orders SET total = 1 WHERE note = 'x'",
+    "DO $$ BEGIN IF NOT EXISTS (SELECT FROM orders) THEN RAISE 'no order'; END IF; END $$",
+    "DO $$ BEGIN PERFORM 1 / count(*) FROM orders; END $$",
+    "CREATE ROLE made_by_a_block; DROP ROLE made_by_a_block",
+    "CREATE TABLE t (a int) TABLESPACE pg_default",
+]
+
+
+@pytest.mark.newest
+@pytest.mark.parametrize("sql", [*REFUSED[:6], *(pytest.param(s, marks=LONG) for s in REFUSED[6:])])
+def test_a_plan_refuses_what_postgresql_does(empty: Database, host: Server, sql: str) -> None:
+    empty.load(THERE)
+    assert foretold(empty, host, [sql]) == []  # a run that applies finds it in its transaction
+    (found,) = foretold(empty, host, [sql], planning=True)
+    with pytest.raises(psycopg.Error) as caught:
+        empty.execute(sql)
+    assert caught.value.diag.message_primary in found
+
+
+@pytest.mark.newest
+@pytest.mark.parametrize("sql", [*TAKEN[:4], *(pytest.param(s, marks=LONG) for s in TAKEN[4:])])
+def test_a_plan_does_not_refuse_for_want_of_rows(empty: Database, host: Server, sql: str) -> None:
+    empty.load(f"{THERE}; INSERT INTO orders VALUES (7)")
+    (found,) = foretold(empty, host, [sql], planning=True)
+    empty.load(sql)
+    assert found in ("ok", "not run")
+
+
+def test_a_plan_of_many_or_of_a_large_database_asks_no_twin(
+    empty: Database, host: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sql = ["CREATE VIEW v AS SELECT nothing FROM orders"]
+    monkeypatch.setattr(refusals, "_MOST_RELATIONS", 10)
+    empty.load("ANALYZE pg_class")
+    assert foretold(empty, host, sql, planning=True) == ["not run"]
+    monkeypatch.setenv(refusals.ONE_OF_MANY, "yes")
+    assert foretold(empty, host, sql, planning=True) == []
 
 
 def test_where_there_is_no_twin_it_is_not_asked(empty: Database) -> None:

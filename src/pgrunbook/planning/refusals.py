@@ -1,0 +1,153 @@
+"""Checks whether PostgreSQL will refuse a statement whatever rows there are: the pending blocks are
+run on a twin. Reads only.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from pglast import ast
+from pglast.enums import AlterTableType
+
+from pgrunbook.errors import Refused
+from pgrunbook.planning.checks import CheckResult
+from pgrunbook.planning.decisions import Decision
+from pgrunbook.planning.hazards import Risk
+from pgrunbook.planning.paths import Paths
+from pgrunbook.planning.twin import Maker
+from pgrunbook.planning.twin_run import first_failure
+from pgrunbook.planning.votes import Trial
+from pgrunbook.postgres import catalog, search_path
+from pgrunbook.postgres.session import Session
+from pgrunbook.sqltext.hazards import Hazard
+
+# Set for the cells of a plan that is one of many: a twin for each would take hours.
+ONE_OF_MANY = "PGRUNBOOK_ONE_OF_MANY"
+
+_DROPS = (Hazard.DROPS_TABLE, Hazard.DROPS_COLUMN, Hazard.DROPS_OTHER)
+_GOING_ALONG = ("index ", "constraint ")  # of the same table
+
+_CHECK = "are not refused, whatever rows there are"
+_MOST_RELATIONS = 5_000  # with indexes and the system's own; their copy takes some seconds
+
+# dependent_objects_still_exist; feature_not_supported, as of the type of a column in a view.
+_DEPENDED_ON = ("2BP01", "0A000")
+_CASCADE = (
+    "drop, or define anew, what depends on it in a block before this one; or, if it is to go with "
+    "it, write CASCADE"
+)
+
+# The classes of what does not hang on rows: what depends on an object, what is not supported, the
+# name of a schema, syntax and access rules. Whatever else fails on the twin may be for want of
+# rows: https://www.postgresql.org/docs/current/errcodes-appendix.html
+_CLASSES = ("2B", "0A", "3F", "42")
+# The twin's roles are names alone.
+_INSUFFICIENT_PRIVILEGE = "42501"
+# A tablespace, a role or a collation may be the target's alone; what belongs to a table is copied.
+_UNDEFINED_OBJECT = "42704"
+_COPIED = re.compile(r"(constraint|trigger|policy|rule|type) ")
+
+
+def check(
+    conn: Session,
+    make: Maker,
+    decisions: Sequence[Decision],
+    risks: Sequence[Risk],
+    *,
+    planning: bool,
+) -> Iterator[CheckResult]:
+    """Yield one result if something depends on what is dropped, or gets another type; where a run
+    only plans (`planning`), if anything is pending.
+    """
+    pending = [each for each in decisions if each.pending]
+    depended_on = _has_drops_with_dependents(risks) or _has_types_with_readers(conn, pending)
+    if not depended_on and not (planning and pending and ONE_OF_MANY not in os.environ):
+        return
+    why_not = "" if depended_on else _why_not_tried(conn, pending)
+    if why_not:
+        yield CheckResult("statements", _CHECK, not_run=why_not)
+        return
+    try:
+        with make() as twin:
+            trial = first_failure(twin, search_path.of(conn), pending)
+            lacks = bool(twin.missing or twin.warnings)
+    except Refused as exc:
+        why = exc.problems[0].what if exc.problems else str(exc)
+        yield CheckResult("statements", _CHECK, not_run=f"no twin: {why}")
+        return
+    yield _result_of(trial, believed=planning and not lacks)
+
+
+def _why_not_tried(conn: Session, pending: Sequence[Decision]) -> str:
+    """Return why no twin is asked; empty if one is."""
+    (row,) = catalog.rows(conn, "relation_count", schema=conn.schema, others=[])
+    if row["in_all"] > _MOST_RELATIONS:
+        return f"a copy of {row['in_all']:,} relations takes long: --mode rehearse makes one"
+    for decision in pending:
+        for number in decision.statements:
+            if isinstance(decision.block.statements[number].node, ast.CreateExtensionStmt):
+                return "the twin's server may lack the extension that is made"
+    return ""
+
+
+def _result_of(trial: Trial | None, *, believed: bool) -> CheckResult:
+    """Return what the first block that failed says, if one did. `believed`: the twin lacks
+    nothing that the target has, and the run has changed nothing if it is refused.
+    """
+    if trial is None or trial.failure is None:
+        return CheckResult("statements", _CHECK)
+    if trial.sqlstate in _DEPENDED_ON:
+        problem = replace(trial.failure, remedy=_CASCADE)
+        return CheckResult(problem.where, _CHECK, problem)
+    if believed and _is_whatever_rows(trial):
+        problem = replace(trial.failure, remedy="correct the SQL, then plan again")
+        return CheckResult(problem.where, _CHECK, problem)
+    why = f"{trial.failure.where} fails on a copy without rows: {trial.failure.found}"
+    return CheckResult("statements", _CHECK, not_run=why)
+
+
+def _is_whatever_rows(trial: Trial) -> bool:
+    if trial.sqlstate == _UNDEFINED_OBJECT:
+        return bool(trial.failure and _COPIED.match(trial.failure.found))
+    return trial.sqlstate.startswith(_CLASSES) and trial.sqlstate != _INSUFFICIENT_PRIVILEGE
+
+
+def _has_drops_with_dependents(risks: Sequence[Risk]) -> bool:
+    """Whether something is dropped on which other objects depend, that do not go with it."""
+    for risk in risks:
+        if risk.hazard in _DROPS:
+            for each in risk.dependents:
+                if not each.startswith(_GOING_ALONG):
+                    return True
+    return False
+
+
+def _has_types_with_readers(conn: Session, pending: Sequence[Decision]) -> bool:
+    """Whether something reads a column that is to get another type."""
+    paths = Paths(conn)
+    schemas: list[str] = []
+    tables: list[str] = []
+    columns: list[str] = []
+    for decision in pending:
+        for table, column in _retyped_columns(decision):
+            path = [table.schemaname] if table.schemaname else paths.of(decision.block)
+            for schema in path:
+                schemas.append(schema)
+                tables.append(table.relname)
+                columns.append(column)
+    return bool(columns) and bool(
+        catalog.rows(conn, "read_elsewhere", schemas=schemas, tables=tables, columns=columns)
+    )
+
+
+def _retyped_columns(decision: Decision) -> Iterator[tuple[ast.RangeVar, str]]:
+    for number in decision.statements:
+        node = decision.block.statements[number].node
+        if not isinstance(node, ast.AlterTableStmt):
+            continue
+        for command in node.cmds:
+            if command.subtype == AlterTableType.AT_AlterColumnType:
+                yield node.relation, command.name

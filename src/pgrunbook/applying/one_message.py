@@ -52,7 +52,6 @@ Kept = tuple[int, int]
 # hold their locks for a shorter time.
 _LEAST_MS = 10
 
-
 # How often the locks are read, of more statements: each look reads them all.
 _MOST_LOOKS = 500
 

@@ -15,10 +15,10 @@ import psycopg
 from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict
 
-from pgrunbook.environment import set_variables
 from pgrunbook.errors import RunbookError
 from pgrunbook.postgres.target import Target
 from pgrunbook.runbooks import targets
+from pgrunbook.runbooks.environment import set_variables
 from pgrunbook.runbooks.project import Project
 from pgrunbook.secrets.patterns import KEYWORDS
 

@@ -24,11 +24,11 @@ from papermill.engines import NBClientEngine
 
 from pgrunbook import signals
 from pgrunbook.controls import one_line
-from pgrunbook.environment import set_variables
 from pgrunbook.errors import Failed, Problem, Refused, RunbookError, Verdict
 from pgrunbook.records import leaks, sealable
 from pgrunbook.records.how_it_ended import Ending, judge, judge_cut_off
 from pgrunbook.runbooks import credentials, kernel_spec, parameters, started_with
+from pgrunbook.runbooks.environment import set_variables
 from pgrunbook.runbooks.parameters import RUN_ID
 from pgrunbook.runbooks.project import Project
 from pgrunbook.runner import ask_ledger, kernels, mask_parameters

@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from pgrunbook.environment import set_variables
 from pgrunbook.errors import Refused
 from pgrunbook.inventory.objects import Inventory, differences
 from pgrunbook.inventory.read import read
@@ -23,6 +22,7 @@ from pgrunbook.postgres.identity import identify
 from pgrunbook.postgres.target import Target
 from pgrunbook.runbooks import arguments, targets
 from pgrunbook.runbooks.arguments import Arguments
+from pgrunbook.runbooks.environment import set_variables
 from pgrunbook.runbooks.project import Project
 
 

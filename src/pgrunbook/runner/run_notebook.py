@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pgrunbook import signals
-from pgrunbook.environment import set_variables
 from pgrunbook.errors import Refused, Verdict
 from pgrunbook.records import sealable
 from pgrunbook.runbooks import kernel_spec, notebooks, started_with, targets
+from pgrunbook.runbooks.environment import set_variables
 from pgrunbook.runbooks.parameters import Parameters
 from pgrunbook.runbooks.project import Project
 from pgrunbook.runner import kernels

@@ -21,12 +21,12 @@ from papermill.iorw import load_notebook_node, papermill_io
 from papermill.parameterize import parameterize_notebook
 
 from pgrunbook import signals
-from pgrunbook.environment import set_variables
 from pgrunbook.errors import Refused, RunbookError, Verdict
 from pgrunbook.planning.refusals import ONE_OF_MANY
 from pgrunbook.records.how_it_ended import Ending
 from pgrunbook.records.record import Record
 from pgrunbook.runbooks import kernel_spec, notebooks, parameters, started_with, targets
+from pgrunbook.runbooks.environment import set_variables
 from pgrunbook.runbooks.parameters import Parameters
 from pgrunbook.runbooks.project import Project
 from pgrunbook.runner import engine, run_notebook

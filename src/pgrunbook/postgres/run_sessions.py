@@ -43,8 +43,8 @@ class Sessions:
     """A run's sessions: `look` is read-only, `work` applies blocks, and a third holds the lock.
 
     `statement_timeout` is the run's. `alone`: the lock keeps other runs from the whole database,
-    and not only from the schema. `path` is where names are looked up; the first session asks for
-    it, unless it is given, as for a copy: that has the target's.
+    and not only from the schema. `path` is where names are looked up: `look`, which comes first,
+    asks for it, unless it is given, as for a copy, which has the target's.
 
     `work` and the lock's are opened when they are first needed: a plan never has them. Each must
     reach the database that the first has reached. Each but the lock's is opened anew if it was
@@ -72,6 +72,9 @@ class Sessions:
         """The session that reads."""
         if self._look is None or self._look.closed:
             self._look = self._open(self.label, read_only=True, statement_timeout=self._own_timeout)
+        if self.path is None:
+            self.path = default_path.find(self._look)
+            self._look.behind = self.path.behind
         return self._look
 
     def open_look(self) -> Session:
@@ -151,8 +154,8 @@ class Sessions:
                     found=", ".join(map(str, there.values())),
                     remedy="name one host in the connection string or the service",
                 )
-            self.path = self.path or default_path.find(conn)
-            conn.behind = self.path.behind
+            if self.path:
+                conn.behind = self.path.behind
         return conn
 
     def lock(self) -> None:

@@ -29,7 +29,7 @@ from pgrunbook.postgres.query_plans import QueryPlans
 from pgrunbook.postgres.twin_server import Twin
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.runbooks.scripts import Statement
-from pgrunbook.sqltext.created_objects import RELATIONS, CreatedObject, created_objects
+from pgrunbook.sqltext.created_objects import RELATIONS, CreatedObject
 from pgrunbook.sqltext.mentions import locks_what_it_changes
 from pgrunbook.sqltext.things import dropped_objects, kind_of, name_of
 
@@ -337,13 +337,14 @@ def _alone(
 def _step(
     block: str, index: int, part: Sequence[Statement], changes: Mapping[Object, Change]
 ) -> TwinStep:
-    objects = created_objects(*(statement.node for statement in part))
+    objects = [each for statement in part for each in statement.made]
     lenient = [each for each in objects if each.lenient and each.kind == "table column"]
+    replaced = [each for each in objects if each.replaces]
     return TwinStep(
         block,
         index,
         changes,
         work_of(part),
         frozenset(each for each in changes if is_one_of(each, lenient)),
-        frozenset(each for each in changes if is_one_of(each, replaced_objects(part))),
+        frozenset(each for each in changes if is_one_of(each, replaced)),
     )

@@ -15,7 +15,7 @@ from psycopg import errors, sql
 
 from pgrunbook.planning.timeline import Work
 from pgrunbook.runbooks.scripts import Statement
-from pgrunbook.sqltext.created_objects import CreatedObject, created_objects
+from pgrunbook.sqltext.created_objects import CreatedObject
 from pgrunbook.sqltext.explained import executed
 
 # A twin is a cluster of its own, where the roles are names alone: what these do, it cannot show.
@@ -169,8 +169,7 @@ def work_of(part: Sequence[Statement]) -> Work:
 
 def replaced_objects(part: Sequence[Statement]) -> list[CreatedObject]:
     """Return what statements make with OR REPLACE."""
-    objects = created_objects(*(statement.node for statement in part))
-    return [each for each in objects if each.replaces]
+    return [each for statement in part for each in statement.made if each.replaces]
 
 
 def cascade(statement: Statement) -> str:

@@ -147,7 +147,7 @@ class TwinRun:
         block = replace(block, statements=tuple(as_role(s, self._role) for s in block.statements))
         run = _in_transaction if block.transaction else _alone
         steps: list[TwinStep] = []
-        failure, sqlstate = None, ""
+        failed: dict[str, Any] = {}
         self._conn.execute(f"SET {_STOOD_IN} = ''".encode())
         try:
             self._set_role(block)
@@ -156,13 +156,12 @@ class TwinRun:
             ((self.stood_in[block.name],),) = self._conn.execute(f"SHOW {_STOOD_IN}".encode())
         except _Failed as exc:
             # a failed block has changed nothing: its transaction was rolled back
-            failure, sqlstate, steps = exc.problem, exc.sqlstate, []
+            failed, steps = exc.said, []
         first = len(self.steps) + 1
         self.steps += steps
         self._plans.note_made(sum(len(step.changes) for step in steps), self._conn, self._beside)
         numbers = range(first, len(self.steps) + 1)
-        size = len(block.statements)
-        return Trial(block.name, size, numbers, failure=failure, sqlstate=sqlstate)
+        return Trial(block.name, len(block.statements), numbers, **failed)
 
     def _set_role(self, block: Block) -> None:
         try:
@@ -228,8 +227,9 @@ class _Failed(Exception):
         at = int(exc.diag.statement_position or 0) - 1 - before
         where = statement.place(max(at, 0))
         found = "; ".join(filter(None, [exc.diag.message_primary, exc.diag.message_detail]))
-        self.problem = Problem("fails on the twin", where, "the statement runs", found or str(exc))
-        self.sqlstate = exc.sqlstate or ""
+        problem = Problem("fails on the twin", where, "the statement runs", found or str(exc))
+        context = exc.diag.context or ""
+        self.said = {"failure": problem, "sqlstate": exc.sqlstate or "", "context": context}
 
 
 def _in_transaction(

@@ -1043,6 +1043,15 @@ def test_what_is_dropped_first_may_have_what_later_blocks_build_on_it(
     assert asking.actions(first, second) == ["adopt", "adopt"]
 
 
+def test_what_cascade_does_not_drop_either_fails_on_the_twin(asking: Asking) -> None:
+    """The index that the first block dropped; a later block made a constraint of its name."""
+    history = ("DROP INDEX base_v_key", "ALTER TABLE base ADD UNIQUE (v)")
+    asking.database.load(history[1])
+    (problem,) = asking.of(*history)[1].problems
+    assert problem.what == "cannot be judged: 001_block, before it, fails on the twin"
+    assert "constraint base_v_key on table base requires it" in problem.found
+
+
 def test_what_takes_a_superuser_and_leaves_nothing_is_tried_without(asking: Asking) -> None:
     history = (
         "CREATE TABLE t (id int PRIMARY KEY, parent int REFERENCES t);"

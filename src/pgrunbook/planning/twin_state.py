@@ -156,6 +156,8 @@ class TwinState:
         if not isinstance(exc, errors.DependentObjectsStillExist):
             return []
         before = self._dropped()
+        gone: set[Object] = set()
+        # What is a part of another object, or of an extension, CASCADE does not drop, either.
         with suppress(psycopg.Error), self._conn.transaction(force_rollback=True):
             self._conn.execute(cascade(statement).encode())
             gone = self._dropped() - before

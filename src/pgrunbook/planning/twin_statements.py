@@ -92,6 +92,7 @@ def substitute(
     - What it makes was copied, or is not on a twin: an extension, a role.
     - What it drops is gone, as `clear_away` has dropped it (`cleared`).
     - It comments on an extension, which has another owner there.
+    - It refreshes a materialized view CONCURRENTLY, which has never been filled there.
     - It takes a superuser, and leaves nothing in the catalog that is compared: a setting, or the
       triggers of foreign keys, which no rows fire there.
     """
@@ -104,6 +105,9 @@ def substitute(
         case ast.CommentStmt(objtype=ObjectType.OBJECT_EXTENSION):
             lacks = isinstance(exc, errors.InsufficientPrivilege)
             return _AS_OWNER.replace("{}", statement) if lacks else None
+        case ast.RefreshMatViewStmt(concurrent=True):
+            node.concurrent = False
+            return str(RawStream()(node)) if isinstance(exc, errors.FeatureNotSupported) else None
         case ast.VariableSetStmt(name=name) if isinstance(exc, errors.InsufficientPrivilege):
             return None if name in ("role", "session_authorization") else ""
         case ast.AlterTableStmt() if isinstance(exc, errors.InsufficientPrivilege):

@@ -21,6 +21,8 @@ class Trial:
     - `tried` is False for a block behind one that failed.
     - `failure` is what PostgreSQL said of the statement that failed, `sqlstate` its code. The block
       was rolled back, and has no steps.
+    - `in_doubt`: the failure is of code, or behind code, which may do otherwise where there are
+      rows.
     """
 
     block: str
@@ -30,6 +32,7 @@ class Trial:
     tried: bool = True
     failure: Problem | None = None
     sqlstate: str = ""
+    in_doubt: bool = False
 
 
 @dataclass(slots=True)

@@ -1160,3 +1160,25 @@ def test_what_an_event_trigger_does_beside_a_table_is_the_blocks(asking: Asking)
     assert [each.what for each in judged.problems] == [
         "type public.mood is not as the block makes it"
     ]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "GRANT CONNECT ON DATABASE THIS TO PUBLIC",
+        "REVOKE ALL ON DATABASE THIS FROM PUBLIC",
+        "COMMENT ON DATABASE THIS IS 'x'",
+        "ALTER DATABASE THIS OWNER TO postgres",
+        "COMMENT ON ROLE postgres IS NULL",
+        "GRANT CREATE ON TABLESPACE pg_default TO postgres",
+        "GRANT SET ON PARAMETER work_mem TO postgres",
+    ],
+)
+def test_what_all_databases_of_a_cluster_share_is_left_out(asking: Asking, sql: str) -> None:
+    """The twin's cluster is another one, with a database of another name."""
+    block = f"{sql.replace('THIS', asking.database.name)}; CREATE TABLE t (a int)"
+    later = "CREATE TABLE u (a int)"
+    asking.database.load(block)
+    assert asking.actions(block, later) == ["adopt", "apply"]
+    asking.database.load(later)
+    assert asking.actions(block, later) == ["adopt", "adopt"]

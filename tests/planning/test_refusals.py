@@ -5,7 +5,7 @@ takes is not.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -13,6 +13,7 @@ import pytest
 from support import databases
 from support.databases import Database
 
+from pgrunbook.errors import Failed
 from pgrunbook.planning import hazards, refusals
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.twin import no_server
@@ -277,6 +278,19 @@ def test_where_there_is_no_twin_it_is_not_asked(empty: Database) -> None:
     empty.load(THERE)
     (said,) = foretold(empty, None, ["DROP TABLE orders"])
     assert said == "not run"
+
+
+@pytest.mark.newest
+def test_where_the_twin_breaks_off_nothing_is_refused(empty: Database) -> None:
+    @contextmanager
+    def broken_off() -> Iterator[twin_server.Twin]:
+        raise Failed.of("pg_restore was broken off", where="the copy of the schema")
+        yield
+
+    made = decided(["CREATE TABLE t ()"])
+    with connect(Target("env:CRM_URL", empty.url), schema="public", read_only=True) as look:
+        (result,) = refusals.check(look, broken_off, made, [], planning=True)
+    assert (result.result, result.not_run) == ("not run", "no twin: pg_restore was broken off")
 
 
 def test_on_a_constraint_that_is_no_key_nothing_depends(empty: Database) -> None:

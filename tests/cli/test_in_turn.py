@@ -104,6 +104,16 @@ def test_each_is_planned_on_what_those_before_it_would_leave(
     assert now["plan"] == told[1]["plan"]
 
 
+def test_what_no_copy_has_refuses_no_plan(database: Database, empty: Project) -> None:
+    """The last one is tried on a copy of a copy."""
+    database.load(
+        "CREATE FUNCTION quiet(a int DEFAULT 1) RETURNS int LANGUAGE sql LEAKPROOF AS 'SELECT a'"
+    )
+    project = having(empty, orders=ORDERS, quiet={"010_v.sql": "CREATE VIEW v AS SELECT quiet();"})
+    _, told, text = pending(project, "plan")
+    assert [run["verdict"] for run in told] == ["passed"] * 2, text
+
+
 def test_each_is_rehearsed_on_what_those_before_it_have_left(
     database: Database, empty: Project
 ) -> None:

@@ -98,9 +98,10 @@ def test_a_name_that_a_block_frees_is_not_taken(tmp_path: Path) -> None:
         tmp_path,
         "DROP INDEX i; CREATE INDEX i ON b (m); ALTER TABLE t RENAME TO old; CREATE TABLE t ();"
         "ALTER TABLE moved SET SCHEMA s; CREATE VIEW moved AS SELECT 1; CREATE INDEX j ON t (a);"
-        "CREATE TABLE u (); CREATE INDEX k ON u (a); ALTER TABLE u RENAME TO w",
+        "CREATE TABLE u (); CREATE INDEX k ON u (a); ALTER TABLE u RENAME TO w;"
+        "CREATE INDEX l ON b (m); CREATE TABLE v (); ALTER TABLE v ADD l int; DROP TABLE v",
     )
-    assert decisions.given_names([frees]) == ["j", "old", "w"]
+    assert decisions.given_names([frees]) == ["j", "l", "old", "w"]
 
 
 def test_what_the_twin_has_found_there_was_there_before(block: Block) -> None:

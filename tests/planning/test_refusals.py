@@ -5,13 +5,15 @@ takes is not.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import psycopg
 import pytest
+from support import databases
 from support.databases import Database
 
+from pgrunbook.errors import Failed
 from pgrunbook.planning import hazards, refusals
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.twin import no_server
@@ -157,6 +159,103 @@ def test_a_plan_refuses_what_postgresql_does(empty: Database, host: Server, sql:
     assert caught.value.diag.message_primary in found
 
 
+# What only the copy refuses, with an error that does not sound like rows: what is there, what
+# PostgreSQL takes then, and what a plan says.
+ONLY_THE_COPY = {
+    "a view that no copy fills": (
+        "CREATE MATERIALIZED VIEW m AS SELECT id FROM orders; CREATE UNIQUE INDEX ON m (id)",
+        "REFRESH MATERIALIZED VIEW CONCURRENTLY m",
+        "ok",
+    ),
+    "a number of no rows in a statement of DO": (
+        "CREATE SEQUENCE s",
+        "DO $$ DECLARE n int; BEGIN SELECT max(id) INTO n FROM orders; "
+        "EXECUTE format('ALTER SEQUENCE s RESTART WITH %s', n); END $$",
+        "not run",
+    ),
+    "a table that DO makes for each row": (
+        "SELECT",
+        "DO $$ DECLARE n int; BEGIN FOR n IN SELECT id FROM orders LOOP "
+        "EXECUTE format('CREATE TABLE of_%s ()', n); END LOOP; END $$; ALTER TABLE of_7 ADD a int",
+        "not run",
+    ),
+    "an index that is not valid": (
+        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'states'::regclass",
+        "REINDEX INDEX states",
+        "not run",
+    ),
+    "a function that somebody has put into pg_catalog": (
+        "SET allow_system_table_mods = on;"
+        "CREATE FUNCTION pg_catalog.theirs() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "CREATE VIEW v AS SELECT theirs()",
+        "not run",
+    ),
+    "the ledger": (
+        "CREATE SCHEMA pgrunbook",
+        "GRANT USAGE ON SCHEMA pgrunbook TO PUBLIC",
+        "not run",
+    ),
+    "the name of an index beside one that is alike": (
+        "CREATE INDEX ON orders (total)",
+        "CREATE INDEX ON orders (total); DROP INDEX orders_total_idx;"
+        "ALTER INDEX orders_total_idx1 RENAME TO orders_total_idx",
+        "ok",
+    ),
+}
+
+
+@pytest.mark.newest
+@pytest.mark.parametrize("case", ONLY_THE_COPY)
+def test_a_plan_does_not_refuse_what_only_the_copy_lacks(
+    empty: Database, host: Server, case: str
+) -> None:
+    there, sql, said = ONLY_THE_COPY[case]
+    empty.load(f"{THERE}; INSERT INTO orders VALUES (7)")
+    empty.load(there)
+    assert foretold(empty, host, [sql], planning=True) == [said]
+    empty.load(sql)
+
+
+@pytest.mark.newest
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "CREATE COLLATION c (provider = icu, locale = 'und')",
+        "CREATE TABLE t (a text COMPRESSION lz4)",
+        "ALTER TABLE orders ADD doc xml DEFAULT '<a/>'",
+    ],
+)
+def test_what_the_server_for_twins_was_built_without_is_not_foretold(
+    empty: Database, host: Server, sql: str
+) -> None:
+    empty.load(THERE)
+    (found,) = foretold(empty, host, [sql], planning=True)
+    assert found in ("ok", "not run")
+
+
+@pytest.mark.newest
+def test_an_extension_that_the_server_for_twins_lacks_refuses_no_drop(
+    empty: Database, host: Server
+) -> None:
+    empty.load(THERE)
+    sqls = ["CREATE EXTENSION nowhere", "ALTER TABLE orders DROP note CASCADE"]
+    assert foretold(empty, host, sqls) == ["not run"]
+
+
+@pytest.mark.newest
+def test_another_role_may_see_more_on_the_target(empty: Database, host: Server) -> None:
+    role = databases.login_role(empty)
+    empty.load(f"{THERE}; CREATE SCHEMA app; CREATE TABLE app.t (); CREATE ROLE of_{role.name}")
+    try:
+        empty.load(f"GRANT of_{role.name} TO {role.name}")
+        empty.load(f"GRANT USAGE ON SCHEMA app TO of_{role.name}; GRANT SELECT ON app.t TO PUBLIC")
+        sql = f"SET LOCAL ROLE {role.name}; SET LOCAL search_path = app; SELECT FROM t"
+        assert foretold(empty, host, [sql], planning=True) == ["not run"]
+        empty.load(f"BEGIN; {sql}; COMMIT")
+    finally:
+        empty.load(f"DROP OWNED BY of_{role.name}; DROP ROLE of_{role.name}")
+
+
 @pytest.mark.newest
 @pytest.mark.parametrize("sql", [*TAKEN[:7], *(pytest.param(s, marks=LONG) for s in TAKEN[7:])])
 def test_a_plan_does_not_refuse_for_want_of_rows(empty: Database, host: Server, sql: str) -> None:
@@ -181,6 +280,19 @@ def test_where_there_is_no_twin_it_is_not_asked(empty: Database) -> None:
     empty.load(THERE)
     (said,) = foretold(empty, None, ["DROP TABLE orders"])
     assert said == "not run"
+
+
+@pytest.mark.newest
+def test_where_the_twin_breaks_off_nothing_is_refused(empty: Database) -> None:
+    @contextmanager
+    def broken_off() -> Iterator[twin_server.Twin]:
+        raise Failed.of("pg_restore was broken off", where="the copy of the schema")
+        yield
+
+    made = decided(["CREATE TABLE t ()"])
+    with connect(Target("env:CRM_URL", empty.url), schema="public", read_only=True) as look:
+        (result,) = refusals.check(look, broken_off, made, [], planning=True)
+    assert (result.result, result.not_run) == ("not run", "no twin: pg_restore was broken off")
 
 
 def test_on_a_constraint_that_is_no_key_nothing_depends(empty: Database) -> None:

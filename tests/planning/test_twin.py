@@ -1043,6 +1043,15 @@ def test_what_is_dropped_first_may_have_what_later_blocks_build_on_it(
     assert asking.actions(first, second) == ["adopt", "adopt"]
 
 
+def test_what_cascade_does_not_drop_either_fails_on_the_twin(asking: Asking) -> None:
+    """The index that the first block dropped; a later block made a constraint of its name."""
+    history = ("DROP INDEX base_v_key", "ALTER TABLE base ADD UNIQUE (v)")
+    asking.database.load(history[1])
+    (problem,) = asking.of(*history)[1].problems
+    assert problem.what == "cannot be judged: 001_block, before it, fails on the twin"
+    assert "constraint base_v_key on table base requires it" in problem.found
+
+
 def test_what_takes_a_superuser_and_leaves_nothing_is_tried_without(asking: Asking) -> None:
     history = (
         "CREATE TABLE t (id int PRIMARY KEY, parent int REFERENCES t);"
@@ -1151,3 +1160,25 @@ def test_what_an_event_trigger_does_beside_a_table_is_the_blocks(asking: Asking)
     assert [each.what for each in judged.problems] == [
         "type public.mood is not as the block makes it"
     ]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "GRANT CONNECT ON DATABASE THIS TO PUBLIC",
+        "REVOKE ALL ON DATABASE THIS FROM PUBLIC",
+        "COMMENT ON DATABASE THIS IS 'x'",
+        "ALTER DATABASE THIS OWNER TO postgres",
+        "COMMENT ON ROLE postgres IS NULL",
+        "GRANT CREATE ON TABLESPACE pg_default TO postgres",
+        "GRANT SET ON PARAMETER work_mem TO postgres",
+    ],
+)
+def test_what_all_databases_of_a_cluster_share_is_left_out(asking: Asking, sql: str) -> None:
+    """The twin's cluster is another one, with a database of another name."""
+    block = f"{sql.replace('THIS', asking.database.name)}; CREATE TABLE t (a int)"
+    later = "CREATE TABLE u (a int)"
+    asking.database.load(block)
+    assert asking.actions(block, later) == ["adopt", "apply"]
+    asking.database.load(later)
+    assert asking.actions(block, later) == ["adopt", "adopt"]

@@ -32,6 +32,7 @@ from support.databases import Database
 from support.projects import PATIENCE_S, Project
 
 from pgrunbook.errors import Verdict
+from pgrunbook.records.format.parts import Kind
 from pgrunbook.records.how_it_ended import Ending
 from pgrunbook.records.record import Record
 from pgrunbook.runbooks.project import Project as Files
@@ -301,6 +302,11 @@ def test_a_plan_writes_nothing_anywhere(tenants: Project, empty: Database) -> No
     for schema in SCHEMAS[:2]:
         record, ending = worker.plan("env:CRM_URL", {"schema": schema}, str(uuid.uuid4()))
         assert ending.verdict is Verdict.PASSED, ending.text
+        assert record
+        checks = [check["check"] for check in record.rows(Kind.PRECONDITIONS)]
+        assert "is a primary" in checks
+        # no twin is made for each of many targets
+        assert "are not refused, whatever rows there are" not in checks
         found.append(record)
     assert (empty.dump("--schema-only"), sorted(tenants.root.rglob("*"))) == before
     one, two = [record.plan for record in found if record]

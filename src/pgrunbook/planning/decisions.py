@@ -247,14 +247,16 @@ def given_names(blocks: Sequence[Block]) -> list[str]:
     """Return the names that these blocks give to objects, but for those that one of them frees, by
     DROP or RENAME, itself or with its table: what has such a name now is in nobody's way.
     """
-    given: dict[str, str] = {}  # the name to the table that it is part of
+    given: set[tuple[str, str]] = set()  # each with the table that it is part of
     freed: set[str] = set()
+    gone_along: set[tuple[str, str]] = set()
     for block in blocks:
         for statement in block.statements:
             gone = {name for name, _ in freed_names(statement.node)}
-            freed |= gone | {name for name, table in given.items() if table in gone}
-            given |= {each.name: each.parent for each in statement.made}
-    return sorted(given.keys() - freed)
+            freed |= gone
+            gone_along |= {each for each in given if each[1] in gone}
+            given |= {(each.name, each.parent) for each in statement.made}
+    return sorted({name for name, _ in given - gone_along} - freed)
 
 
 def taken_names(block: Block, names: Mapping[str, Mapping[str, Any]]) -> Iterator[Problem]:

@@ -7,21 +7,24 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 
 from pglast import ast
 from pglast.enums import AlterTableType
 
-from pgrunbook.errors import Refused
+from pgrunbook.errors import Failed, Refused
 from pgrunbook.planning.checks import CheckResult
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.planning.hazards import Risk
 from pgrunbook.planning.paths import Paths
+from pgrunbook.planning.roles import role_set
 from pgrunbook.planning.twin import Maker
 from pgrunbook.planning.twin_run import first_failure
 from pgrunbook.planning.votes import Trial
 from pgrunbook.postgres import catalog, search_path
 from pgrunbook.postgres.session import Session
+from pgrunbook.postgres.twin_server import Twin
 from pgrunbook.sqltext.hazards import Hazard
 
 # Set for the cells of a plan that is one of many: a twin for each would take hours.
@@ -49,6 +52,9 @@ _INSUFFICIENT_PRIVILEGE = "42501"
 # A tablespace, a role or a collation may be the target's alone; what belongs to a table is copied.
 _UNDEFINED_OBJECT = "42704"
 _COPIED = re.compile(r"(constraint|trigger|policy|rule|type) ")
+# What no copy has: the ledger; an extension that the twin's server lacks, and what that was built
+# without, as ICU or lz4.
+_NEVER_THERE = re.compile(r'"pgrunbook[".]|is not available|in this build|to be built with')
 
 
 def check(
@@ -72,13 +78,15 @@ def check(
         return
     try:
         with make() as twin:
+            believed = planning and _is_whole(twin, conn)
             trial = first_failure(twin, search_path.of(conn), pending)
-            lacks = bool(twin.missing or twin.warnings)
-    except Refused as exc:
+    except (Refused, Failed) as exc:
         why = exc.problems[0].what if exc.problems else str(exc)
         yield CheckResult("statements", _CHECK, not_run=f"no twin: {why}")
         return
-    yield _result_of(trial, believed=planning and not lacks)
+    if trial and _has_other_roles(trial, pending):
+        believed = False
+    yield _result_of(trial, depended_on=depended_on, believed=believed)
 
 
 def _why_not_tried(conn: Session, pending: Sequence[Decision]) -> str:
@@ -93,26 +101,47 @@ def _why_not_tried(conn: Session, pending: Sequence[Decision]) -> str:
     return ""
 
 
-def _result_of(trial: Trial | None, *, believed: bool) -> CheckResult:
-    """Return what the first block that failed says, if one did. `believed`: the twin lacks
-    nothing that the target has, and the run has changed nothing if it is refused.
+def _is_whole(twin: Twin, conn: Session) -> bool:
+    """Whether the twin has what the target has, as far as their numbers tell."""
+    if twin.missing or twin.warnings:
+        return False
+    with closing(twin.owner_session()) as there:
+        return catalog.rows(there, "copied") == catalog.rows(conn, "copied")
+
+
+def _has_other_roles(trial: Trial, pending: Sequence[Decision]) -> bool:
+    """Whether statements of the block run as another role than the run's. On the twin it is a
+    member of no other, and so may not see the schemas that it sees on the target.
+    """
+    for decision in pending:
+        block = decision.block
+        if block.name == trial.block:
+            return bool(block.role) or any(role_set(each.node) for each in block.statements)
+    return False
+
+
+def _result_of(trial: Trial | None, *, depended_on: bool, believed: bool) -> CheckResult:
+    """Return what the first block that failed says, if one did.
+
+    - `depended_on`: something depends on what is dropped, or gets another type.
+    - `believed`: the twin lacks nothing that the target has, and the run has changed nothing if it
+      is refused.
     """
     if trial is None or trial.failure is None:
         return CheckResult("statements", _CHECK)
-    if trial.sqlstate in _DEPENDED_ON:
-        problem = replace(trial.failure, remedy=_CASCADE)
-        return CheckResult(problem.where, _CHECK, problem)
-    if believed and _is_whatever_rows(trial):
-        problem = replace(trial.failure, remedy="correct the SQL, then plan again")
+    remedy = ""
+    if believed and not trial.in_doubt and _is_whatever_rows(trial):
+        remedy = "correct the SQL, then plan again"
+    if depended_on and trial.sqlstate in _DEPENDED_ON:
+        remedy = _CASCADE
+    if remedy and not _NEVER_THERE.search(trial.failure.found):
+        problem = replace(trial.failure, remedy=remedy)
         return CheckResult(problem.where, _CHECK, problem)
     why = f"{trial.failure.where} fails on a copy without rows: {trial.failure.found}"
     return CheckResult("statements", _CHECK, not_run=why)
 
 
 def _is_whatever_rows(trial: Trial) -> bool:
-    # Code may put SQL together of rows: PL/pgSQL function inline_code_block line 3 at EXECUTE
-    if "PL/" in trial.context:
-        return False
     if trial.sqlstate == _UNDEFINED_OBJECT:
         return bool(trial.failure and _COPIED.match(trial.failure.found))
     return trial.sqlstate.startswith(_CLASSES) and trial.sqlstate != _INSUFFICIENT_PRIVILEGE

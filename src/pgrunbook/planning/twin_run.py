@@ -134,11 +134,10 @@ class TwinRun:
         trials: list[Trial] = []
         failed = False
         for block in blocks:
-            if failed:
-                trials.append(Trial(block.name, len(block.statements), tried=False))
-                continue
-            trial = self._run(block, state)
-            failed = trial.failure is not None
+            trial = Trial(block.name, len(block.statements), tried=False)
+            if not failed:
+                trial = self._run(block, state)
+            failed = failed or trial.failure is not None
             trials.append(trial)
         return trials
 
@@ -146,22 +145,22 @@ class TwinRun:
         self._conn.execute(f"SET search_path = {block.search_path or self._path}".encode())
         block = replace(block, statements=tuple(as_role(s, self._role) for s in block.statements))
         run = _in_transaction if block.transaction else _alone
+        size = len(block.statements)
         steps: list[TwinStep] = []
-        failed: dict[str, Any] = {}
         self._conn.execute(f"SET {_STOOD_IN} = ''".encode())
         try:
             self._set_role(block)
-            for step in run(self._conn, block, state, apart=self._apart):
-                steps.append(step)
+            steps += run(self._conn, block, state, apart=self._apart)
             ((self.stood_in[block.name],),) = self._conn.execute(f"SHOW {_STOOD_IN}".encode())
-        except _Failed as exc:
-            # a failed block has changed nothing: its transaction was rolled back
-            failed, steps = exc.said, []
+        except _Failed as exc:  # it has changed nothing: its transaction was rolled back
+            in_doubt = exc.in_code or state.code_was_run
+            return Trial(
+                block.name, size, failure=exc.problem, sqlstate=exc.sqlstate, in_doubt=in_doubt
+            )
         first = len(self.steps) + 1
         self.steps += steps
         self._plans.note_made(sum(len(step.changes) for step in steps), self._conn, self._beside)
-        numbers = range(first, len(self.steps) + 1)
-        return Trial(block.name, len(block.statements), numbers, **failed)
+        return Trial(block.name, size, range(first, len(self.steps) + 1))
 
     def _set_role(self, block: Block) -> None:
         try:
@@ -227,9 +226,9 @@ class _Failed(Exception):
         at = int(exc.diag.statement_position or 0) - 1 - before
         where = statement.place(max(at, 0))
         found = "; ".join(filter(None, [exc.diag.message_primary, exc.diag.message_detail]))
-        problem = Problem("fails on the twin", where, "the statement runs", found or str(exc))
-        context = exc.diag.context or ""
-        self.said = {"failure": problem, "sqlstate": exc.sqlstate or "", "context": context}
+        self.problem = Problem("fails on the twin", where, "the statement runs", found or str(exc))
+        self.sqlstate = exc.sqlstate or ""
+        self.in_code = bool(exc.diag.context)  # of the function, or of DO, that has raised it
 
 
 def _in_transaction(
@@ -329,6 +328,7 @@ def _alone(
                 conn.execute(statement.sql.encode())
             except psycopg.Error as exc:
                 raise _Failed(statement, exc) from exc
+            state.note_run(statement)
         changes = state.all_changes()
         state.take(changes)
         yield _step(block.name, index, part, changes)

@@ -26,6 +26,7 @@ from pgrunbook.planning.twin_statements import (
 )
 from pgrunbook.runbooks.scripts import Statement
 from pgrunbook.sqltext.created_objects import RELATIONS, CreatedObject
+from pgrunbook.sqltext.mentions import runs_code
 from pgrunbook.sqltext.things import dropped_objects
 
 # relation "t" already exists; column "c" of relation "t" already exists
@@ -75,6 +76,7 @@ class TwinState:
         self.has_event_triggers = any(each.type == "event trigger" for each in self._now)
         # what statements make that are still to be run
         self.later: Counter[CreatedObject] = Counter()
+        self.code_was_run = False
 
     def transaction_changes(
         self, replaced: Sequence[CreatedObject], *, near: bool = False
@@ -112,11 +114,14 @@ class TwinState:
     def note_run(self, statement: Statement) -> None:
         """Note that a statement was run: what it makes, no later one has to make any more."""
         self.later -= Counter(replace(each, replaces=True) for each in statement.made)
+        self.code_was_run = self.code_was_run or runs_code(statement.node)
 
     def duplicates(self, changes: Mapping[Object, Change]) -> list[Object]:
         """Return the objects that no block has made, and that are equal, but for the name, to one
         which was just made.
         """
+        if not self._cleared:
+            return []
         found = []
         for each, (before, after) in changes.items():
             if before is None and after is not None:
@@ -156,6 +161,8 @@ class TwinState:
         if not isinstance(exc, errors.DependentObjectsStillExist):
             return []
         before = self._dropped()
+        gone: set[Object] = set()
+        # What is a part of another object, or of an extension, CASCADE does not drop, either.
         with suppress(psycopg.Error), self._conn.transaction(force_rollback=True):
             self._conn.execute(cascade(statement).encode())
             gone = self._dropped() - before

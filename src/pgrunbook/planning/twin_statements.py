@@ -28,12 +28,31 @@ _OF_THE_CLUSTER = (
     ast.AlterDatabaseStmt,
     ast.AlterDatabaseSetStmt,
 )
+_SHARED = (
+    ObjectType.OBJECT_DATABASE,
+    ObjectType.OBJECT_ROLE,
+    ObjectType.OBJECT_TABLESPACE,
+    ObjectType.OBJECT_PARAMETER_ACL,
+)
+
+
+def _is_of_the_cluster(node: ast.Node) -> bool:
+    match node:
+        case (
+            ast.GrantStmt(objtype=kind)
+            | ast.CommentStmt(objtype=kind)
+            | ast.SecLabelStmt(objtype=kind)
+            | ast.AlterOwnerStmt(objectType=kind)
+            | ast.RenameStmt(renameType=kind)
+        ):
+            return kind in _SHARED
+    return isinstance(node, _OF_THE_CLUSTER)
 
 
 def work_of_node(node: ast.Node) -> Work:
     """Return what a statement does besides what the catalog shows."""
     node = executed(node)
-    if isinstance(node, _OF_THE_CLUSTER):
+    if _is_of_the_cluster(node):
         return Work.ROWS
     match node:
         case ast.SelectStmt(intoClause=ast.IntoClause()):
@@ -92,6 +111,7 @@ def substitute(
     - What it makes was copied, or is not on a twin: an extension, a role.
     - What it drops is gone, as `clear_away` has dropped it (`cleared`).
     - It comments on an extension, which has another owner there.
+    - It refreshes a materialized view CONCURRENTLY, which has never been filled there.
     - It takes a superuser, and leaves nothing in the catalog that is compared: a setting, or the
       triggers of foreign keys, which no rows fire there.
     """
@@ -99,11 +119,14 @@ def substitute(
     match node:
         case ast.CreateExtensionStmt(extname=name) if name in stood_in_for:
             return ""
-        case _ if isinstance(node, _OF_THE_CLUSTER):
+        case _ if _is_of_the_cluster(node):
             return ""
         case ast.CommentStmt(objtype=ObjectType.OBJECT_EXTENSION):
             lacks = isinstance(exc, errors.InsufficientPrivilege)
             return _AS_OWNER.replace("{}", statement) if lacks else None
+        case ast.RefreshMatViewStmt(concurrent=True):
+            node.concurrent = False
+            return str(RawStream()(node)) if isinstance(exc, errors.FeatureNotSupported) else None
         case ast.VariableSetStmt(name=name) if isinstance(exc, errors.InsufficientPrivilege):
             return None if name in ("role", "session_authorization") else ""
         case ast.AlterTableStmt() if isinstance(exc, errors.InsufficientPrivilege):

@@ -19,8 +19,10 @@ class Trial:
     - `statements` is how many it has; `numbers` are those of its steps in the timeline.
     - `by_hand`: the parameter `adopt` names it, so it was not tried.
     - `tried` is False for a block behind one that failed.
-    - `failure` is what PostgreSQL said of the statement that failed, `sqlstate` its code, `context`
-      the code that was running. The block was rolled back, and has no steps.
+    - `failure` is what PostgreSQL said of the statement that failed, `sqlstate` its code. The block
+      was rolled back, and has no steps.
+    - `in_doubt`: the failure is of code, or behind code, which may do otherwise where there are
+      rows.
     """
 
     block: str
@@ -30,7 +32,7 @@ class Trial:
     tried: bool = True
     failure: Problem | None = None
     sqlstate: str = ""
-    context: str = ""
+    in_doubt: bool = False
 
 
 @dataclass(slots=True)

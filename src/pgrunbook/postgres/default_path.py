@@ -58,7 +58,7 @@ def find(conn: Session) -> DefaultPath:
             continue
         if found["what"] is None:
             behind[name] = None
-        # psql looks in none that is not there: it is to be no surprise in the plan, either
+        # of one that is not there nothing is said: psql does not look there, either
         elif found["there"]:
             left_out[name] = _left_out(conn, found)
     return DefaultPath(tuple(behind), set_for or "the server", tuple(left_out.values()))

@@ -128,11 +128,13 @@ class Preparation:
         self, decided: Sequence[Decision], found_already: Sequence[CheckResult]
     ) -> Iterator[CheckResult]:
         """Check what PostgreSQL refuses whatever rows there are. A plan tries all, if nothing was
-        found already: no problem is said twice.
+        found already: no problem is said twice. A copy that lacks something already tells nothing.
         """
         planning = self.parameters.mode == "plan" and not any(
             each.problem for each in found_already
         )
+        if self.rehearsal and self.rehearsal.lacks:
+            planning = False
         make_twin = self.agenda.twins.make
         return refusals.check(self.shape, make_twin, decided, self.risks, planning=planning)
 

@@ -87,6 +87,11 @@ class Rehearsal:
         return self._copy.owner
 
     @property
+    def lacks(self) -> bool:
+        """Whether something could not be copied."""
+        return bool(self._copy.warnings)
+
+    @property
     def facts(self) -> dict[str, Any]:
         """For the card of the target: where it is rehearsed, and what could not be copied."""
         shown = list(self._copy.warnings[:_SHOWN])

@@ -33,7 +33,7 @@ HEADER_KEYS = (
     "imported",
 )
 
-# The folders whose files have something by a key; all have, for a key that is not here.
+# The folders in which a key says something; one that is not here does so in all.
 _DEPLOY, _REVERT, _VERIFY = "deploy", "revert", "verify"
 _OF_A_BLOCK = (_DEPLOY, _REVERT)
 _FOLDERS = {

@@ -21,8 +21,8 @@ from pgrunbook.sqltext.placeholders import substitute
 
 
 def problems(script: Script) -> Iterator[Problem]:
-    """Yield what is wrong with the header of a file: the keys that it may have, are those of its
-    folder.
+    """Yield what is wrong with the values in the header of a file; which keys it may have is in
+    `header`.
     """
     for key in ("lock_timeout", "statement_timeout"):
         try:

@@ -91,9 +91,10 @@ def check(
 
 def _why_not_tried(conn: Session, pending: Sequence[Decision]) -> str:
     """Return why no twin is asked; empty if one is."""
-    (row,) = catalog.rows(conn, "relation_count", schema=conn.schema, others=[])
-    if row["in_all"] > _MOST_RELATIONS:
-        return f"a copy of {row['in_all']:,} relations takes long: --mode rehearse makes one"
+    copied = catalog.rows(conn, "copied")
+    relations = sum(row["number"] for row in copied if row["what"].startswith("relation "))
+    if relations > _MOST_RELATIONS:
+        return f"a copy of {relations:,} relations takes long: --mode rehearse makes one"
     for decision in pending:
         for number in decision.statements:
             if isinstance(decision.block.statements[number].node, ast.CreateExtensionStmt):

@@ -19,7 +19,7 @@ import psycopg
 from pgrunbook.inventory import catalogs
 from pgrunbook.inventory.objects import Address
 from pgrunbook.inventory.snapshot import Answer, ask, is_superuser
-from pgrunbook.postgres import catalog
+from pgrunbook.postgres.catalog import with_literals
 from pgrunbook.postgres.session import Session
 
 # Who is no superuser cannot read them; nor can he write to them but by way of a user mapping, or of
@@ -78,7 +78,7 @@ def read_changes(conn: psycopg.Connection[Any], *, near: bool = False) -> Change
         _deleted_from(),
     ]
     if near:
-        questions.insert(0, catalog.with_literals("held", {"keeper": None, "key": None}))
+        questions.insert(0, with_literals("held", {"keeper": None, "key": None}))
     number, objects, deleted = ask(conn, questions)[-3:]
     ((xid,),) = number.rows
     return Changes(xid, _addresses(objects), [catalog for (catalog,) in deleted.rows])

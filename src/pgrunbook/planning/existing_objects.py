@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import Any
-
-import psycopg
+from collections.abc import Callable, Sequence
 
 from pgrunbook.postgres import catalog, search_path
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.blocks import Block
-from pgrunbook.sqltext import search_paths
 from pgrunbook.sqltext.created_objects import CreatedObject
 
 
@@ -45,13 +41,13 @@ def is_new(each: CreatedObject) -> bool:
     return not each.parent and not each.was
 
 
-def path_to(conn: psycopg.Connection[Any], path: str, role: str, each: CreatedObject) -> str:
-    """Return the part of a role's path along which a statement that makes an object may have put
-    it.
+def path_to(schemas_of: Callable[[str], Sequence[str]], path: str, each: CreatedObject) -> str:
+    """Return the part of a path along which a statement that makes an object may have put it.
+
+    `schemas_of` returns the schemas that a path leads to: see `search_path.schemas`.
     """
-    path = search_paths.of_role(path, role)
     if is_new(each) and not each.schema:
-        found = search_path.schemas(conn, path)
+        found = schemas_of(path)
         if found:
             return search_path.written(found[:1])
     return path

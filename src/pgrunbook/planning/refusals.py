@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
+from typing import Any
 
 from pglast import ast
 from pglast.enums import AlterTableType
@@ -56,6 +57,8 @@ _COPIED = re.compile(r"(constraint|trigger|policy|rule|type) ")
 # without, as ICU or lz4.
 _NEVER_THERE = re.compile(r'"pgrunbook[".]|is not available|in this build|to be built with')
 
+_Numbers = list[dict[str, Any]]  # rows of the catalog query `copied`
+
 
 def check(
     conn: Session,
@@ -72,13 +75,14 @@ def check(
     depended_on = _has_drops_with_dependents(risks) or _has_types_with_readers(conn, pending)
     if not depended_on and not (planning and pending and ONE_OF_MANY not in os.environ):
         return
-    why_not = "" if depended_on else _why_not_tried(conn, pending)
+    copied = catalog.rows(conn, "copied")
+    why_not = "" if depended_on else _why_not_tried(copied, pending)
     if why_not:
         yield CheckResult("statements", _CHECK, not_run=why_not)
         return
     try:
         with make() as twin:
-            believed = planning and _is_whole(twin, conn)
+            believed = planning and _is_whole(twin, copied)
             trial = first_failure(twin, search_path.of(conn), pending)
     except (Refused, Failed) as exc:
         why = exc.problems[0].what if exc.problems else str(exc)
@@ -89,9 +93,8 @@ def check(
     yield _result_of(trial, depended_on=depended_on, believed=believed)
 
 
-def _why_not_tried(conn: Session, pending: Sequence[Decision]) -> str:
+def _why_not_tried(copied: _Numbers, pending: Sequence[Decision]) -> str:
     """Return why no twin is asked; empty if one is."""
-    copied = catalog.rows(conn, "copied")
     relations = sum(row["number"] for row in copied if row["what"].startswith("relation "))
     if relations > _MOST_RELATIONS:
         return f"a copy of {relations:,} relations takes long: --mode rehearse makes one"
@@ -102,12 +105,13 @@ def _why_not_tried(conn: Session, pending: Sequence[Decision]) -> str:
     return ""
 
 
-def _is_whole(twin: Twin, conn: Session) -> bool:
+def _is_whole(twin: Twin, copied: _Numbers) -> bool:
     """Whether the twin has what the target has, as far as their numbers tell."""
     if twin.missing or twin.warnings:
         return False
     with closing(twin.owner_session()) as there:
-        return catalog.rows(there, "copied") == catalog.rows(conn, "copied")
+        there.execute(f"SET search_path = {search_path.OURS}".encode())
+        return catalog.rows(there, "copied") == copied
 
 
 def _has_other_roles(trial: Trial, pending: Sequence[Decision]) -> bool:

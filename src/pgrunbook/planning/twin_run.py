@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
+from functools import cache, partial
 from typing import Any
 
 import psycopg
@@ -29,12 +30,12 @@ from pgrunbook.postgres.query_plans import QueryPlans
 from pgrunbook.postgres.twin_server import Twin
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.runbooks.scripts import Statement
+from pgrunbook.sqltext import search_paths
 from pgrunbook.sqltext.created_objects import RELATIONS, CreatedObject
 from pgrunbook.sqltext.mentions import locks_what_it_changes
 from pgrunbook.sqltext.things import dropped_objects, kind_of, name_of
 
 _STOOD_IN = "pgrunbook.stood_in"  # set by what stands in for a function: extension_members.sql
-_STATEMENT_TIMEOUT = "60s"  # on a twin without rows
 
 
 def first_failure(twin: Twin, path: str, pending: Sequence[Decision]) -> Trial | None:
@@ -78,8 +79,6 @@ class TwinRun:
             self._conn = stack.enter_context(twin.session())
             self._beside = stack.enter_context(twin.owner_session())
             self._stack = stack.pop_all()  # or the first is closed if the second cannot be opened
-        for conn in (self._conn, self._beside):
-            conn.execute(f"SET statement_timeout = '{_STATEMENT_TIMEOUT}'".encode())
 
     def close(self) -> None:
         """End the sessions."""
@@ -101,14 +100,15 @@ class TwinRun:
         self._cleared = True
         dropped_first, renamed_first = _gone_first(blocks)
         with_rename: dict[tuple[str, str], list[str]] = defaultdict(list)
+        schemas_of = cache(partial(search_path.schemas, self._beside))  # one round trip a path
         for block in reversed(blocks):
-            role = block.role or self._role
             for path, each in reversed(block.made_along(self._path)):
                 name = name_of(each)
                 stays = name in dropped_first and not _is_another(each, dropped_first[name])
                 if not each.name or _may_exist(each) or was_there(each) or stays:
                     continue
-                where = search_path.set_local(path_to(self._beside, path, role, each))
+                path = search_paths.of_role(path, block.role or self._role)
+                where = search_path.set_local(path_to(schemas_of, path, each))
                 undo = f"{where}; {_undo_statement(each)}"
                 if name in renamed_first:
                     with_rename[name].append(undo)
@@ -146,11 +146,10 @@ class TwinRun:
         block = replace(block, statements=tuple(as_role(s, self._role) for s in block.statements))
         run = _in_transaction if block.transaction else _alone
         size = len(block.statements)
-        steps: list[TwinStep] = []
         self._conn.execute(f"SET {_STOOD_IN} = ''".encode())
         try:
             self._set_role(block)
-            steps += run(self._conn, block, state, apart=self._apart)
+            steps = [*run(self._conn, block, state, apart=self._apart)]
             ((self.stood_in[block.name],),) = self._conn.execute(f"SHOW {_STOOD_IN}".encode())
         except _Failed as exc:  # it has changed nothing: its transaction was rolled back
             in_doubt = exc.in_code or state.code_was_run

@@ -86,7 +86,11 @@ class Twin:
 
 
 # What is asked about each block is planned once. No commit has to outlast a crash: a twin does not.
-_SETTINGS = "SET plan_cache_mode = force_generic_plan; SET jit = off; SET synchronous_commit = off"
+# It has no rows, over which a statement could take long.
+_SETTINGS = (
+    "SET plan_cache_mode = force_generic_plan; SET jit = off; "
+    "SET synchronous_commit = off; SET statement_timeout = '60s'"
+)
 
 
 def own_server(conninfo: str, wanted: int) -> OwnServer:

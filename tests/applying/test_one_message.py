@@ -412,3 +412,13 @@ def test_what_the_timeout_of_a_lock_cancels_behind_it_has_waited_for_the_lock(
     given_up, by_somebody = psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled
     # BEGIN, the timeouts, the time that is left; LOCK TABLE, the next timeout, a cursor; the path …
     assert errors == [*3 * [by_somebody], *3 * [given_up], *3 * [by_somebody]]
+
+
+def test_times_are_exact_where_the_database_prints_few_digits(empty: Database) -> None:
+    empty.execute("CREATE TABLE there (id int)")
+    empty.execute(f"ALTER DATABASE {empty.name} SET extra_float_digits = -15")
+    slow = "INSERT INTO there SELECT 1 FROM pg_sleep(0.01)"
+    target = Target("test", empty.url)
+    with connect(target, schema="public") as work, ran(work, ";".join([slow] * 3)) as message:
+        laps = [elapsed_ms for _, elapsed_ms in message.laps]
+    assert all(10 <= elapsed_ms < 1000 for elapsed_ms in laps), laps

@@ -42,7 +42,8 @@ _PLAIN = (ast.CreateStmt, ast.IndexStmt, ast.AlterTableStmt, ast.CommentStmt)
 # path still holds: what they change is read with its effect, and their time counts as the block's.
 _NOT_DEFERRED = "SET CONSTRAINTS ALL IMMEDIATE"
 
-_NOW = "SELECT extract(epoch FROM pg_catalog.clock_timestamp())::pg_catalog.float8 AS now"
+# A number of all its digits, whatever the block has set: a float may be rounded, to hours at worst.
+_NOW = "SELECT extract(epoch FROM pg_catalog.clock_timestamp()) AS now"
 _BETWEEN = "\n;\n"  # a statement may end with a comment
 
 # The advisory lock that must still be held by another session: its process id, and the key.
@@ -194,11 +195,14 @@ class Message:
             yield _Part(query, self._answers.append)
 
     def _goes_on(self, number: int, locks: Sequence[Sequence[str]]) -> bool:
-        """Whether the statement of that number inserts rows into the same tables as the one before
-        it, and locks nothing more. A dump has thousands of these: nothing is asked between them.
+        """Whether nothing is asked but the time between the statement of that number and the one
+        before it: they lock only what the block makes; or they insert rows into the same tables, as
+        thousands in a dump do.
         """
         if not 0 < number < len(self.statements) or (locks and locks[number]):
             return False
+        if not (self.traced or self._may_set):
+            return True
         before, statement = self.statements[number - 1 : number + 1]
         insert = all(isinstance(each.node, ast.InsertStmt) for each in (before, statement))
         return insert and before.relations == statement.relations
@@ -256,7 +260,7 @@ class Message:
         self._now = rows[0]["now"]
 
     def _take_end(self, rows: list[dict[str, Any]]) -> None:
-        before, self._now = self._now, rows[0]["now"]
+        before, self._now = self._now, float(rows[0]["now"])
         self._spans.append((before, max(before, self._now)))  # the clock may have been set back
 
     def _take_locks(self, rows: list[dict[str, Any]]) -> None:

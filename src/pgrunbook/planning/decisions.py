@@ -253,8 +253,9 @@ def given_names(blocks: Sequence[Block]) -> list[str]:
     for block in blocks:
         for statement in block.statements:
             gone = {name for name, _ in freed_names(statement.node)}
-            freed |= gone
-            gone_along |= {each for each in given if each[1] in gone}
+            if gone:  # of most statements nothing is
+                freed |= gone
+                gone_along |= {each for each in given if each[1] in gone}
             given |= {(each.name, each.parent) for each in statement.made}
     return sorted({name for name, _ in given - gone_along} - freed)
 

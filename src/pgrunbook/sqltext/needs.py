@@ -4,7 +4,7 @@ schema: those are the run's.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from pglast import ast
@@ -94,23 +94,25 @@ def _of_alter_table(node: ast.AlterTableStmt) -> Iterator[Need]:
             yield Need(each.name.relname, "alter")
 
 
-def _of_foreign_keys(elements: Iterable[ast.Node]) -> Iterator[Need]:
+def _of_foreign_keys(elements: Sequence[ast.Node]) -> Iterator[Need]:
     """Yield what foreign keys refer to, with the types of their own columns; of a column that
     exists already the text does not tell the type.
     """
-    columns = [each for each in elements if isinstance(each, ast.ColumnDef)]
-    constraints = [each for each in elements if isinstance(each, ast.Constraint)]
-    types = {column.colname: RawStream()(column.typeName) for column in columns}
-    for column in columns:
-        for constraint in column.constraints or ():
-            yield from _of_foreign_key(constraint, [column.colname], types)
-    for constraint in constraints:
-        own = [name.sval for name in constraint.fk_attrs or ()]
-        yield from _of_foreign_key(constraint, own, types)
+    types: dict[str, ast.TypeName] = {}
+    for each in elements:
+        if isinstance(each, ast.ColumnDef):
+            types[each.colname] = each.typeName
+    for each in elements:
+        if isinstance(each, ast.ColumnDef):
+            for constraint in each.constraints or ():
+                yield from _of_foreign_key(constraint, [each.colname], types)
+        if isinstance(each, ast.Constraint):
+            own = [name.sval for name in each.fk_attrs or ()]
+            yield from _of_foreign_key(each, own, types)
 
 
 def _of_foreign_key(
-    constraint: ast.Constraint, own: Sequence[str], types: dict[str, str]
+    constraint: ast.Constraint, own: Sequence[str], types: dict[str, ast.TypeName]
 ) -> Iterator[Need]:
     if constraint.contype is not ConstrType.CONSTR_FOREIGN:
         return
@@ -118,4 +120,5 @@ def _of_foreign_key(
     yield Need(table, "reference")
     others = [name.sval for name in constraint.pk_attrs or ()]
     for name, other in zip(own, others, strict=False):  # the server says where they do not match
-        yield Need(table, "reference", other, types.get(name, ""))
+        type_ = RawStream()(types[name]) if name in types else ""
+        yield Need(table, "reference", other, type_)

@@ -79,9 +79,8 @@ def foretold(
 
         made = decided(sqls)
         risks = hazards.assess(look, "public", made)
-        results = [
-            *refusals.check(look, make if host else no_server, made, risks, planning=planning)
-        ]
+        maker = make if host else no_server
+        results = refusals.check(look, maker, made, risks, planning=planning).results
     assert all(result.problem.remedy for result in results if result.problem)
     return [result.problem.found if result.problem else result.result for result in results]
 
@@ -290,7 +289,7 @@ def test_where_the_twin_breaks_off_nothing_is_refused(empty: Database) -> None:
 
     made = decided(["CREATE TABLE t ()"])
     with connect(Target("env:CRM_URL", empty.url), schema="public", read_only=True) as look:
-        (result,) = refusals.check(look, broken_off, made, [], planning=True)
+        (result,) = refusals.check(look, broken_off, made, [], planning=True).results
     assert (result.result, result.not_run) == ("not run", "no twin: pg_restore was broken off")
 
 

@@ -111,6 +111,8 @@ def _change(each: Difference) -> str:
 def _what(each: Difference) -> str:
     if each.before is None or each.after is None:
         return describe(each.after or each.before)
+    if each.before == each.after:
+        return describe(each.after, each.before)
     return f"{describe(each.before, each.after)} → {describe(each.after, each.before)}"
 
 

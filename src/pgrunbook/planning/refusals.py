@@ -1,5 +1,5 @@
 """Checks whether PostgreSQL will refuse a statement whatever rows there are: the pending blocks are
-run on a twin. Reads only.
+run on a twin, which also shows what each of them changes. Reads only.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from pglast import ast
 from pglast.enums import AlterTableType
@@ -20,8 +20,9 @@ from pgrunbook.planning.decisions import Decision
 from pgrunbook.planning.hazards import Risk
 from pgrunbook.planning.paths import Paths
 from pgrunbook.planning.roles import role_set
+from pgrunbook.planning.timeline import TwinStep
 from pgrunbook.planning.twin import Maker
-from pgrunbook.planning.twin_run import first_failure
+from pgrunbook.planning.twin_run import try_pending
 from pgrunbook.planning.votes import Trial
 from pgrunbook.postgres import catalog, search_path
 from pgrunbook.postgres.session import Session
@@ -60,6 +61,13 @@ _NEVER_THERE = re.compile(r'"pgrunbook[".]|is not available|in this build|to be 
 _Numbers = list[dict[str, Any]]  # rows of the catalog query `copied`
 
 
+class Tried(NamedTuple):
+    """What a trial has shown: the results of the check, one or none; and what the blocks change."""
+
+    results: Sequence[CheckResult] = ()
+    steps: Sequence[TwinStep] = ()
+
+
 def check(
     conn: Session,
     make: Maker,
@@ -67,30 +75,28 @@ def check(
     risks: Sequence[Risk],
     *,
     planning: bool,
-) -> Iterator[CheckResult]:
-    """Yield one result if something depends on what is dropped, or gets another type; where a run
-    only plans (`planning`), if anything is pending.
+) -> Tried:
+    """Try what is pending, if something depends on what is dropped, or gets another type; where a
+    run only plans (`planning`), if anything is pending.
     """
     pending = [each for each in decisions if each.pending]
     depended_on = _has_drops_with_dependents(risks) or _has_types_with_readers(conn, pending)
     if not depended_on and not (planning and pending and ONE_OF_MANY not in os.environ):
-        return
+        return Tried()
     copied = catalog.rows(conn, "copied")
     why_not = "" if depended_on else _why_not_tried(copied, pending)
     if why_not:
-        yield CheckResult("statements", _CHECK, not_run=why_not)
-        return
+        return Tried([CheckResult("statements", _CHECK, not_run=why_not)])
     try:
         with make() as twin:
             believed = planning and _is_whole(twin, copied)
-            trial = first_failure(twin, search_path.of(conn), pending)
+            trial, steps = try_pending(twin, search_path.of(conn), pending)
     except (Refused, Failed) as exc:
         why = exc.problems[0].what if exc.problems else str(exc)
-        yield CheckResult("statements", _CHECK, not_run=f"no twin: {why}")
-        return
+        return Tried([CheckResult("statements", _CHECK, not_run=f"no twin: {why}")])
     if trial and _has_other_roles(trial, pending):
         believed = False
-    yield _result_of(trial, depended_on=depended_on, believed=believed)
+    return Tried([_result_of(trial, depended_on=depended_on, believed=believed)], steps)
 
 
 def _why_not_tried(copied: _Numbers, pending: Sequence[Decision]) -> str:

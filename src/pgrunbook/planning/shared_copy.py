@@ -16,7 +16,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pgrunbook.errors import Refused
 from pgrunbook.inventory.objects import Definition, Object
 from pgrunbook.planning.decisions import Decision
-from pgrunbook.planning.twin_run import first_failure
+from pgrunbook.planning.twin_run import try_pending
 from pgrunbook.postgres import session_settings
 from pgrunbook.postgres.schema_copy import Copy
 from pgrunbook.postgres.target import Target
@@ -100,7 +100,7 @@ class SharedCopy:
         """
         twin = Twin(self.conninfo, self.role, self.server, self.missing or {}, tuple(self.warnings))
         pending = [each for each in decisions if each.pending]
-        trial = first_failure(twin, path, pending)
+        trial, _ = try_pending(twin, path, pending)
         if trial and trial.failure:
             remedy = f"correct it; if it fails only where there are no rows, plan it alone: {alone}"
             raise Refused(

@@ -38,8 +38,11 @@ from pgrunbook.sqltext.things import dropped_objects, kind_of, name_of
 _STOOD_IN = "pgrunbook.stood_in"  # set by what stands in for a function: extension_members.sql
 
 
-def first_failure(twin: Twin, path: str, pending: Sequence[Decision]) -> Trial | None:
-    """Run what is pending on the twin, and return the first block that fails there.
+def try_pending(
+    twin: Twin, path: str, pending: Sequence[Decision]
+) -> tuple[Trial | None, Sequence[TwinStep]]:
+    """Run what is pending on the twin. Returns the first block that fails there, if one does; and
+    what each block before it changes.
 
     `path` is the search path of blocks that have none of their own.
     """
@@ -50,8 +53,8 @@ def first_failure(twin: Twin, path: str, pending: Sequence[Decision]) -> Trial |
     with closing(TwinRun(twin, path, apart=False)) as twin_run:
         for trial in twin_run.run(blocks):
             if trial.failure:
-                return trial
-    return None
+                return trial, twin_run.steps
+    return None, twin_run.steps
 
 
 class TwinRun:

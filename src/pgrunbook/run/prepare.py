@@ -37,6 +37,7 @@ from pgrunbook.planning.checks import CheckResult
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.hazards import Risk
 from pgrunbook.planning.make_plan import make_plan
+from pgrunbook.planning.timeline import TwinStep
 from pgrunbook.planning.timeouts import Timeouts
 from pgrunbook.postgres import search_path
 from pgrunbook.postgres.identity import Identity
@@ -77,6 +78,7 @@ class Preparation:
     round_trip_ms: float = 0.0
     rehearsals: Sequence[str] = ()  # of the plan, that the archive has
     backfills: pd.DataFrame | None = None  # what blocks in batches have to do
+    foreseen: Sequence[TwinStep] = ()  # what the blocks change on a twin, if they were tried there
     _decided: Sequence[Decision] = field(default=(), init=False)
 
     @property
@@ -121,12 +123,14 @@ class Preparation:
         self.approved = not any(result.problem for result in allowed)
         # A rehearsal, and a revert, show by themselves what PostgreSQL refuses.
         if self.parameters.mode in ("plan", "apply"):
-            results += self._refusals(decided, found_already=[*results, *allowed])
+            tried = self._try_pending(decided, found_already=[*results, *allowed])
+            results += tried.results
+            self.foreseen = tried.steps
         return [*results, *allowed]
 
-    def _refusals(
+    def _try_pending(
         self, decided: Sequence[Decision], found_already: Sequence[CheckResult]
-    ) -> Iterator[CheckResult]:
+    ) -> refusals.Tried:
         """Check what PostgreSQL refuses whatever rows there are. A plan tries all, if nothing was
         found already: no problem is said twice. A copy that lacks something already tells nothing.
         """

@@ -12,7 +12,7 @@ import pandas as pd
 
 from pgrunbook.admit import variants
 from pgrunbook.errors import Failed, Refused, RunbookError, Verdict
-from pgrunbook.planning import checks, decisions, hazards
+from pgrunbook.planning import checks
 from pgrunbook.planning.checks import CheckResult
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.postgres import search_path
@@ -22,7 +22,7 @@ from pgrunbook.records.format.parts import Kind
 from pgrunbook.records.words import counted
 from pgrunbook.run import conclusion, display, reporters, verify
 from pgrunbook.run.views import Views
-from pgrunbook.runbooks import arguments, squawk
+from pgrunbook.runbooks import arguments
 
 _FORMER = {
     "identity": "target",
@@ -117,22 +117,6 @@ class Run(Views):
             self._observation.choose(tables)
             taken = self._observation.snapshot(len(self._worker.outcomes))
             return display.fold_parts(taken)
-
-    def plan(self) -> pd.DataFrame:
-        """Show what will be done with each block: index `block`; columns `title`, `decision`,
-        `reason`. Before that, what it puts at risk, see `hazards.frame`, and what blocks in batches
-        have to do, see `estimates.frame`.
-        """
-        if self._plan and self._plan.steps:
-            display.digest(self._plan, self._preparation.rehearsals)
-            display.frame(self._hazards)
-        backfills = self._preparation.backfills
-        if backfills is not None and len(backfills):
-            display.frame(display.named(backfills, Kind.BACKFILLS))
-        if self.parameters.mode == "rehearse":
-            pending = [d.block for d in self._decisions if d.pending]
-            display.frame(display.named(squawk.frame(pending), Kind.SQUAWK))
-        return display.named(decisions.frame(self._decisions), Kind.DECISIONS)
 
     # -- blocks
 
@@ -278,11 +262,6 @@ class Run(Views):
         self._worker.round_trip_ms = self._preparation.round_trip_ms
         if self.parameters.writes and self._recorder.unfinished_runs():
             self._recorder.close_dead()
-
-    @property
-    def _hazards(self) -> pd.DataFrame:
-        shown = hazards.frame(self._preparation.risks)
-        return display.named(shown, Kind.HAZARDS, mode=self.parameters.mode)
 
     def _check_batches(self) -> list[CheckResult]:
         """Check that the batches of blocks that are done cover their keys."""

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from IPython.display import Markdown
 
+from pgrunbook.planning import decisions, hazards
 from pgrunbook.postgres import catalog
 from pgrunbook.records.format.parts import Kind
 from pgrunbook.records.words import counted
-from pgrunbook.run import display, target_card, verify
+from pgrunbook.run import display, foreseen, target_card, verify
 from pgrunbook.run.lifetime import Lifetime
-from pgrunbook.runbooks import parameters
+from pgrunbook.runbooks import parameters, squawk
 
 
 class Views(Lifetime):
@@ -67,6 +68,33 @@ class Views(Lifetime):
                 longer_than="1 minute",
             )
             return display.named(found, Kind.CIRCUMSTANCES)
+
+    def plan(self) -> pd.DataFrame:
+        """Show what will be done with each block: index `block`; columns `title`, `decision`,
+        `reason`. Before that, what it puts at risk, see `hazards.frame`; what each changes, as a
+        copy of the target has shown, see `foreseen.frame`; and what blocks in batches have to do,
+        see `estimates.frame`.
+        """
+        if self._plan and self._plan.steps:
+            display.digest(self._plan, self._preparation.rehearsals)
+            display.frame(self._hazards)
+        steps = self._preparation.foreseen
+        changes = foreseen.frame(steps)
+        if len(changes):
+            summary = foreseen.summary(changes, steps, self._decisions)
+            display.frame(display.folded(display.named(changes, Kind.FORESEEN), summary))
+        backfills = self._preparation.backfills
+        if backfills is not None and len(backfills):
+            display.frame(display.named(backfills, Kind.BACKFILLS))
+        if self.parameters.mode == "rehearse":
+            pending = [d.block for d in self._decisions if d.pending]
+            display.frame(display.named(squawk.frame(pending), Kind.SQUAWK))
+        return display.named(decisions.frame(self._decisions), Kind.DECISIONS)
+
+    @property
+    def _hazards(self) -> pd.DataFrame:
+        shown = hazards.frame(self._preparation.risks)
+        return display.named(shown, Kind.HAZARDS, mode=self.parameters.mode)
 
     def columns(self, table: str) -> pd.DataFrame:
         """The columns of one table as it is now: index `column`; `type`, `nullable`, `default`,

@@ -114,6 +114,8 @@ class Kind(enum.StrEnum):
     PRECONDITIONS = "preconditions", "where check result found"
     DECISIONS = "decisions", "block title decision reason"
     HAZARDS = "hazards", "block line hazards concerns size dependents takes accepted"
+    # of a plan: what the blocks change on a copy without rows
+    FORESEEN = "foreseen", "block object change what"
     # of a rehearsal: what squawk knows of the SQL
     SQUAWK = "squawk", "block rule complaint"
     STATEMENTS = "statements", "statement ms"

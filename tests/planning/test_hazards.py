@@ -771,7 +771,7 @@ def test_the_frame_says_what_is_common_once(database: Database, assess: Assess) 
         "line": "3",
         "hazards": "rewrites_table, locks_out_reads",
         "concerns": "column t.c",
-        "size": "an unknown number of rows, 0 bytes",
+        "size": "0 bytes",
         "dependents": "",
         "takes": "",
         "accepted": "rewrites_table",

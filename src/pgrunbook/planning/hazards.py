@@ -33,6 +33,8 @@ class Size:
     bytes: int
 
     def __str__(self) -> str:
+        if not self.rows and not self.bytes:  # a view, or a table that nobody has filled
+            return "0 bytes"
         rows = "an unknown number of rows" if self.rows is None else f"about {self.rows:,} rows"
         return f"{rows}, {_megabytes(self.bytes)}"
 

@@ -110,7 +110,8 @@ class Project:
         raise Refused.of(
             f"no {MARKER} found",
             where=where,
-            remedy="work inside a project, or set PGRUNBOOK_ROOT to the folder that holds the file",
+            remedy="work inside a project, or set PGRUNBOOK_ROOT to the folder that holds the "
+            f"file. A project begins with: touch {MARKER}",
         )
 
     def scratch(self) -> Path:

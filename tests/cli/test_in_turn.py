@@ -98,6 +98,12 @@ def test_each_is_planned_on_what_those_before_it_would_leave(
     sizes = {row["concerns"]: row["size"] for row in told[1]["hazards"]}
     assert "5,000 rows" in sizes["column customers.since"]
     assert sizes["column orders.customer_id"] == ""
+    assert told[1]["foreseen"][-1] == {
+        "block": "020_since",
+        "object": "table constraint orders_customer_id_fkey on public.orders",
+        "change": "dropped",
+        "what": "definition: FOREIGN KEY (customer_id) REFERENCES public.customers(id)",
+    }
     # The plan is that of the target, once it has come so far.
     assert project.command(*RUN, "apply", FIRST).code == 0
     (now,) = json.loads(project.command(*RUN, "plan", SECOND, "--json").text)

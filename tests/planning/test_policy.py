@@ -76,6 +76,7 @@ def test_it_is_shown_in_the_plan_on_the_terminal_and_to_the_reviewer(tidy: Proje
     assert planned.code == 0, planned.text
     assert f"hazard:   {SHOWN}" in planned.text
     assert "; index noted" in planned.text
+    assert "\nforeseen: 2 dropped, tried on a copy without rows\n" in planned.text
     assert "drops_column  column deals.note" in planned.cells["plan"]
     page = re.search(r"page: +(\S+)", planned.text)
     assert page

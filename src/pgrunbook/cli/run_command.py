@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -202,6 +203,8 @@ def _run(
             yield "put_aside", put_aside
         if dry:
             yield "hazards", record.rows("hazards")
+            if foreseen := record.rows("foreseen"):
+                yield "foreseen", foreseen
             if record.plan.get("digest"):
                 yield "plan", record.plan["digest"]
     yield "notebook", str(commands.relative(path))
@@ -257,5 +260,9 @@ def _say(name: str, value: Any, *, passed: bool) -> None:
     elif name == "hazards":
         for row in value:
             click.echo(f"hazard:   {controls.one_line(hazard_rows.line(row))}")
+    elif name == "foreseen":
+        counts = Counter(row["change"] for row in value)
+        found = ", ".join(f"{number} {change}" for change, number in counts.items())
+        click.echo(f"foreseen: {found}, tried on a copy without rows")
     elif name not in ("verdict", "problems", "after"):
         click.echo(f"{name + ':':<10}{controls.one_line(value)}")

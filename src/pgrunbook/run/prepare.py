@@ -78,7 +78,7 @@ class Preparation:
     round_trip_ms: float = 0.0
     rehearsals: Sequence[str] = ()  # of the plan, that the archive has
     backfills: pd.DataFrame | None = None  # what blocks in batches have to do
-    foreseen: Sequence[TwinStep] = ()  # what the blocks change on a twin, if they were tried there
+    foreseen: Sequence[TwinStep] = ()  # of a plan: what the blocks have changed on a twin
     _decided: Sequence[Decision] = field(default=(), init=False)
 
     @property
@@ -125,7 +125,8 @@ class Preparation:
         if self.parameters.mode in ("plan", "apply"):
             tried = self._try_pending(decided, found_already=[*results, *allowed])
             results += tried.results
-            self.foreseen = tried.steps
+            if self.parameters.mode == "plan":
+                self.foreseen = tried.steps
         return [*results, *allowed]
 
     def _try_pending(

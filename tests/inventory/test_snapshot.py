@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 
 import psycopg
@@ -50,6 +51,7 @@ def test_a_message_that_failed_is_sent_again(empty: Database, session: Session) 
         session.execute("SET lock_timeout TO '50ms'")
         with pytest.raises(psycopg.errors.LockNotAvailable):
             read(session)
+        assert gc.isenabled()  # it is not while a whole schema is read
         other.execute("ROLLBACK")
         assert dict(read(session)) == dict(read(other))
 

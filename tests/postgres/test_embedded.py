@@ -225,6 +225,23 @@ def test_it_comes_back_after_its_postmaster_was_killed(data: Path) -> None:
     assert not is_alive(data)
 
 
+def test_one_that_waits_for_no_disk_is_made_anew_after_a_crash(place: Path) -> None:
+    data = place / "data"
+    server = embedded.start(data, durable=False)
+    assert ask(server, "SHOW fsync") == "off"
+    with psycopg.connect(server.conninfo()) as conn:
+        conn.execute("CREATE TABLE kept ()")
+    server.stop()
+    server = embedded.start(data, durable=False)
+    assert ask(server, "SELECT to_regclass('kept')") == "kept"
+    os.kill(postmaster(data), signal.SIGKILL)
+    wait_for(lambda: not is_alive(data))
+    server = embedded.start(data, durable=False)
+    assert ask(server, "SELECT to_regclass('kept')") is None
+    server.stop()
+    assert {path.name for path in place.iterdir()} == {"data", "data.lock", "data.users"}
+
+
 def test_it_waits_for_the_backends_of_a_killed_postmaster(data: Path) -> None:
     """Two generations on one data directory would destroy it."""
     server = embedded.start(data)

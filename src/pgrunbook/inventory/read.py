@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import re
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -69,7 +71,8 @@ def read(conn: psycopg.Connection[Any], schemas: Sequence[str] | None = None) ->
             said += f" AND {catalogs.said_within(namespaces)}"
         about = _About(said=said, member="true", privileged="true")
         asked = {kind: kind.within(namespaces) for kind in catalogs.kinds_in(used)}
-        inventory = _read(snapshot, conn, asked, about)
+        with _without_gc():
+            inventory = _read(snapshot, conn, asked, about)
     inventory.schemas = [name for _, name in found.rows]
     return inventory
 
@@ -105,6 +108,20 @@ def read_objects(
     questions = {kind: question for kind, question in asked.items() if question}
     with Snapshot(conn) as snapshot:
         return _read(snapshot, conn, questions, about, lost, silent=bool(remarked))
+
+
+@contextmanager
+def _without_gc() -> Iterator[None]:
+    """No garbage is looked for: all that is read is kept, and to walk through it again and again,
+    as it grows, takes as long as to read it.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 class _About(NamedTuple):
@@ -163,7 +180,7 @@ def _permitted(conn: psycopg.Connection[Any], kind: Kind, question: str) -> str:
 
 def _take(inventory: Inventory, kind: Kind, answer: Answer, brought: set[tuple[Any, ...]]) -> None:
     """Add the objects of one kind. `brought` are the members of extensions: those are not ours."""
-    names = answer.names[5:]
+    definitions = _Definitions(answer.names[5:])
     whole = OIDS[_WHOLES.get(kind.name, "pg_class")]
     for row in answer.rows:
         oid, number, part_of, type_, identity = row[:5]
@@ -173,10 +190,29 @@ def _take(inventory: Inventory, kind: Kind, answer: Answer, brought: set[tuple[A
             continue
         if brought and ((kind.classid, oid) in brought or (whole, part_of) in brought):
             continue
-        inventory.definitions[each] = Definition(_properties(names, row[5:]))
+        inventory.definitions[each] = definitions.of(row[5:])
         inventory.addresses[each] = Address(kind.classid, oid, number)
         if part_of is not None:
             inventory.owners[each] = Address(whole, part_of)
+
+
+class _Definitions:
+    """The definitions of objects of one kind. Those with the same values, as thousands of columns
+    have them, share one.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = names
+        self._made: dict[tuple[Any, ...], Definition] = {}
+
+    def of(self, values: tuple[Any, ...]) -> Definition:
+        try:
+            known = self._made.get(values)
+        except TypeError:  # a list among them: of privileges, of options
+            return Definition(_properties(self._names, values))
+        if known is None:
+            known = self._made[values] = Definition(_properties(self._names, values))
+        return known
 
 
 def _properties(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
@@ -188,7 +224,7 @@ def _properties(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
         # a function's text may hold a secret, and a comment; what is short holds none
         if isinstance(value, str) and len(value) > _SHORT:
             said[name] = _masked(value)
-    usual = said.pop("default acl", None)
+    usual = said.pop("default acl", ())  # a column has none
     if "acl" in said:
         privileges = sorted(said.pop("acl"))
         if privileges != sorted(usual):

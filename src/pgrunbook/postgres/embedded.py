@@ -121,11 +121,18 @@ class Server:
 
 
 def start(
-    data: Path, version: int = 18, superuser: str = SUPERUSER, bin_: Path | None = None
+    data: Path,
+    version: int = 18,
+    superuser: str = SUPERUSER,
+    bin_: Path | None = None,
+    *,
+    durable: bool = True,
 ) -> Server:
     """Return the server of the data directory `data`: made and started, or joined, until this
     process ends. `superuser` is what it is called since the server was made; `bin_`, where other
     programs than the package's own are.
+
+    One that is not `durable` waits for no disk; after a crash it is made anew, empty.
 
     Any number of processes may ask at once; to ask again is cheap, and brings a killed server back.
     Raises Refused if the directory is not ours to use or of another major version, and if the
@@ -139,9 +146,13 @@ def start(
         )
     data = data.expanduser().resolve()
     with _lock(data):
-        if not _is_cluster(data, version):
-            _initdb(data, bin_, superuser)
-        server = _wait_until_running(data, version, bin_, superuser)
+        there = _is_cluster(data, version)
+        if there and not durable and postmaster.has_crashed(data):
+            _remove(data)
+            there = False
+        if not there:
+            _initdb(data, bin_, superuser, durable=durable)
+        server = _wait_until_running(data, version, bin_, superuser, durable=durable)
         _count_user(server)
     return server
 
@@ -247,7 +258,7 @@ def _is_cluster(data: Path, version: int) -> bool:
     return True
 
 
-def _initdb(data: Path, bin_: Path, superuser: str) -> None:
+def _initdb(data: Path, bin_: Path, superuser: str, *, durable: bool) -> None:
     """Make a cluster, and give it its name when it is complete: PG_VERSION is among the first files
     made.
     """
@@ -256,20 +267,35 @@ def _initdb(data: Path, bin_: Path, superuser: str) -> None:
         tempfile.TemporaryDirectory(prefix=f"{data.name}.", dir=data.parent) as made,
     ):
         os.chown(made, *os_user.server_user())
-        options = (*_INITDB, "--username", superuser, "--pgdata", "data")
+        options = [*_INITDB, "--username", superuser, "--pgdata", "data"]
+        if not durable:
+            options.append("--no-sync")
         programs.run(bin_ / "initdb", *options, data=data, cwd=made)
         with Path(made, "data", "postgresql.conf").open("a") as settings:
             settings.write(_SETTINGS)
         Path(made, "data").rename(data)
 
 
-def _wait_until_running(data: Path, version: int, bin_: Path, superuser: str) -> Server:
+def _remove(data: Path) -> None:
+    """Remove a cluster. It loses its name first: half of one is none."""
+    with (
+        programs.ours_to_use(data),
+        tempfile.TemporaryDirectory(
+            prefix=f"{data.name}.", dir=data.parent, ignore_cleanup_errors=True
+        ) as removed,
+    ):
+        data.rename(Path(removed, "data"))
+
+
+def _wait_until_running(
+    data: Path, version: int, bin_: Path, superuser: str, *, durable: bool
+) -> Server:
     """Return the server, once it answers: a postmaster that is alive may still be recovering, or on
     its way out.
     """
     deadline = time.monotonic() + _PATIENCE_S
     while time.monotonic() < deadline:
-        if postmaster.is_alive(data) or _launch(data, bin_):
+        if postmaster.is_alive(data) or _launch(data, bin_, durable=durable):
             server = Server(version, data, bin_, postmaster.socket(data), superuser)
             with suppress(psycopg.OperationalError):
                 psycopg.connect(server.conninfo(), connect_timeout=5).close()
@@ -278,7 +304,7 @@ def _wait_until_running(data: Path, version: int, bin_: Path, superuser: str) ->
     raise programs.failure("the embedded PostgreSQL does not answer", data)
 
 
-def _launch(data: Path, bin_: Path) -> bool:
+def _launch(data: Path, bin_: Path, *, durable: bool) -> bool:
     """Start the postmaster; False if the backends of a killed one are still there."""
     # A killed postmaster leaves these. They stop a new one when their pid is alive, whosever it is
     # by now. Two postmasters on one directory cannot come of it: shared memory, found by the
@@ -289,8 +315,10 @@ def _launch(data: Path, bin_: Path) -> bool:
     before = log.stat().st_size if log.exists() else 0
     # pg_ctl hands its arguments to a shell, and does not quote what it puts between double quotes:
     # no paths here.
-    options = shlex.join(["-k", postmaster.socket_directory(data)])
-    command = ("start", "--pgdata", ".", "--log", "log", "--options", options)
+    options = ["-k", postmaster.socket_directory(data)]
+    if not durable:
+        options.append("-F")  # fsync off
+    command = ("start", "--pgdata", ".", "--log", "log", "--options", shlex.join(options))
     try:
         programs.run(bin_ / "pg_ctl", *command, data=data)
     except Refused:

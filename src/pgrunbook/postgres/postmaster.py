@@ -28,6 +28,11 @@ def is_alive(data: Path) -> bool:
         return False
 
 
+def has_crashed(data: Path) -> bool:
+    """Return whether the postmaster has ended, or the machine has, without shutting down."""
+    return (data / "postmaster.pid").exists() and not is_alive(data)
+
+
 def _pid_file(data: Path) -> list[str]:
     """Return the lines: pid, data directory, start time, port, socket directory and more; none if
     there is no file.

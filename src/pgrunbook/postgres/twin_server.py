@@ -124,7 +124,8 @@ def embedded_server(folder: Path, version: int) -> embedded.Server:
 
     Raises Refused if there is none of that version.
     """
-    return embedded.start(folder / f"twin-{version}", version, _SUPERUSER, _programs(version))
+    data = folder / f"twin-{version}"
+    return embedded.start(data, version, _SUPERUSER, _programs(version), durable=False)
 
 
 def _programs(version: int) -> Path:

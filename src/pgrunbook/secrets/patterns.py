@@ -246,6 +246,8 @@ def redact(text: str, *secrets: str) -> str:
 
 def mask_shapes(text: str, *, sql: bool = False) -> str:
     """Return the text with what `shapes` finds replaced by `***`, and nothing else."""
+    if not _SIGNS.search(text.casefold()):
+        return text
     for name, pattern in _SHAPES.items():
 
         def mask(match: re.Match[str], name: str = name) -> str:

@@ -27,7 +27,7 @@ SELECT a.attrelid, a.attnum, a.attrelid,
        nullif(a.attstattarget, -1) AS statistics, -- from version 17 on NULL
        a.attoptions AS options,
        a.attfdwoptions AS "foreign options",
-       a.attacl::text[] AS acl, '{}'::text[] AS "default acl"
+       a.attacl::text[] AS acl
   FROM pg_class c
   JOIN pg_namespace n ON n.oid = c.relnamespace
   JOIN pg_attribute a ON a.attrelid = c.oid

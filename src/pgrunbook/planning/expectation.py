@@ -16,8 +16,9 @@ from pgrunbook.inventory.read import read
 from pgrunbook.ledger import ledger
 from pgrunbook.ledger.drift import Drift, find_drift
 from pgrunbook.ledger.fold import Fold, note_reading, read_fold
+from pgrunbook.planning import broken_off
 from pgrunbook.planning.ground import Ground
-from pgrunbook.planning.remains import is_copy, taken_relations
+from pgrunbook.planning.remains import detached_partition, is_copy, taken_relations
 from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.blocks import Block, relations_of
@@ -129,7 +130,9 @@ class Expectation:
                 continue
             added = each.object.type == "index" and each.expected is None
             if not (added and any(self._builds(each.object, begun[name]) for name in begun)):
-                left.append(each)
+                # what somebody has done besides, or all of it: see `kept`
+                rest = self._remainder(each, [*chain.from_iterable(begun.values())])
+                left.append(rest or each)
         return left
 
     def _begun(self, blocks: Sequence[Block]) -> dict[str, list[Statement]]:
@@ -152,10 +155,24 @@ class Expectation:
         made = set[Relation]().union(*map(mentions.relations, built))
         return self._is_among(index, made) or (rebuilt and is_copy(names(index.identity)[-1]))
 
-    def _takes(self, known: Object, begun: Sequence[Statement]) -> bool:
-        """Whether these statements drop or detach the object, or what it is a part of."""
-        taken = set[Relation]().union(*(taken_relations(each.node) for each in begun))
+    def _takes(self, known: Object, statement: Statement) -> bool:
+        """Whether a statement drops or detaches the object, or what it is a part of."""
+        taken = taken_relations(statement.node)
         return self._is_among(known, taken) or known in self.ground.concerning(taken)
+
+    def _remainder(self, drift: Drift, begun: Sequence[Statement]) -> Drift | None:
+        """Return the drift without what these statements of a block that was broken off have done;
+        None if that is all of it.
+        """
+        inherited = set()
+        for statement in begun:
+            if detached_partition(statement.node):
+                parents = {
+                    (statement.node.relation.schemaname or "", statement.node.relation.relname)
+                }
+                for each in self.ground.concerning(parents).values():
+                    inherited.add(str(each.properties.get("definition")))
+        return broken_off.remainder(drift, begun, self._takes, inherited)
 
     def _is_among(self, known: Object, relations: Collection[Relation]) -> bool:
         return names(known.identity) in self.ground.places(relations)
@@ -177,7 +194,7 @@ class Expectation:
             kept[name] = []
             for each in drifted:
                 is_named = not named.isdisjoint(self.names_in_headers(each.object))
-                if is_named or self._takes(each.object, begun.get(name, ())):
+                if is_named or self._remainder(each, begun.get(name, ())) is None:
                     kept[name].append(each)
                     if each.found is None:
                         kept[name] += self._parts(each)

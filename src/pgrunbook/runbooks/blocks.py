@@ -192,11 +192,6 @@ class Block:
         return False
 
 
-def relations_of(blocks: Iterable[Block]) -> set[Relation]:
-    """Return the relations that these blocks name."""
-    return set[Relation]().union(*(block.relations for block in blocks))
-
-
 def entry_of(block: str) -> str:
     """Return the part of a block's name that is in `deploy/` and `revert/`: `020_admit` of
     `020_admit:table.column`.

@@ -186,7 +186,7 @@ class Expectation:
                     inherited.add(str(each.properties.get("definition")))
         return broken_off.remainder(drift, begun.statements, takes, inherited)
 
-    def _along(self, block: Block, named: Iterable[Relation]) -> set[Relation]:
+    def _along(self, block: Block, named: Iterable[Relation]) -> list[Relation]:
         return Paths(self.look).along(block, named)
 
     def _is_among(self, known: Object, relations: Collection[Relation]) -> bool:

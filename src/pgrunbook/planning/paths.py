@@ -39,15 +39,15 @@ class Paths:
         """
         found: set[Relation] = set()
         for block in blocks:
-            found |= self.along(block, block.relations)
+            found.update(self.along(block, block.relations))
         return found
 
-    def along(self, block: Block, named: Iterable[Relation]) -> set[Relation]:
+    def along(self, block: Block, named: Iterable[Relation]) -> list[Relation]:
         """Return relations that statements of a block name: see `relations`."""
         if not block.search_path:
-            return {*named}
-        found: set[Relation] = set()
+            return [*named]
+        found: list[Relation] = []
         for schema, name in named:
             schemas = (schema,) if schema else self.of(block)
-            found.update((each, name) for each in schemas)
+            found += [(each, name) for each in schemas]
         return found

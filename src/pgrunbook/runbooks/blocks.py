@@ -123,19 +123,18 @@ class Block:
         return found
 
     @property
-    def about(self) -> list[str]:
+    def about(self) -> list[Relation]:
         """The relations that it is about: those that its statements name, but for what foreign keys
         refer to.
         """
-        names: dict[str, None] = {}
+        found: dict[Relation, None] = {}
         if self.admits:
-            names[self.admits.table] = None
-        referenced = {need.table for need in self.needs if need.use == "reference"}
+            found["", self.admits.table] = None
+        referenced = {("", need.table) for need in self.needs if need.use == "reference"}
         for statement in self.statements:
-            for _, name in sorted(statement.relations):
-                if name not in referenced:
-                    names[name] = None
-        return list(names)
+            for each in sorted(statement.relations - referenced):
+                found[each] = None
+        return list(found)
 
     @cached_property
     def names(self) -> frozenset[str]:

@@ -17,7 +17,7 @@ import pytest
 from support import databases
 from support.databases import Database
 
-from pgrunbook.applying import in_transaction
+from pgrunbook.applying import in_transaction, one_message
 from pgrunbook.applying.outcome import Outcome
 from pgrunbook.errors import Failed
 from pgrunbook.ledger import install, write
@@ -350,3 +350,19 @@ def test_a_key_without_a_name_is_not_one_that_a_run_has_made(
     )
     assert ("asking the twin" in capsys.readouterr().out) == bool(by_hand)
     assert by_hand or done.event == "applied"
+
+
+def test_no_lock_is_lost_where_not_each_statement_is_looked_at(
+    applying: Applying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All are held to the end. What code locks, nobody knows beforehand."""
+    monkeypatch.setattr(one_message, "_MOST_LOOKS", 2)
+    tables = [f"t_{n}" for n in range(7)]
+    applying.database.load("".join(f"CREATE TABLE {each} ();" for each in tables))
+    locks = [f"DO $$ BEGIN LOCK TABLE {each} IN SHARE MODE; END $$" for each in tables]
+    done = applying("; ".join(locks))
+    found = [(lock.number, lock.relation) for lock in done.locks if lock.mode == "SHARE"]
+    assert [relation for _, relation in sorted(found)] == tables
+    # the statement that took it, or one of the next
+    for taken, (number, _) in enumerate(sorted(found), 1):
+        assert taken <= number <= taken + 3

@@ -340,17 +340,59 @@ CREATE INDEX ON history (at);
 """
 
 
+# what a block does to another's objects before it is broken off, what somebody does then by hand,
+# and what of that is drift
+TAKEN = {
+    "drops an index": ("DROP INDEX CONCURRENTLY z_n", "", ""),
+    "detaches a partition": (
+        "ALTER TABLE history DETACH PARTITION history_2025 CONCURRENTLY",
+        "",
+        "",
+    ),
+    "comments": ("COMMENT ON TABLE z IS 'a z'; COMMENT ON COLUMN z.n IS 'a name'", "", ""),
+    "comments, and somebody grants": (
+        "COMMENT ON TABLE z IS 'a z'",
+        "GRANT SELECT ON z TO pg_monitor",
+        "REVOKE SELECT ON z FROM pg_monitor",
+    ),
+    "comments, and somebody does otherwise": (
+        "COMMENT ON TABLE z IS 'a z'",
+        "COMMENT ON TABLE z IS 'theirs'",
+        "COMMENT ON TABLE z IS 'a z'",
+    ),
+    "detaches a partition, and somebody adds a column": (
+        "ALTER TABLE history DETACH PARTITION history_2025 CONCURRENTLY",
+        "ALTER TABLE history_2025 ADD by_hand int",
+        "ALTER TABLE history_2025 DROP by_hand",
+    ),
+    "detaches a partition, and somebody grants": (
+        "ALTER TABLE history DETACH PARTITION history_2025 CONCURRENTLY",
+        "GRANT SELECT ON history_2025 TO pg_monitor",
+        "REVOKE SELECT ON history_2025 FROM pg_monitor",
+    ),
+    "detaches a partition, and somebody adds a CHECK": (
+        "ALTER TABLE history DETACH PARTITION history_2025 CONCURRENTLY",
+        "ALTER TABLE history_2025 ADD CONSTRAINT theirs CHECK (at > '2000-01-02')",
+        "ALTER TABLE history_2025 DROP CONSTRAINT theirs",
+    ),
+}
+
+_SHORT = (
+    "drops an index",
+    "comments, and somebody grants",
+    "detaches a partition, and somebody adds a CHECK",
+)
+
+
 @pytest.mark.parametrize("server", [18], indirect=True)
 @pytest.mark.parametrize(
-    "taken",
-    [
-        "DROP INDEX CONCURRENTLY z_n",
-        "ALTER TABLE history DETACH PARTITION history_2025 CONCURRENTLY",
-    ],
+    "case",
+    [case if case in _SHORT else pytest.param(case, marks=pytest.mark.long) for case in TAKEN],
 )
 def test_what_a_block_has_taken_from_another_is_no_drift_while_it_is_broken_off(
-    empty: Database, project: Project, taken: str
+    empty: Database, project: Project, case: str
 ) -> None:
+    taken, by_hand, undo = TAKEN[case]
     project.env["CRM_URL"] = empty.url
     assert project.command("new", "009_taken").code == 0
     folder = project.root / "sql" / "009_taken"
@@ -366,6 +408,14 @@ def test_what_a_block_has_taken_from_another_is_no_drift_while_it_is_broken_off(
     empty.execute("INSERT INTO z VALUES (1, 'a'), (1, 'b')")
     assert project.step(empty, runbook="009_taken").code == 1
     empty.execute("DELETE FROM z WHERE n = 'b'")
+    if by_hand:
+        empty.execute(by_hand)
+        refused = project.step(empty, runbook="009_taken")
+        assert refused.code == 2
+        assert "by hand" in refused.text
+        assert "partition: FOR VALUES" not in refused.text  # that was the block
+        assert ": a z" not in refused.text
+        empty.execute(undo)
     done = project.step(empty, runbook="009_taken")
     assert done.code == 0, done.text
     drift = project.command("drift", "--target", "env:CRM_URL")

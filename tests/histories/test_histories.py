@@ -152,4 +152,4 @@ def test_verification_passes(project: Project, applied: Database, runbook: str) 
 
 def test_nothing_has_drifted(project: Project, applied: Database) -> None:
     done = project.command("drift", "--target", project._name(applied))
-    assert done.text.startswith("no drift among "), done.text
+    assert done.text.startswith("no drift; "), done.text

@@ -9,6 +9,7 @@ import pytest
 from applying.test_in_transaction import Applying
 from support.databases import Database
 
+from pgrunbook.cli import drift
 from pgrunbook.inventory.read import read
 from pgrunbook.planning import drift_report
 from pgrunbook.runbooks.project import Project
@@ -44,3 +45,38 @@ def test_only_schemas_that_the_ledger_knows(
         'table column "Other.x".altered.id',
         'table column "Other.x".more.id',
     ]
+
+
+# a block, what was done by hand behind it, and what drift says of that
+TOLD = [
+    (
+        "ALTER TABLE t ADD more int",
+        "table column public.t.more was added by hand; table public.t was last set by ",
+    ),
+    (
+        "ALTER TABLE t ALTER id TYPE bigint",
+        "table column public.t.id was altered by hand; last set by ",
+    ),
+    ("DROP VIEW v", "view public.v is gone; last set by "),
+    ("CREATE TABLE u (a int)", "table public.u is there again; dropped by "),
+]
+
+
+def test_what_is_told_of_drift(
+    empty: Database, tmp_path: Path, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each sentence is true of its own kind, and one header keeps all."""
+    empty.load("CREATE TABLE u (a int)")
+    made = "CREATE TABLE t (id int); CREATE VIEW v AS SELECT 1 AS a; DROP TABLE u"
+    Applying(empty, tmp_path, place)(made)
+    for by_hand, _ in TOLD:
+        empty.load(by_hand)
+    monkeypatch.setenv("CRM", empty.conninfo)
+    (tmp_path / "pgrunbook.toml").touch()
+    report = drift_report.collect(Project.find(tmp_path), "env:CRM", "public")
+    text = drift.text(report, others=False)
+    for _, told in TOLD:
+        assert told in text
+    names = ", ".join(each["object"] for each in report["drift"])
+    assert f"`-- keeps: {names}`" in text
+    assert text.endswith("4 drifted; runbooks in schema public have set 6 objects")

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pytest
 from support.databases import Database
+from support.projects import Project
 
 from pgrunbook.inventory.objects import Object
 from pgrunbook.planning import ground
@@ -78,3 +79,54 @@ def test_what_is_named_is_looked_up_along_the_path(large: Database) -> None:
     # the first that has it is meant
     assert Object("table", "public.other") in found.concerning([("", "other")])
     assert Object("table", "elsewhere.other") not in found.concerning([("", "other")])
+
+
+# blocks with a search path of their own, and what their effects are
+ELSEWHERE = {
+    "010_parts": (
+        "-- search_path: elsewhere",
+        "ALTER TABLE t DROP b, ADD c int; COMMENT ON COLUMN t.a IS 'a'",
+        {
+            "table column elsewhere.t.a": (True, True),
+            "table column elsewhere.t.b": (True, False),
+            "table column elsewhere.t.c": (False, True),
+        },
+    ),
+    "020_alone": (
+        "-- search_path: elsewhere\n-- transaction: no",
+        "CREATE INDEX CONCURRENTLY t_new ON t (a); COMMENT ON INDEX t_new IS 'new'",
+        {"index elsewhere.t_new": (False, True)},
+    ),
+}
+
+
+def test_a_header_says_where_a_block_of_a_large_database_works(
+    empty: Database, project: Project
+) -> None:
+    """The command is another process: the database has to be empty."""
+    more = "".join(f"CREATE TABLE of_others.t{n} ();" for n in range(ground._MANY_IN_ALL - 300))
+    empty.load(
+        f"CREATE SCHEMA of_others; {more} CREATE SCHEMA elsewhere;"
+        "CREATE TABLE t (a int, b int); CREATE TABLE elsewhere.t (a int, b int);"
+        "ANALYZE pg_class"
+    )
+    project.env["CRM_URL"] = empty.url
+    assert project.command("new", "009_elsewhere").code == 0
+    folder = project.root / "sql" / "009_elsewhere"
+    for each in folder.glob("*/*"):
+        each.unlink()
+    for name, (header, sql, _) in ELSEWHERE.items():
+        text = f"-- title: T\n-- why: W\n{header}\n\n{sql};\n"
+        (folder / "deploy" / f"{name}.sql").write_text(text)
+    project.apply_all("009_elsewhere")
+    done = project.command("run", "009", "--target", "env:CRM_URL")
+    assert done.code == 0, done.text
+    effects = "SELECT block, effect FROM pgrunbook.blocks WHERE event = 'applied'"
+    for block, effect in empty.execute(effects):
+        found = {
+            f"{kind} {name}": (was is not None, now is not None)
+            for kind, name, was, now, _ in effect
+        }
+        assert found == ELSEWHERE[block][2]
+    drift = project.command("drift", "--target", "env:CRM_URL")
+    assert drift.code == 0, drift.text

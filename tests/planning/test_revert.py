@@ -301,8 +301,7 @@ def test_what_was_altered_since_is_not_dropped(crm: Database, project: Project) 
     refused = project.step(crm, *REVERT)
     assert refused.code == 2
     assert problems(refused) == [
-        "020_stage_mappings: table column public.stage_mappings.by_hand is there, and nothing of "
-        "the ledger has made it",
+        "020_stage_mappings: table column public.stage_mappings.by_hand was added by hand",
         "030_deals_source_data: has no revert script",
         "061_connections_config: has no revert script",
     ]

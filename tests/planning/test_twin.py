@@ -725,6 +725,46 @@ def test_who_goes_back_to_its_own_role_makes_what_the_run_would(asking: Asking) 
     assert asking.actions(made) == ["adopt"]
 
 
+# What a role may do as a member of others; `{0}`, `{1}` and `{2}` are roles.
+MEMBERSHIPS = {
+    "gives to the role that it is in": (
+        "GRANT {1} TO {0}",
+        "SET LOCAL ROLE {0}; CREATE TABLE x (a int); ALTER TABLE x OWNER TO {1}",
+    ),
+    "alters what the role that it is in owns": (
+        "ALTER TABLE base OWNER TO {1}; GRANT {1} TO {0}",
+        "SET LOCAL ROLE {0}; ALTER TABLE base ADD w int",
+    ),
+    "grants the role that it is in": (
+        "GRANT {1} TO {0} WITH ADMIN OPTION",
+        "SET LOCAL ROLE {0}; DO $$ BEGIN GRANT {1} TO {2}; END $$; CREATE TABLE x (a int)",
+    ),
+    "reads all data": (
+        "GRANT pg_read_all_data TO {0}",
+        "SET LOCAL ROLE {0}; CREATE TABLE x AS SELECT id FROM base",
+    ),
+    "is a superuser": (
+        "ALTER ROLE {0} SUPERUSER; ALTER TABLE base OWNER TO {1}",
+        "SET LOCAL ROLE {0}; ALTER TABLE base ADD w int",
+    ),
+    "becomes the role first": (
+        "ALTER ROLE {0} NOINHERIT; ALTER TABLE base OWNER TO {1}; GRANT {1} TO {0}",
+        "SET LOCAL ROLE {0}; CREATE TABLE x (a int); DO $$ BEGIN ALTER TABLE base ADD w int;"
+        " EXCEPTION WHEN insufficient_privilege THEN ALTER TABLE x ADD w int; END $$",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", MEMBERSHIPS)
+def test_a_role_may_there_what_its_memberships_allow(asking: Asking, case: str) -> None:
+    roles = [login_role(asking.database).name for _ in range(3)]
+    before, block = (text.format(*roles) for text in MEMBERSHIPS[case])
+    asking.database.load(f"GRANT CREATE ON SCHEMA public TO {', '.join(roles)}; {before}")
+    asking.database.load(block)
+    (judged,) = asking.of(block)
+    assert (judged.action, judged.problems) == (Action.ADOPT, ())
+
+
 def test_what_a_dump_says_of_an_extension_is_compared(asking: Asking) -> None:
     dump = (
         "CREATE EXTENSION IF NOT EXISTS vector; COMMENT ON EXTENSION vector IS 'it''s {x}';"

@@ -576,8 +576,7 @@ ALTERED = {
     ),
     "column added": (
         "ALTER TABLE stage_mappings ADD note text",
-        "020_stage_mappings: table column public.stage_mappings.note is there, and nothing of the "
-        "ledger has made it",
+        "020_stage_mappings: table column public.stage_mappings.note was added by hand",
         "expected: absent\n      found:    type: text",
     ),
     "constraint dropped": (

@@ -133,3 +133,39 @@ def test_a_run_shows_the_parameters_that_are_not_as_by_default(
 
 def test_the_guide_is_shown_by_the_run(run: Run) -> None:
     assert "| `lock_timeout` |" in run.help().data
+
+
+def test_tables_of_several_schemas_are_called_by_theirs(empty: Database, run: Run) -> None:
+    empty.load(
+        "CREATE SCHEMA app; CREATE SCHEMA \"Odd\"; CREATE TYPE mood AS ENUM ('ok');"
+        'CREATE TABLE app.t (id bigint PRIMARY KEY, m mood); CREATE TABLE "Odd"."t.x" (id int);'
+        "CREATE TABLE here (m mood)"
+    )
+    run.observe("here", "app.t", '"Odd"."t.x"')
+    run.apply("010_t")
+    empty.load("ALTER TABLE app.t ADD n text")
+    taken = run.observe()
+    assert {*taken.tables.index} == {"here", "t", "app.t", '"Odd"."t.x"'}
+    assert taken.columns.loc[("app.t", "id"), "type"] == "bigint"
+    assert [*taken.constraints.index] == [("app.t", "t_pkey")]
+    assert taken.types.loc["mood", "used_by"] == "here.m, t.m"
+    assert ("added", "column", "app.t", "n") in run.changes().index
+    assert [*run.columns("app.t").index] == ["id", "m", "n"]
+    expected = run.expect(["app.t", "t"], {"id": "bigint"})
+    assert [*expected["as_expected"]] == ["yes", "NO"]
+    finish(run)
+
+
+def test_a_block_of_another_schema_is_observed_there(
+    empty: Database, run: Run, tmp_path: Path
+) -> None:
+    empty.load("CREATE SCHEMA app; CREATE TABLE app.u (id int); CREATE TABLE app.v (id int)")
+    file = tmp_path / "sql" / "001_t" / "deploy" / "010_t.sql"
+    sql = "ALTER TABLE u ADD a int; ALTER TABLE app.v ADD a int; CREATE TABLE public.t (id int);"
+    run.close()
+    file.write_text(f"-- title: t\n-- why: t\n-- search_path: app\n\n{sql}\n")
+    again = begin("001_t", {"target": "env:TARGET", "mode": "apply"})
+    again.preconditions()
+    assert {*again.observe().tables.index} == {"app.u", "app.v"}
+    again.apply("010_t")
+    finish(again)

@@ -27,6 +27,7 @@ from pgrunbook.inventory.objects import (
 )
 from pgrunbook.inventory.read import read, read_objects
 from pgrunbook.planning.ground import Ground
+from pgrunbook.planning.paths import Paths
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.blocks import Block
 
@@ -244,7 +245,8 @@ def compare(
     the ground was read last. What an earlier attempt has made, and is `wanted`, counts as made by
     the block; not what existed `before` it.
     """
-    changes = ground.compare(conn, block.relations, code=not block.plain)
+    relations = Paths(conn).relations([block])
+    changes = ground.compare(conn, relations, code=not block.plain)
     changed = {each.object for each in changes}
     seen = ground.seen
     kept = []

@@ -37,7 +37,6 @@ class Backfill:
     oid: int
     key: tuple[str, ...]
     upper: Key | None
-    estimated_rows: int
     started_at: datetime
     batches: int = 0
     keys: int = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 
 from pgrunbook.errors import Problem
@@ -24,26 +24,44 @@ _REMEDY = (
 )
 
 
+def remedy(objects: Iterable[object]) -> str:
+    """Return what to do about these objects that have drifted."""
+    return _REMEDY.format(", ".join(map(str, objects)))
+
+
 @dataclass(frozen=True, slots=True)
 class Drift:
     """An object that is not as the ledger expects it.
 
     - `expected`: its definition in the ledger; None if it should not be there.
     - `found`: its definition in the catalog; None if it is not there.
-    - `setter`: the block that last set it; of what was added to a table by hand, that last set the
-      table.
+    - `setter`: the block that last set it, or that dropped it; of what was added to a table by
+      hand, the one that last set the table.
+    - `whole`: what it was added to by hand; None if the ledger knows the object itself.
     """
 
     object: Object
     expected: Definition | None
     found: Definition | None
     setter: Setter
+    whole: Object | None = None
+
+    @property
+    def origin(self) -> str:
+        """What the ledger has of it, in words: `last set by 010_a of 001_b, …`."""
+        if self.whole:
+            return f"{self.whole} was last set by {self.setter}"
+        if self.expected is None:
+            return f"dropped by {self.setter}"
+        return f"last set by {self.setter}"
 
     @property
     def problem(self) -> Problem:
         """The drift as a run and `pgrunbook drift` tell it, with its remedy."""
-        if self.expected is None:
-            what = "is there, and nothing of the ledger has made it"
+        if self.whole:
+            what = "was added by hand"
+        elif self.expected is None:
+            what = "is there again"
         elif self.found is None:
             what = "is gone"
         else:
@@ -53,7 +71,7 @@ class Drift:
             where=str(self.setter),
             expected=describe(self.expected, self.found),
             found=describe(self.found, self.expected),
-            remedy=_REMEDY.format(self.object),
+            remedy=remedy([self.object]),
         )
 
 
@@ -114,4 +132,4 @@ def _find_added(fold: Fold, found: Inventory) -> Iterator[Drift]:
         definition = found[each]
         text = str(definition.properties.get("definition", ""))
         if each.type != "index" or text.startswith("CREATE UNIQUE"):
-            yield Drift(each, None, definition, fold.setter(whole))
+            yield Drift(each, None, definition, fold.setter(whole), whole)

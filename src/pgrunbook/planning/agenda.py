@@ -25,7 +25,7 @@ from pgrunbook.planning.twin import Twins
 from pgrunbook.postgres import catalog
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.run_sessions import Sessions
-from pgrunbook.runbooks.blocks import Block, entry_of, relations_of
+from pgrunbook.runbooks.blocks import Block, entry_of
 from pgrunbook.runbooks.facts import Facts
 from pgrunbook.runbooks.scripts import Script, Statement
 from pgrunbook.runbooks.source import Source, Variants
@@ -122,7 +122,7 @@ class Agenda:
         with self.columns.one_moment():
             renewed = [self.columns.renew(block) for block in blocks]
             found = self.columns.facts(renewed)
-            self.state.renew(relations_of(renewed))
+            self.state.renew(renewed)
             return self.decide(renewed, found)
 
     def blocks(self) -> list[Block]:

@@ -25,9 +25,10 @@ from pgrunbook.runbooks.project import Project
 def collect(project: Project, target: str, schema: str) -> dict[str, Any]:
     """Compare all that runbooks have made in a schema of a target with what is there.
 
-    Returns JSON values: `target`, `schema`; `expected`, the number of objects; `drift`, a list of
-    problems with `object`; `unread`, objects of which the definition is not known, or was printed
-    by another major version of the server; `others`, objects that no runbook has made. Raises
+    Returns JSON values: `target`, `schema`; `expected`, the number of objects that runbooks have
+    set; `drift`, a list of problems with `object` and its `origin` in words; `unread`, objects of
+    which the definition is not known, or was printed by another major version of the server, and
+    which are only missed; `others`, objects that no runbook has set. Raises
     Refused if the target, its schema, its ledger or a table cannot be read: Failed is for drift.
     """
     resolved = targets.resolve(target, project)
@@ -55,13 +56,11 @@ def collect(project: Project, target: str, schema: str) -> dict[str, Any]:
 
 
 def _as_json(each: Drift) -> dict[str, str]:
-    return {"object": str(each.object), **asdict(each.problem)}
+    return {"object": str(each.object), "origin": each.origin, **asdict(each.problem)}
 
 
 def _others(expected: Fold, found: Inventory, schema: str) -> list[str]:
-    """Return what no block has made, in the schema and in those where blocks have made
-    something.
-    """
+    """Return what no block has set, in the schema and in those where blocks have set something."""
     within = {schema, *expected.schemas}
     others = []
     for each in sorted(found):

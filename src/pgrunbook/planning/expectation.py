@@ -16,11 +16,13 @@ from pgrunbook.inventory.read import read
 from pgrunbook.ledger import ledger
 from pgrunbook.ledger.drift import Drift, find_drift
 from pgrunbook.ledger.fold import Fold, note_reading, read_fold
+from pgrunbook.planning import broken_off
 from pgrunbook.planning.ground import Ground
-from pgrunbook.planning.remains import is_copy, taken_relations
+from pgrunbook.planning.paths import Paths
+from pgrunbook.planning.remains import detached_partition, is_copy, taken_relations
 from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.postgres.session import Session
-from pgrunbook.runbooks.blocks import Block, relations_of
+from pgrunbook.runbooks.blocks import Block
 from pgrunbook.runbooks.scripts import Statement
 from pgrunbook.sqltext import mentions
 from pgrunbook.sqltext.mentions import Relation
@@ -61,17 +63,17 @@ class Expectation:
 
     def include(self, blocks: Iterable[Block]) -> None:
         """Include what these blocks concern when the ground is first read."""
-        for block in blocks:
-            self._relations |= block.relations
-            self._runs_code = self._runs_code or not block.plain
+        included = [*blocks]
+        self._relations |= Paths(self.look).relations(included)
+        self._runs_code = self._runs_code or not all(block.plain for block in included)
 
     def concerning(self, blocks: Iterable[Block]) -> dict[Object, Definition]:
         """Return what exists of all that these blocks concern: see `Ground.concerning`."""
-        return self.ground.concerning(relations_of(blocks))
+        return self.ground.concerning(Paths(self.look).relations(blocks))
 
-    def renew(self, relations: Collection[Relation]) -> None:
-        """Read these relations again now, and the ledger when it is next asked for."""
-        self._look(relations)
+    def renew(self, blocks: Iterable[Block]) -> None:
+        """Read what these blocks name again now, and the ledger when it is next asked for."""
+        self._look(Paths(self.look).relations(blocks))
         self._fold = None
 
     def _look(self, relations: Collection[Relation]) -> Ground:
@@ -128,13 +130,25 @@ class Expectation:
             if each.setter.is_of(self.runbook) and entry and entry.broken_off:
                 continue
             added = each.object.type == "index" and each.expected is None
-            if not (added and any(self._builds(each.object, begun[name]) for name in begun)):
-                left.append(each)
+            if not (added and any(self._builds(each.object, block) for block in begun.values())):
+                left.append(self._besides(each, begun.values()))
         return left
 
-    def _begun(self, blocks: Sequence[Block]) -> dict[str, list[Statement]]:
-        """Return the statements that were begun of blocks outside a transaction that were broken
-        off.
+    def _besides(self, drift: Drift, begun: Iterable[Block]) -> Drift:
+        """Return what somebody has done besides these blocks; the drift as it is if it is all
+        theirs: see `kept`.
+        """
+        rest = drift
+        for block in begun:
+            left = self._remainder(rest, block)
+            if left is None:
+                return drift
+            rest = left
+        return rest
+
+    def _begun(self, blocks: Sequence[Block]) -> dict[str, Block]:
+        """Return the blocks outside a transaction that were broken off, with those of their
+        statements that were begun.
         """
         about = self.look, self.runbook, self.schema
         outside = {block.name: block for block in blocks if not block.transaction}
@@ -142,20 +156,38 @@ class Expectation:
         for name, entry in ledger.entries(*about, [*outside]).items():
             if entry.event == "started":
                 sent = ledger.begun_statements(*about, name)
-                begun[name] = [each for each in outside[name].statements if each.sql in sent]
+                block = outside[name]
+                statements = tuple(each for each in block.statements if each.sql in sent)
+                begun[name] = replace(block, statements=statements)
         return begun
 
-    def _builds(self, index: Object, begun: Sequence[Statement]) -> bool:
-        """Whether these statements may have made the index, or were rebuilding another by it."""
-        built = [each.node for each in begun if isinstance(each.node, ast.IndexStmt)]
-        rebuilt = any(isinstance(each.node, ast.ReindexStmt) for each in begun)
+    def _builds(self, index: Object, begun: Block) -> bool:
+        """Whether the block may have made the index, or was rebuilding another by it."""
+        nodes = [each.node for each in begun.statements]
+        built = [node for node in nodes if isinstance(node, ast.IndexStmt)]
+        rebuilt = any(isinstance(node, ast.ReindexStmt) for node in nodes)
         made = set[Relation]().union(*map(mentions.relations, built))
-        return self._is_among(index, made) or (rebuilt and is_copy(names(index.identity)[-1]))
+        found = self._is_among(index, self._along(begun, made))
+        return found or (rebuilt and is_copy(names(index.identity)[-1]))
 
-    def _takes(self, known: Object, begun: Sequence[Statement]) -> bool:
-        """Whether these statements drop or detach the object, or what it is a part of."""
-        taken = set[Relation]().union(*(taken_relations(each.node) for each in begun))
-        return self._is_among(known, taken) or known in self.ground.concerning(taken)
+    def _remainder(self, drift: Drift, begun: Block) -> Drift | None:
+        """Return the drift without what the block has done; None if that is all of it."""
+
+        def takes(known: Object, statement: Statement) -> bool:
+            taken = self._along(begun, taken_relations(statement.node))
+            return self._is_among(known, taken) or known in self.ground.concerning(taken)
+
+        inherited = set()
+        for statement in begun.statements:
+            if detached_partition(statement.node):
+                table = statement.node.relation
+                parents = self._along(begun, [(table.schemaname or "", table.relname)])
+                for each in self.ground.concerning(parents).values():
+                    inherited.add(str(each.properties.get("definition")))
+        return broken_off.remainder(drift, begun.statements, takes, inherited)
+
+    def _along(self, block: Block, named: Iterable[Relation]) -> list[Relation]:
+        return Paths(self.look).along(block, named)
 
     def _is_among(self, known: Object, relations: Collection[Relation]) -> bool:
         return names(known.identity) in self.ground.places(relations)
@@ -177,7 +209,8 @@ class Expectation:
             kept[name] = []
             for each in drifted:
                 is_named = not named.isdisjoint(self.names_in_headers(each.object))
-                if is_named or self._takes(each.object, begun.get(name, ())):
+                is_own = name in begun and self._remainder(each, begun[name]) is None
+                if is_named or is_own:
                     kept[name].append(each)
                     if each.found is None:
                         kept[name] += self._parts(each)

@@ -49,7 +49,7 @@ _CASCADE = (
 # name of a schema, syntax and access rules. Whatever else fails on the twin may be for want of
 # rows: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _CLASSES = ("2B", "0A", "3F", "42")
-# The twin's roles are names alone.
+# The twin's roles are no superusers.
 _INSUFFICIENT_PRIVILEGE = "42501"
 # A tablespace, a role or a collation may be the target's alone; what belongs to a table is copied.
 _UNDEFINED_OBJECT = "42704"
@@ -121,8 +121,8 @@ def _is_whole(twin: Twin, copied: _Numbers) -> bool:
 
 
 def _has_other_roles(trial: Trial, pending: Sequence[Decision]) -> bool:
-    """Whether statements of the block run as another role than the run's. On the twin it is a
-    member of no other, and so may not see the schemas that it sees on the target.
+    """Whether statements of the block run as another role than the run's. A block before may have
+    let it do more, or see more schemas: what it does of roles is left out on the twin.
     """
     for decision in pending:
         block = decision.block

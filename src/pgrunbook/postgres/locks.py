@@ -38,7 +38,8 @@ BLOCKS: Mapping[str, str] = {
 @dataclass(frozen=True, slots=True)
 class Lock:
     """A lock that a statement took: the number of the statement, counted from 1, the relation, and
-    the mode.
+    the mode. Of a block of more than 500 statements, what code took has the number of the statement
+    behind which the locks were read next: none is lost, as all are held to the end.
 
     `held_ms` is for how many milliseconds at most: from when the statement was sent, so that the
     wait for the lock is included, to the end of the transaction. `rewritten`: the block wrote the

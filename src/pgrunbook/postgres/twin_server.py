@@ -167,7 +167,7 @@ def make_twin(target: Target, conn: Connection, server: Host, name: str) -> Iter
         schema_copy.dump(target, conn, server, dump, "--schema-only")
         stack.enter_context(copy_place.make_roles(server, roles))
         copy = stack.enter_context(copy_place.make_place(server, f"{_PREFIX}{name}", conn))
-        _grant_roles(copy, roles, role)
+        _grant_roles(conn, copy, roles, role)
         missing = _missing_extensions(conn, server)
         restore = Restore(copy, conn, dump, roles=True)
         restore.make_inert()
@@ -244,14 +244,19 @@ def _require_apart(server: Host, conn: Connection, roles: Sequence[str]) -> None
         raise Refused("No twin can be made: nothing was changed.", problems=problems)
 
 
-def _grant_roles(copy: CopyDatabase, roles: Sequence[str], role: str) -> None:
-    """Let the copy's owner be whoever owns anything. The run's role gets the database, and may
-    grant the other roles, which are names alone here: code of a block may grant them.
+def _grant_roles(conn: Connection, copy: CopyDatabase, roles: Sequence[str], role: str) -> None:
+    """Make the roles members of each other as on the target, and let the copy's owner be whoever
+    owns anything. The run's role gets the database, and may grant the other roles: code of a block
+    may grant them, and a block before may have let the run do so.
     """
+    memberships = [row["sql"] for row in catalog.rows(conn, "memberships", names=[*roles])]
     with closing(copy_place.session(copy.server.conninfo())) as own:
         names = [sql.Identifier(name) for name in roles]
         owner, run = sql.Identifier(copy.name), sql.Identifier(role)
         own.execute(sql.SQL("GRANT {} TO {}").format(sql.SQL(", ").join(names), owner))
+        for statement in memberships:
+            with suppress(psycopg.errors.InvalidGrantOperation):  # a superuser is a member there
+                own.execute(statement.encode())
         for other in names:
             with suppress(psycopg.errors.InvalidGrantOperation):  # each the other's member
                 own.execute(sql.SQL("GRANT {} TO {} WITH ADMIN OPTION").format(other, run))

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from pgrunbook.postgres import catalog
+from pgrunbook.planning.paths import Paths
 from pgrunbook.postgres.catalog import TablesSnapshot
 from pgrunbook.postgres.run_sessions import Sessions
-from pgrunbook.run import display
+from pgrunbook.run import display, named_tables
 from pgrunbook.run.diff import diff
 from pgrunbook.run.rehearsal import Rehearsal
+from pgrunbook.runbooks.blocks import Block
+from pgrunbook.sqltext.mentions import Relation
 
 
 @dataclass
@@ -25,14 +27,21 @@ class Observation:
     sessions: Sessions
     schema: str
     rehearsal: Rehearsal | None
-    _tables: Sequence[str] = field(default=(), init=False)
+    _tables: Sequence[Relation] = field(default=(), init=False)
     _before: TablesSnapshot | None = field(default=None, init=False)
     # how many blocks the run had done at the latest snapshot; None if there is only the first
     _blocks_done: int | None = field(default=None, init=False)
 
-    def choose(self, tables: Iterable[str]) -> None:
-        """Look at these tables from now on, unless some are chosen already."""
-        self._tables = self._tables or list(dict.fromkeys(tables))
+    def choose(self, also: Iterable[str], blocks: Iterable[Block]) -> None:
+        """Look from now on at the tables that the blocks are about, and at others that are named,
+        unless some are chosen already.
+        """
+        if self._tables:
+            return
+        tables, paths = [*map(named_tables.relation, also)], Paths(self.sessions.look)
+        for block in blocks:
+            tables += paths.along(block, block.about)
+        self._tables = list(dict.fromkeys(tables))
 
     def snapshot(self, done: int) -> TablesSnapshot:
         """Take a snapshot and show it. `done`: how many blocks the run has done. The first snapshot
@@ -59,7 +68,7 @@ class Observation:
         return diff(self._before or after, after)
 
     def _take(self) -> TablesSnapshot:
-        taken = catalog.snapshot(self.sessions.look, self.schema, self._tables)
+        taken = named_tables.snapshot(self.sessions.look, self.schema, self._tables)
         if self.rehearsal:
             return self.rehearsal.with_owner_on_target(taken)
         return taken

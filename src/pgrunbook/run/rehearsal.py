@@ -22,6 +22,7 @@ from pgrunbook.ledger.fold import read_fold
 from pgrunbook.planning import right_target
 from pgrunbook.planning.checks import CheckResult, result
 from pgrunbook.planning.ground import Ground
+from pgrunbook.planning.paths import Paths
 from pgrunbook.planning.shared_copy import SharedCopy
 from pgrunbook.postgres import default_path, session_settings
 from pgrunbook.postgres.catalog import TablesSnapshot
@@ -29,7 +30,7 @@ from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.identity import identify
 from pgrunbook.postgres.session import Session
 from pgrunbook.postgres.target import Target
-from pgrunbook.runbooks.blocks import Block, relations_of
+from pgrunbook.runbooks.blocks import Block
 from pgrunbook.runbooks.project import Project
 
 if TYPE_CHECKING:
@@ -151,14 +152,15 @@ class Rehearsal:
         """Return what the target has of all that these blocks concern, see `Ground.concerning`; as
         the copy has it where a runbook before this one changes it.
         """
-        there = self.ground(blocks).concerning(relations_of(blocks))
+        there = self.ground(blocks).concerning(Paths(self.look).relations(blocks))
         if self._shared:
             return self._shared.expected(there, copied)
         return there
 
     def ground(self, blocks: Sequence[Block]) -> Ground:
         """Look at what the target has of all that these blocks concern."""
-        return Ground.look(self.look, self._schema, relations_of(blocks), code=False)
+        relations = Paths(self.look).relations(blocks)
+        return Ground.look(self.look, self._schema, relations, code=False)
 
     def check(
         self, found: Mapping[Object, Definition], there: Mapping[Object, Definition]

@@ -107,14 +107,11 @@ class Run(Views):
             return shown
 
     def observe(self, *also: str) -> TablesSnapshot:
-        """Show the tables that the blocks concern, and others named, as they are now. The first
-        such snapshot is the `before`.
+        """Show the tables that the blocks concern, and others named, `table` or `schema.table`, as
+        they are now. The first such snapshot is the `before`.
         """
         with self._cell():
-            tables = list(also)
-            for decision in self._decisions:
-                tables += decision.block.about
-            self._observation.choose(tables)
+            self._observation.choose(also, [each.block for each in self._decisions])
             taken = self._observation.snapshot(len(self._worker.outcomes))
             return display.fold_parts(taken)
 

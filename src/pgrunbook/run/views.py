@@ -11,7 +11,7 @@ from pgrunbook.planning import decisions, hazards
 from pgrunbook.postgres import catalog
 from pgrunbook.records.format.parts import Kind
 from pgrunbook.records.words import counted
-from pgrunbook.run import display, foreseen, target_card, verify
+from pgrunbook.run import display, foreseen, named_tables, target_card, verify
 from pgrunbook.run.lifetime import Lifetime
 from pgrunbook.runbooks import parameters, squawk
 
@@ -97,14 +97,12 @@ class Views(Lifetime):
         return display.named(shown, Kind.HAZARDS, mode=self.parameters.mode)
 
     def columns(self, table: str) -> pd.DataFrame:
-        """The columns of one table as it is now: index `column`; `type`, `nullable`, `default`,
-        `comment`.
+        """The columns of one table as it is now, `table` or `schema.table`: index `column`;
+        `type`, `nullable`, `default`, `comment`.
         """
         with self._cell():
-            found = catalog.frame(
-                self._look, "columns", ["column"], schema=self._schema, tables=[table]
-            )
-            return display.named(found.drop(columns="table"), Kind.COLUMNS, table=table)
+            found = named_tables.columns(self._look, self._schema, [table])
+            return display.named(found.droplevel("table"), Kind.COLUMNS, table=table)
 
     def expect(self, tables: Sequence[str], expected: Mapping[str, str]) -> pd.DataFrame:
         """Columns that several tables should have, with their types: index `table`, `column`.
@@ -113,10 +111,7 @@ class Views(Lifetime):
         all str.
         """
         with self._cell():
-            names = list(dict.fromkeys(tables))
-            found = catalog.frame(
-                self._look, "columns", ["table", "column"], schema=self._schema, tables=names
-            )
+            found = named_tables.columns(self._look, self._schema, tables)
             return display.named(
                 verify.expected_columns(found, tables, expected), Kind.EXPECTED_COLUMNS
             )

@@ -123,19 +123,18 @@ class Block:
         return found
 
     @property
-    def about(self) -> list[str]:
+    def about(self) -> list[Relation]:
         """The relations that it is about: those that its statements name, but for what foreign keys
         refer to.
         """
-        names: dict[str, None] = {}
+        found: dict[Relation, None] = {}
         if self.admits:
-            names[self.admits.table] = None
-        referenced = {need.table for need in self.needs if need.use == "reference"}
+            found["", self.admits.table] = None
+        referenced = {("", need.table) for need in self.needs if need.use == "reference"}
         for statement in self.statements:
-            for _, name in sorted(statement.relations):
-                if name not in referenced:
-                    names[name] = None
-        return list(names)
+            for each in sorted(statement.relations - referenced):
+                found[each] = None
+        return list(found)
 
     @cached_property
     def names(self) -> frozenset[str]:
@@ -190,11 +189,6 @@ class Block:
             if not {name for _, name in named} <= own:
                 return True
         return False
-
-
-def relations_of(blocks: Iterable[Block]) -> set[Relation]:
-    """Return the relations that these blocks name."""
-    return set[Relation]().union(*(block.relations for block in blocks))
 
 
 def entry_of(block: str) -> str:

@@ -1,5 +1,5 @@
 -- How far has a block in batches come since it began with this revision? Its last batch, the sums of all, and the runs.
-SELECT f.id, f.tree_sha256, f.table_name AS "table", f.table_oid::bigint AS oid, f.key_columns AS key, f.upper_bound AS upper, f.estimated_rows,
+SELECT f.id, f.tree_sha256, f.table_name AS "table", f.table_oid::bigint AS oid, f.key_columns AS key, f.upper_bound AS upper,
        f.started_at,
        coalesce(s.batches, 0)::integer AS batches, coalesce(s.keys, 0)::bigint AS keys, coalesce(s.rows, 0)::bigint AS rows, s.runs,
        (SELECT to_key FROM pgrunbook.batches b WHERE b.backfill = f.id ORDER BY number DESC LIMIT 1) AS at,

@@ -14,6 +14,7 @@ from support.databases import Database, Role
 from support.projects import Outcome, wait_for
 
 from pgrunbook.postgres.blockers import blockers
+from pgrunbook.postgres.session import Session
 
 pytestmark = pytest.mark.newest
 
@@ -147,7 +148,7 @@ def test_what_is_not_shown_to_the_role_is_not_made_up(
     ):
         asked = threading.Thread(target=_lock, args=(waiting, "notes"))
         asked.start()
-        with psycopg.connect(role.url) as own, empty.connect() as superuser:
+        with Session.opened(role.url) as own, empty.connect() as superuser:
             deadline = time.monotonic() + 10
             while (
                 not (told := list(blockers(own, waiting.info.backend_pid)))

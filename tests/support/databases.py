@@ -66,9 +66,11 @@ class Database:
         ((cluster,),) = self.execute("SELECT system_identifier FROM pg_control_system()")
         return f'database = "{self.name}"\nsystem_identifier = "{cluster}"\n'
 
-    def connect(self, **options: Any) -> psycopg.Connection[TupleRow]:
-        """A session in autocommit, as the superuser."""
-        return psycopg.connect(self.conninfo, autocommit=True, **options)
+    def connect(self, **options: Any) -> Session:
+        """A session in autocommit, as the superuser, with the settings that the server gives it."""
+        conn = Session.opened(self.conninfo, **options)
+        conn.schema = "public"
+        return conn
 
     def execute(self, query: str, params: Any = None) -> list[TupleRow]:
         """The rows of one statement; of none, if it returns none."""

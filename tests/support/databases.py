@@ -6,6 +6,8 @@ import os
 import re
 import secrets
 import subprocess
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -138,6 +140,28 @@ class Database:
     def _statements(self, log: str) -> list[str]:
         entry = rf"^.* \[\d+\] {self.name} LOG:  (?:statement|execute [^:]+): (.*(?:\n\t.*)*)"
         return [text.replace("\n\t", "\n") for text in re.findall(entry, log, flags=re.MULTILINE)]
+
+
+@contextmanager
+def application(database: Database, statement: str) -> Iterator[list[float]]:
+    """A client that sends the statement again and again; how long each took, in seconds."""
+    waits: list[float] = []
+    over = threading.Event()
+
+    def ask() -> None:
+        with database.connect(application_name="shop") as conn:
+            while not over.wait(0.005):
+                start = time.monotonic()
+                conn.execute(statement.encode())
+                waits.append(time.monotonic() - start)
+
+    client = threading.Thread(target=ask)
+    client.start()
+    try:
+        yield waits
+    finally:
+        over.set()
+        client.join()
 
 
 @contextmanager

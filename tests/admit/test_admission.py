@@ -19,6 +19,7 @@ from support.databases import Database, Role
 from pgrunbook.admit import admission
 from pgrunbook.admit.admission import Admission, Obstacle
 from pgrunbook.errors import Refused
+from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.scripts import Script
 
 pytestmark = pytest.mark.newest
@@ -658,7 +659,7 @@ def test_reads_only(empty: Database, name: str) -> None:
 
 def test_leaves_the_session_as_it_was(empty: Database) -> None:
     load(empty, OBSTRUCTED["list"])
-    with psycopg.connect(empty.conninfo) as conn:
+    with empty.connect() as conn, conn.transaction():
         conn.execute("CREATE TABLE public.mine (x int)")
         admission.inspect(conn, SCHEMA, TABLE, COLUMN, VALUE)
         conn.execute("INSERT INTO public.mine VALUES (1)")
@@ -698,7 +699,7 @@ def test_a_lookup_table_that_the_role_may_not_read(
     load(empty, LOOKUPS["lookup"])
     role = login_role(empty)
     execute(empty, f"GRANT USAGE ON SCHEMA {{s}} TO {role.name}")
-    with psycopg.connect(role.url) as conn:
+    with Session.opened(role.url) as conn:
         (problem,) = admission.inspect(conn, SCHEMA, TABLE, COLUMN, VALUE).problems
     assert problem.what == "permission denied for table lookup"
     assert problem.remedy

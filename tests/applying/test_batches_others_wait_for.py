@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from support.backfilling import Backfilling
-from support.databases import Database
+from support.databases import Database, application
 
 from pgrunbook.applying import broken_rows
 from pgrunbook.errors import Failed
 
 pytestmark = pytest.mark.parametrize("server", [18], indirect=True)
+
+LOCK = "SELECT pg_advisory_xact_lock(7)"
 
 # The application wants the same advisory lock; each row takes its time.
 SLOWLY = (
@@ -31,31 +31,8 @@ def backfill(empty: Database, tmp_path: Path) -> Backfilling:
     return Backfilling(empty, tmp_path, SLOWLY.format(0.01), "batch: t by id; 40 rows")
 
 
-@contextmanager
-def asking(database: Database) -> Iterator[list[float]]:
-    """An application that asks for the lock all the time; how long it has waited each time, in
-    seconds.
-    """
-    over, waits = threading.Event(), list[float]()
-
-    def ask() -> None:
-        with database.connect(application_name="shop") as conn:
-            while not over.wait(0.01):
-                start = time.monotonic()
-                conn.execute("SELECT pg_advisory_xact_lock(7)")
-                waits.append(time.monotonic() - start)
-
-    thread = threading.Thread(target=ask)
-    thread.start()
-    try:
-        yield waits
-    finally:
-        over.set()
-        thread.join(30)
-
-
 def test_a_batch_that_is_left_is_recorded_with_who_waited_for_it(backfill: Backfilling) -> None:
-    with asking(backfill.database) as waits:
+    with application(backfill.database, LOCK) as waits:
         assert backfill()
     assert max(waits) < 0.4
     attempts, waited_for = backfill.database.execute(
@@ -71,7 +48,7 @@ def test_a_row_that_others_wait_too_long_for_ends_it_once_lock_budget_is_used_up
     backfill: Backfilling,
 ) -> None:
     backfill.sql, backfill.header = SLOWLY.format(1), "batch: t by id; 1 row\nuntil: 15 s"
-    with asking(backfill.database) as waits, pytest.raises(Failed) as raised:
+    with application(backfill.database, LOCK) as waits, pytest.raises(Failed) as raised:
         backfill()
     (problem,) = raised.value.problems
     assert "(shop, postgres), waited for us" in problem.found
@@ -90,7 +67,7 @@ def test_rows_before_a_broken_one_become_fewer_where_somebody_waits(
 
         def find(rows: int, _: object) -> int:
             if not waits:
-                waits.append(stack.enter_context(asking(backfill.database)))
+                waits.append(stack.enter_context(application(backfill.database, LOCK)))
             return min(rows - 1, 34)
 
         monkeypatch.setattr(broken_rows, "count_before_broken", find)
@@ -112,7 +89,7 @@ def test_nobody_waits_while_a_broken_row_is_looked_for(
 
         def find(rows: int, breaks: Callable[[int], bool]) -> int:
             if not waits:
-                waits.append(stack.enter_context(asking(backfill.database)))
+                waits.append(stack.enter_context(application(backfill.database, LOCK)))
             return found(rows, breaks)
 
         monkeypatch.setattr(broken_rows, "count_before_broken", find)
@@ -130,7 +107,7 @@ def test_nobody_waits_for_a_trigger_that_is_deferred(backfill: Backfilling) -> N
         "CREATE CONSTRAINT TRIGGER later AFTER UPDATE ON t DEFERRABLE INITIALLY DEFERRED "
         "FOR EACH ROW EXECUTE FUNCTION later()"
     )
-    with asking(backfill.database) as waits:
+    with application(backfill.database, LOCK) as waits:
         assert backfill()
     assert max(waits) < 0.4
     assert backfill.database.execute("SELECT DISTINCT n FROM t") == [(1,)]

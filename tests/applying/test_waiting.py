@@ -10,10 +10,11 @@ from contextlib import contextmanager, suppress
 import psycopg
 import pytest
 from psycopg.rows import TupleRow
-from support.databases import Database, Role
+from support.databases import Database, Role, application
 from support.projects import Outcome, wait_for
 
 from pgrunbook.postgres.blockers import blockers
+from pgrunbook.postgres.session import Session
 
 pytestmark = pytest.mark.newest
 
@@ -45,36 +46,14 @@ def _leave(database: Database, conn: psycopg.Connection[TupleRow]) -> None:
     conn.execute("COMMIT")
 
 
-@contextmanager
-def application(database: Database) -> Iterator[list[float]]:
-    """A client that reads the deals again and again; how long each of its questions took, in
-    seconds.
-    """
-    waits: list[float] = []
-    over = threading.Event()
-
-    def ask() -> None:
-        with database.connect() as conn:
-            while not over.is_set():
-                start = time.monotonic()
-                conn.execute("SELECT id FROM deals LIMIT 1")
-                waits.append(time.monotonic() - start)
-                time.sleep(0.005)
-
-    client = threading.Thread(target=ask)
-    client.start()
-    try:
-        yield waits
-    finally:
-        over.set()
-        client.join()
-
-
 def test_a_run_waits_for_a_reader_and_the_application_hardly_for_the_run(
     crm: Database, run: Run
 ) -> None:
     """I2, with room for the machine: what a block does once it has its locks is short too."""
-    with application(crm) as waits, reader(crm, "deals", leaves=True) as pid:
+    with (
+        application(crm, "SELECT id FROM deals LIMIT 1") as waits,
+        reader(crm, "deals", leaves=True) as pid,
+    ):
         done = run(crm)
     assert done.code == 0, done.text
     assert 0.1 < max(waits) < 1  # it felt us, and not for as long as the reader stayed
@@ -147,7 +126,7 @@ def test_what_is_not_shown_to_the_role_is_not_made_up(
     ):
         asked = threading.Thread(target=_lock, args=(waiting, "notes"))
         asked.start()
-        with psycopg.connect(role.url) as own, empty.connect() as superuser:
+        with Session.opened(role.url) as own, empty.connect() as superuser:
             deadline = time.monotonic() + 10
             while (
                 not (told := list(blockers(own, waiting.info.backend_pid)))

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import re
 import threading
-import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +19,7 @@ from faults.proxy import Command, Handler, Proxy
 from hostile.line import Line
 from psycopg.rows import TupleRow
 from sqltext.test_constraint_kinds import KINDS
-from support.databases import Database
+from support.databases import Database, application
 from support.projects import Project
 
 from pgrunbook.applying import footprint, in_transaction
@@ -162,7 +161,6 @@ def queued(database: Database, tables: Sequence[str], every_s: float) -> Iterato
     is waited for for long. How long a client that writes to the first table has waited, in seconds.
     """
     writers = [_writing(database, table) for table in tables]
-    waits: list[float] = []
     over = threading.Event()
 
     def leave() -> None:
@@ -174,23 +172,14 @@ def queued(database: Database, tables: Sequence[str], every_s: float) -> Iterato
             over.wait(every_s)
             writer.close()
 
-    def ask() -> None:
-        with database.connect() as conn:
-            while not over.is_set():
-                start = time.monotonic()
-                conn.execute(f"DELETE FROM {tables[0]}".encode())
-                waits.append(time.monotonic() - start)
-                time.sleep(0.005)
-
-    threads = [threading.Thread(target=target) for target in (leave, ask)]
-    for thread in threads:
-        thread.start()
+    leaving = threading.Thread(target=leave)
+    leaving.start()
     try:
-        yield waits
+        with application(database, f"DELETE FROM {tables[0]}") as waits:
+            yield waits
     finally:
         over.set()
-        for thread in threads:
-            thread.join()
+        leaving.join()
 
 
 def _writing(database: Database, table: str) -> psycopg.Connection[TupleRow]:

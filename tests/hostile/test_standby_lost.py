@@ -4,20 +4,21 @@ it is true.
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 from hostile.copies import copied, synchronous
-from support.databases import Database
+from support.databases import Database, application
 from support.projects import RUNBOOK, Outcome, Project, wait_for
 
 from pgrunbook.applying import standbys
 from pgrunbook.planning import delays
 from pgrunbook.postgres.run_sessions import Sessions
+from pgrunbook.postgres.session import Session
 from pgrunbook.postgres.target import Target
 
 Run = Callable[..., Outcome]
@@ -33,26 +34,15 @@ def lasting(own: Database) -> None:
     own.execute("SELECT pg_reload_conf()")
 
 
-def longest_wait(own: Database, action: Callable[[], object]) -> float:
-    """How long, in seconds, the application's longest question about the deals took meanwhile."""
-    waits, over = [0.0], threading.Event()
-
-    def ask() -> None:
-        with own.connect() as conn:
-            while not over.is_set():
-                start = time.monotonic()
-                conn.execute("SELECT FROM deals LIMIT 1")
-                waits.append(time.monotonic() - start)
-                time.sleep(0.005)
-
-    client = threading.Thread(target=ask)
-    client.start()
-    try:
-        action()
-    finally:
-        over.set()
-        client.join()
-    return max(waits)
+@contextmanager
+def waiting(own: Database, project: Project) -> Iterator[tuple[Session, Future[Outcome]]]:
+    """A run that waits for the locks of a block, and the session that it waits for."""
+    with ThreadPoolExecutor(1) as pool, own.connect() as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT FROM deals")
+        running = pool.submit(project.step, own)
+        wait_for(lambda: bool(own.execute("SELECT FROM pg_locks WHERE NOT granted")))
+        yield reader, running
 
 
 @pytest.mark.long
@@ -87,23 +77,14 @@ def test_a_block_is_committed_its_locks_are_gone_and_all_of_it_is_said(
 ) -> None:
     """The standbys are lost after the preconditions, while the run waits for a block's locks."""
     lasting(own)
-    ended: list[Outcome] = []
-    waited: list[float] = []
-    with own.connect() as reader:
-        reader.execute("BEGIN")
-        reader.execute("SELECT FROM deals")
-        running = threading.Thread(target=lambda: ended.append(project.step(own)))
-        running.start()
-        wait_for(lambda: bool(own.execute("SELECT FROM pg_locks WHERE NOT granted")))
-        with synchronous(own.server, "nobody"):
-            time.sleep(0.5)  # for the server to have heard of it
-            reader.execute("COMMIT")
-            waited.append(longest_wait(own, lambda: running.join(30)))
-            assert not running.is_alive()
-    (outcome,) = ended
+    with waiting(own, project) as (reader, running), synchronous(own.server, "nobody"):
+        time.sleep(0.5)  # for the server to have heard of it
+        reader.execute("COMMIT")
+        with application(own, "SELECT FROM deals LIMIT 1") as waits:
+            outcome = running.result(30)
     assert outcome.code == 1, outcome.text
     assert "is committed on this server, and not confirmed by a standby" in outcome.text
-    assert waited[0] < 10 * LOCK_TIMEOUT_S
+    assert max(waits) < 10 * LOCK_TIMEOUT_S
     ((verdict, reason),) = own.execute("SELECT verdict, reason FROM pgrunbook.verdicts")
     assert verdict == "failed"
     assert "not confirmed by a standby" in reason
@@ -154,19 +135,13 @@ def test_a_standby_that_vanishes_in_the_middle(
         wait_for(lambda: own.execute("SELECT sync_state FROM pg_stat_replication") == [("sync",)])
         planned = project.step(own, "--mode", "plan")
         assert planned.code == 0, planned.text
-        with own.connect() as reader:
-            reader.execute("BEGIN")
-            reader.execute("SELECT FROM deals")
-            ended: list[Outcome] = []
-            running = threading.Thread(target=lambda: ended.append(project.step(own)))
-            running.start()
-            wait_for(lambda: bool(own.execute("SELECT FROM pg_locks WHERE NOT granted")))
+        with waiting(own, project) as (reader, running):
             standby.stop()
             reader.execute("COMMIT")
-        running.join(60)
-        assert ended[0].code == 1, ended[0].text
-        assert "030_deals_source_data" in ended[0].text
-        assert "not confirmed by a standby" in ended[0].text
+        outcome = running.result()
+        assert outcome.code == 1, outcome.text
+        assert "030_deals_source_data" in outcome.text
+        assert "not confirmed by a standby" in outcome.text
         refused = project.step(own)
         assert refused.code == 2, refused.text
         assert "nobody confirms commits" in refused.text
@@ -177,23 +152,12 @@ def test_a_session_that_ends_while_its_commit_waits_does_not_make_it_confirmed(
     own: Database, project: Project
 ) -> None:
     lasting(own)
-    ended: list[Outcome] = []
-    with own.connect() as reader:
-        reader.execute("BEGIN")
-        reader.execute("SELECT FROM deals")
-        running = threading.Thread(target=lambda: ended.append(project.step(own)))
-        running.start()
-        wait_for(lambda: bool(own.execute("SELECT FROM pg_locks WHERE NOT granted")))
-        with synchronous(own.server, "nobody"):
-            time.sleep(0.5)  # for the server to have heard of it
-            reader.execute("COMMIT")
-            ends = (
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = "
-                "'SyncRep'"
-            )
-            wait_for(lambda: bool(own.execute(ends)))
-            running.join(30)
-    (outcome,) = ended
+    with waiting(own, project) as (reader, running), synchronous(own.server, "nobody"):
+        time.sleep(0.5)  # for the server to have heard of it
+        reader.execute("COMMIT")
+        ends = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+        wait_for(lambda: bool(own.execute(ends)))
+        outcome = running.result(30)
     assert outcome.code == 1, outcome.text
     assert (
         "030_deals_source_data: is committed on this server, and not confirmed by a standby"

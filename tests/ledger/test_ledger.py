@@ -19,6 +19,7 @@ from pgrunbook.ledger import install, ledger, write
 from pgrunbook.ledger.run_rows import Recorder
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.run_sessions import Sessions
+from pgrunbook.postgres.session import Session
 from pgrunbook.postgres.target import Target
 from pgrunbook.runbooks.facts import Fact
 from pgrunbook.runbooks.parameters import Parameters
@@ -256,7 +257,7 @@ def test_its_owner_may_add_rows_and_has_given_up_changing_them(
             *map(sql.Identifier, (empty.name, role.name))
         )
     )
-    with psycopg.connect(role.url, autocommit=True) as conn:
+    with Session.opened(role.url) as conn:
         install.install(conn)
         run_id = str(uuid.uuid4())
         parameters = {"ticket": ""}

@@ -74,8 +74,8 @@ def test_what_was_run(record: Record) -> None:
     shown = record.rows("sources")
     assert shown[0]["file"] == f"{RUNBOOK}.ipynb"
     assert shown[1]["deploy"] == record.sources[f"sql/{RUNBOOK}/deploy/{shown[1]['file']}.sql"][:12]
-    for block in record.blocks[:8]:
-        assert block.source_sha256 == record.sources[f"sql/{RUNBOOK}/deploy/{block.name}.sql"]
+    for said in record.decided[:8]:
+        assert said["source_sha256"] == record.sources[f"sql/{RUNBOOK}/deploy/{said['block']}.sql"]
 
 
 def test_every_frame_has_the_columns_of_its_kind(record: Record) -> None:
@@ -115,7 +115,7 @@ def test_what_was_decided_and_done(record: Record) -> None:
     assert created.sql.count("CREATE INDEX") == 2
     assert created.statements[0]["statement"].startswith("CREATE TABLE import_batches")
     assert sum(row["ms"] for row in created.statements) <= created.elapsed_ms + 1
-    assert created.started_at.endswith("+00:00")
+    assert record.done[0]["started_at"].endswith("+00:00")
     assert [(row["relation"], row["lock"]) for row in created.locks] == [
         ("workspaces", "SHARE ROW EXCLUSIVE")
     ]

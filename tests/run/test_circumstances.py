@@ -15,11 +15,12 @@ from support.databases import Database
 from support.projects import wait_for
 
 from pgrunbook.postgres import catalog
+from pgrunbook.postgres.session import Session
 
 
 def circumstances(url: str) -> dict[str, tuple[str, str]]:
-    with psycopg.connect(url, autocommit=True) as conn:
-        conn.read_only = True
+    with Session.opened(url) as conn:
+        conn.read_only, conn.schema = True, "public"
         found = catalog.rows(conn, "circumstances", schema="public", longer_than="0 s")
     return {row["what"]: (row["found"], row["remark"]) for row in found}
 

@@ -6,6 +6,8 @@ import os
 import re
 import secrets
 import subprocess
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -66,9 +68,11 @@ class Database:
         ((cluster,),) = self.execute("SELECT system_identifier FROM pg_control_system()")
         return f'database = "{self.name}"\nsystem_identifier = "{cluster}"\n'
 
-    def connect(self, **options: Any) -> psycopg.Connection[TupleRow]:
-        """A session in autocommit, as the superuser."""
-        return psycopg.connect(self.conninfo, autocommit=True, **options)
+    def connect(self, **options: Any) -> Session:
+        """A session in autocommit, as the superuser, with the settings that the server gives it."""
+        conn = Session.opened(self.conninfo, **options)
+        conn.schema = "public"
+        return conn
 
     def execute(self, query: str, params: Any = None) -> list[TupleRow]:
         """The rows of one statement; of none, if it returns none."""
@@ -136,6 +140,28 @@ class Database:
     def _statements(self, log: str) -> list[str]:
         entry = rf"^.* \[\d+\] {self.name} LOG:  (?:statement|execute [^:]+): (.*(?:\n\t.*)*)"
         return [text.replace("\n\t", "\n") for text in re.findall(entry, log, flags=re.MULTILINE)]
+
+
+@contextmanager
+def application(database: Database, statement: str) -> Iterator[list[float]]:
+    """A client that sends the statement again and again; how long each took, in seconds."""
+    waits: list[float] = []
+    over = threading.Event()
+
+    def ask() -> None:
+        with database.connect(application_name="shop") as conn:
+            while not over.wait(0.005):
+                start = time.monotonic()
+                conn.execute(statement.encode())
+                waits.append(time.monotonic() - start)
+
+    client = threading.Thread(target=ask)
+    client.start()
+    try:
+        yield waits
+    finally:
+        over.set()
+        client.join()
 
 
 @contextmanager

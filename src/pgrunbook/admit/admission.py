@@ -7,17 +7,14 @@ variables; its text is a file of the runbook.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-
-import psycopg
 
 from pgrunbook.admit.answer_cache import AnswerCache
 from pgrunbook.admit.findings import TABLE_KINDS, Constraint, Obstacle, kind_of_relation
 from pgrunbook.admit.inspect_column import Inspection
 from pgrunbook.errors import Problem, Refused
-from pgrunbook.postgres import catalog, search_path
+from pgrunbook.postgres import catalog
 from pgrunbook.postgres.catalog import Connection
 
 __all__ = ["Admission", "Constraint", "Obstacle", "find_column", "inspect", "judge_by"]
@@ -72,7 +69,8 @@ def inspect(
     constraint that cannot be dealt with is a problem of the Admission. Raises psycopg.Error if the
     catalog cannot be read. `answers` keeps what this session is asked, to ask it again later.
     """
-    with conn.transaction(), _settings(conn):
+    with conn.transaction():
+        conn.execute("SET TRANSACTION READ ONLY")
         return judge_by(answers or AnswerCache(conn), schema, table, column, value)
 
 
@@ -92,31 +90,6 @@ def judge_by(answers: AnswerCache, schema: str, table: str, column: str, value: 
         tuple(found.obstacles),
         tuple(found.problems),
     )
-
-
-@contextmanager
-def _settings(conn: Connection) -> Iterator[None]:
-    """In the `with` block the transaction is read-only, and the server reads and prints as it does
-    in a session of ours.
-    """
-    settings = {
-        "search_path": search_path.OURS,
-        "quote_all_identifiers": "off",
-        "standard_conforming_strings": "on",
-    }
-    row_of = conn.cursor(row_factory=psycopg.rows.tuple_row)
-    reading = ", ".join(f"current_setting('{name}')" for name in settings)
-    row_of.execute(f"SET TRANSACTION READ ONLY; SELECT {reading}".encode()).nextset()
-    before = row_of.fetchone() or ()
-    # a session of ours has them already: it is spared two round trips
-    if before == (*settings.values(),):
-        yield
-        return
-    setting = ", ".join(f"set_config('{name}', %s, true)" for name in settings)
-    conn.execute(f"SELECT {setting}".encode(), [*settings.values()])
-    yield
-    # not after an error: the rollback puts them back
-    conn.execute(f"SELECT {setting}".encode(), before)
 
 
 def find_column(

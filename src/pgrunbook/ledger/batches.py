@@ -133,7 +133,8 @@ def gaps(conn: Connection, runbook: str, schema: str, block: str) -> list[dict[s
     """
     if versions.installed(conn) < versions.WITH_BATCHES:
         return []
-    return catalog.rows(conn, "ledger_gaps", runbook=runbook, schema=schema, block=block)
+    backfill = _latest(conn, runbook, schema, block)
+    return catalog.rows(conn, "ledger_gaps", backfill=backfill)
 
 
 @lockers.named
@@ -141,7 +142,8 @@ def skipped_rows(conn: Connection, runbook: str, schema: str, block: str) -> tup
     """Return how many rows were put aside, and the constraints that they break. Reads only."""
     if versions.installed(conn) < versions.WITH_BATCHES:
         return 0, ""
-    (row,) = catalog.rows(conn, "ledger_skipped", runbook=runbook, schema=schema, block=block)
+    backfill = _latest(conn, runbook, schema, block)
+    (row,) = catalog.rows(conn, "ledger_skipped", backfill=backfill)
     return row["rows"], row["constraints"]
 
 
@@ -165,12 +167,19 @@ def history(conn: Connection, runbook: str, schema: str, block: str, slices: int
     """Return how a block's batches have gone on, of all runs that have worked on it, with the time
     cut into so many `slices`. Reads only.
     """
-    about: dict[str, Any] = {"runbook": runbook, "schema": schema, "block": block}
+    backfill = _latest(conn, runbook, schema, block)
     return History(
-        catalog.rows(conn, "ledger_slices", **about, slices=slices),
-        catalog.rows(conn, "ledger_pauses", **about),
-        catalog.frame(conn, "ledger_backfill_runs", ["run"], **about),
+        catalog.rows(conn, "ledger_slices", backfill=backfill, slices=slices),
+        catalog.rows(conn, "ledger_pauses", backfill=backfill),
+        catalog.frame(conn, "ledger_backfill_runs", ["run"], backfill=backfill),
     )
+
+
+def _latest(conn: Connection, runbook: str, schema: str, block: str) -> int | None:
+    """Return the id of the backfill with which a block in batches has begun the last time."""
+    for row in catalog.rows(conn, "ledger_latest", runbook=runbook, schema=schema, block=block):
+        return int(row["id"])
+    return None
 
 
 @lockers.named

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from functools import cache
 from importlib.resources import files
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import psycopg
 from psycopg import sql
@@ -22,8 +22,7 @@ from pgrunbook.postgres.session import Session
 if TYPE_CHECKING:
     import pandas as pd
 
-Connection: TypeAlias = psycopg.Connection[Any]
-T = TypeVar("T")
+Connection: TypeAlias = Session  # whatever is asked of a catalog is asked in one of ours
 
 # Type OIDs of src/include/catalog/pg_type.dat to pandas dtypes that keep NULL apart from every
 # value.
@@ -80,32 +79,22 @@ SELECT * FROM printed
 def _complete_parameters(
     conn: Connection, name: str, parameters: Mapping[str, object]
 ) -> Mapping[str, object]:
-    """Return the parameters, and of a query that prints for a schema, that schema: the session's,
-    or the one that is asked about.
-    """
+    """Return the parameters, and of a query that prints for a schema, the session's."""
     if "%(printed_for)s" not in query(name) or "printed_for" in parameters:
         return parameters
-    schema = conn.schema if isinstance(conn, Session) else parameters["schema"]
-    return {**parameters, "printed_for": schema}
+    return {**parameters, "printed_for": conn.schema}
 
 
 def rows(conn: Connection, name: str, **parameters: object) -> list[dict[str, Any]]:
     """Return the rows of a named query, each a mapping from column to value."""
     with conn.cursor(row_factory=dict_row) as cursor:
-        return _execute(cursor, name, parameters).fetchall()
+        return cursor.execute(statement(conn, name, **parameters).encode()).fetchall()
 
 
 def rows_of_several(
     conn: Connection, questions: Mapping[str, Mapping[str, object]]
 ) -> dict[str, list[dict[str, Any]]]:
-    """Return the rows of several named queries, each with its parameters; in one round trip, if the
-    session is one of ours.
-    """
-    if not isinstance(conn, Session):
-        found_by_name = {}
-        for name, parameters in questions.items():
-            found_by_name[name] = rows(conn, name, **parameters)
-        return found_by_name
+    """Return the rows of several named queries, each with its parameters, in one round trip."""
     asked = "; ".join(statement(conn, name, **parameters) for name, parameters in questions.items())
     with conn.message_of(len(questions)), conn.cursor(row_factory=dict_row) as cursor:
         cursor.execute(asked.encode())
@@ -116,21 +105,10 @@ def rows_of_several(
 
 
 def statement(conn: Session, name: str, **parameters: object) -> str:
-    """Return a named query as a statement that can stand among others; `Session.rows` has
-    its rows.
+    """Return a named query as a statement that can stand among others; it is planned once a
+    session.
     """
     return conn.prepared(name, query(name), _complete_parameters(conn, name, parameters))
-
-
-def _execute(
-    cursor: psycopg.Cursor[T], name: str, parameters: Mapping[str, object]
-) -> psycopg.Cursor[T]:
-    """Return the cursor, with a named query executed: planned once, if the session is one
-    of ours.
-    """
-    if isinstance(cursor.connection, Session):
-        return cursor.execute(statement(cursor.connection, name, **parameters).encode())
-    return cursor.execute(query(name), _complete_parameters(cursor.connection, name, parameters))
 
 
 def frame(
@@ -144,7 +122,7 @@ def frame(
     import pandas as pd  # here, because it takes a third of a second, and not everybody needs it
 
     with conn.cursor() as cursor:
-        batches = _batches(cursor, name, parameters)
+        batches = _batches(conn, cursor, name, parameters)
         first = next(batches, [])
         described = cursor.description or ()
         columns = {column.name: list[Any]() for column in described}
@@ -167,20 +145,20 @@ _BATCH = 10_000  # rows: as tuples of Python they take several times the memory 
 
 
 def _batches(
-    cursor: psycopg.Cursor[Any], name: str, parameters: Mapping[str, object]
+    conn: Session, cursor: psycopg.Cursor[Any], name: str, parameters: Mapping[str, object]
 ) -> Iterator[list[tuple[Any, ...]]]:
     """Yield the rows of a named query; about many tables it is planned for just these, and its rows
     are taken in parts.
     """
     tables = parameters.get("tables")
     if isinstance(tables, list) and len(tables) > _MANY:
-        written_out = with_literals(name, _complete_parameters(cursor.connection, name, parameters))
+        written_out = with_literals(name, _complete_parameters(conn, name, parameters))
         rows = cursor.stream(written_out, size=_BATCH // 10)
         while batch := list(islice(rows, _BATCH)):
             yield batch
         if cursor.description:
             return  # otherwise there was no row, and nothing has said which columns there are
-    if found := _execute(cursor, name, parameters).fetchall():
+    if found := cursor.execute(statement(conn, name, **parameters).encode()).fetchall():
         yield found
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 import psycopg
 
@@ -17,7 +17,6 @@ from pgrunbook.postgres.session import Session
 if TYPE_CHECKING:
     from pgrunbook.postgres.blockers import Blocker
 
-C = TypeVar("C", bound=psycopg.Connection[Any])
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -51,14 +50,14 @@ class Locked(psycopg.errors.LockNotAvailable):
 
 
 @contextmanager
-def naming(conn: psycopg.Connection[Any]) -> Iterator[None]:
+def naming(conn: Session) -> Iterator[None]:
     """Raise Locked, with who was in the way, in place of LockNotAvailable in the `with` block. The
     session is to wait for nothing there but the ledger's tables.
 
     Only another session can see whom it waits for, and only while it waits: one is opened for that.
     """
     seen: list[Blocker] = []
-    if not isinstance(conn, Session) or conn.beside is None:
+    if conn.beside is None:
         yield
         return
     pid, beside = conn.info.backend_pid, conn.beside
@@ -79,11 +78,11 @@ def naming(conn: psycopg.Connection[Any]) -> Iterator[None]:
         raise Locked(seen) from exc
 
 
-def named(function: Callable[Concatenate[C, P], T]) -> Callable[Concatenate[C, P], T]:
+def named(function: Callable[Concatenate[Session, P], T]) -> Callable[Concatenate[Session, P], T]:
     """Decorate a function whose first argument is a session: all of it is done under `naming`."""
 
     @wraps(function)
-    def asked(conn: C, /, *args: P.args, **kwargs: P.kwargs) -> T:
+    def asked(conn: Session, /, *args: P.args, **kwargs: P.kwargs) -> T:
         with naming(conn):
             return function(conn, *args, **kwargs)
 

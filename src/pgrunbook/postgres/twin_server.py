@@ -11,7 +11,6 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -22,7 +21,7 @@ from pgrunbook.postgres import catalog, copy_place, embedded, schema_copy
 from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.copy_place import CopyDatabase, Host
 from pgrunbook.postgres.restore import Restore
-from pgrunbook.postgres.session import Silent
+from pgrunbook.postgres.session import Session, Silent
 from pgrunbook.postgres.target import Target
 
 # A target that has a role of this name is refused: every role of a target is made beside it.
@@ -72,13 +71,13 @@ class Twin:
     missing: Mapping[str, str]
     warnings: Sequence[str]
 
-    def session(self) -> psycopg.Connection[Any]:
+    def session(self) -> Session:
         """Return a session that works as the role, as the run does on the target."""
         conn = self.owner_session()
         conn.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(self.role)))
         return conn
 
-    def owner_session(self) -> psycopg.Connection[Any]:
+    def owner_session(self) -> Session:
         """Return a session that may do whatever the owners of all objects may."""
         conn = copy_place.session(self.conninfo)
         conn.execute(_SETTINGS)

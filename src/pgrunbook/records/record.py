@@ -173,12 +173,9 @@ class Record:
         block = ShownBlock(
             name=decided.block,
             cell=cell,
-            title=decided.title,
             action=decided.action,
             reason=decided.reason,
             sql=decided.sql,
-            source_sha256=decided.source_sha256,
-            tree_sha256=decided.tree_sha256,
             in_transaction=in_transaction,
             statements=statements,
             locks=rows.get(Kind.LOCKS, ()),
@@ -186,9 +183,7 @@ class Record:
         )
         if done is None:
             return block
-        return replace(
-            block, event=done.event, started_at=done.started_at, elapsed_ms=done.elapsed_ms
-        )
+        return replace(block, event=done.event, elapsed_ms=done.elapsed_ms)
 
     @cached_property
     def plan(self) -> Row:

@@ -43,20 +43,16 @@ class ShownBlock:
     """A block in a run: what was decided and why, its SQL if it was to run, and what came of it.
 
     `event` is `applied`, `adopted`, `reverted`, or empty where nothing was done: then `elapsed_ms`
-    is 0 and `started_at` (ISO 8601, UTC) is empty, too. The digests are those of `blocks.Block`.
+    is 0.
     """
 
     name: str
     cell: str
-    title: str
     action: str
     reason: str
     sql: str
-    source_sha256: str
-    tree_sha256: str
-    in_transaction: bool = True
+    in_transaction: bool
     event: str = ""
-    started_at: str = ""
     elapsed_ms: float = 0.0
     statements: Sequence[Row] = ()
     locks: Sequence[Row] = ()

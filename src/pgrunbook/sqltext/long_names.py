@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from pglast import ast
-from pglast.enums import AlterTableType, ObjectType
 from pglast.parser import scan
+
+from pgrunbook.sqltext.things import freed_names
 
 # NAMEDATALEN - 1: https://www.postgresql.org/docs/current/limits.html
 LONGEST = 63
@@ -32,15 +33,14 @@ def collisions(
         written = _long_names(text)
         if not written and not made:
             continue
-        for key in _freed_names(node):
-            for space, name in [*made]:
-                if name == key:
-                    del made[space, name]
+        freed = {name for name, _ in freed_names(node)}
+        for space, name in [*made]:
+            if name in freed:
+                del made[space, name]
         for (space, name), times in Counter(_created_names(node)).items():
             own_names = written.get(name, [])
-            if times < len(
-                own_names
-            ):  # the parse tree has names cut off, so it does not tell which
+            # the parse tree has names cut off, so it does not tell which
+            if times < len(own_names):
                 continue
             for own in own_names:
                 before = made.setdefault((space, name), own)
@@ -89,28 +89,6 @@ def _element_name(table: ast.RangeVar, element: ast.Node) -> Iterator[tuple[_Spa
             yield ("column", table.relname), name
         case ast.Constraint(conname=str() as name):
             yield ("constraint", table.relname), name
-
-
-def _freed_names(node: ast.Node) -> Iterator[str]:
-    """Yield the names that a statement gives up."""
-    match node:
-        case ast.DropStmt(objects=objects):
-            for each in objects:
-                last = each[-1] if isinstance(each, tuple) else each
-                if isinstance(last, ast.String):
-                    yield last.sval
-        case ast.RenameStmt(renameType=kind, relation=there, subname=part):
-            if kind in (ObjectType.OBJECT_COLUMN, ObjectType.OBJECT_TABCONSTRAINT):
-                yield part
-            elif there is not None:
-                yield there.relname
-        case ast.AlterTableStmt(cmds=commands):
-            for command in commands:
-                if command.subtype in _DROPPING:
-                    yield command.name
-
-
-_DROPPING = (AlterTableType.AT_DropColumn, AlterTableType.AT_DropConstraint)
 
 
 def free_name(name: str, taken: Sequence[str]) -> str:

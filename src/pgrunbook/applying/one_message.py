@@ -53,8 +53,7 @@ Kept = tuple[int, int]
 # hold their locks for a shorter time.
 _LEAST_MS = 10
 
-# How often the locks are read, of more statements: each look reads them all.
-_MOST_LOOKS = 500
+_MOST_LOOKS = 500  # at the locks, of more statements: each reads them all
 
 
 class _Part(NamedTuple):
@@ -195,9 +194,8 @@ class Message:
             yield _Part(query, self._answers.append)
 
     def _goes_on(self, number: int, locks: Sequence[Sequence[str]]) -> bool:
-        """Whether nothing is asked but the time between the statement of that number and the one
-        before it: they lock only what the block makes; or they insert rows into the same tables, as
-        thousands in a dump do.
+        """Whether only the time is asked between the statement of that number and the one before
+        it: they lock what the block makes, or insert rows into the same tables, as in a dump.
         """
         if not 0 < number < len(self.statements) or (locks and locks[number]):
             return False
@@ -209,9 +207,7 @@ class Message:
 
     @property
     def _may_set(self) -> bool:
-        """Whether a statement may set the path or the role for those behind it, by itself or in a
-        function.
-        """
+        """Whether a statement, or a function in it, may set path or role for those behind it."""
         return bool(self.role) or not all(isinstance(s.node, _PLAIN) for s in self.statements)
 
     def _enter(self, number: int) -> Iterator[_Part]:

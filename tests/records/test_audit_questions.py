@@ -260,6 +260,17 @@ def test_why_nothing_changed_depends_on_the_mode(mode: str, text: str) -> None:
     assert changed.text == text
 
 
+def test_what_a_plan_has_tried_is_told() -> None:
+    dropped = {"block": "010_a", "object": "view rich", "change": "dropped", "what": ""}
+    made = {"block": "020_b", "object": "table poor", "change": "made", "what": ""}
+    shown = cell("plan", frame("foreseen", dropped, made)), cell("changes", frame("difference"))
+    (changed, *_) = answers(record(target(mode="plan"), *shown), None)
+    assert changed.text == (
+        "Nothing: a plan changes nothing. "
+        "Tried on a copy without rows: Dropped: view rich. Made: table poor."
+    )
+
+
 def test_what_a_rehearsal_changed_is_said_to_be_on_the_copy() -> None:
     row = {"change": "added", "kind": "column", "table": "people"}
     (changed, *_) = answers(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from pgrunbook.records.backfill_answers import ShownBackfill
 from pgrunbook.records.format.parts import Kind
 from pgrunbook.records.record import Record
+from pgrunbook.records.shown import Row
 from pgrunbook.records.unfinished_cells import begun_blocks, cell_at_work
 from pgrunbook.records.words import counted, listed, sentence
 
@@ -24,14 +26,18 @@ def changes(record: Record) -> str:
     """Return what the blocks have changed: their effects, which the catalog said before each
     commit. Of an old record without effects, what differs between the tables before and after.
     """
-    text = _objects(record) or _difference(record)
+    effects = itertools.chain(*record.by_block(Kind.EFFECT).values())
+    text = _objects(effects) or _difference(record)
     if rows := _rows_written(record):
         text = f"{text} {rows}".strip()
     if record.last(Kind.DIFFERENCE) is None:
         return f"{NOT_SO_FAR} {_done_so_far(record)} {text}".strip()
     if not text:
         mode = record.identity.get("mode", "")
-        return _UNCHANGED.get(mode, "Nothing: what the blocks make was there already.")
+        unchanged = _UNCHANGED.get(mode, "Nothing: what the blocks make was there already.")
+        if foreseen := _objects(record.rows(Kind.FORESEEN)):
+            return f"{unchanged} Tried on a copy without rows: {foreseen}"
+        return unchanged
     if record.identity.get("mode") == "rehearse":
         return f"On the copy, not on the target: {text}"
     return text
@@ -56,12 +62,11 @@ def _done_so_far(record: Record) -> str:
     return f"{text}{at_work}"
 
 
-def _objects(record: Record) -> str:
-    """Return what all blocks together have made, altered, moved and dropped; empty if none says."""
+def _objects(effects: Iterable[Row]) -> str:
+    """Return what these effects of blocks together have made, altered, moved and dropped."""
     changed: dict[str, str] = {}
-    for rows in record.by_block(Kind.EFFECT).values():
-        for row in rows:
-            _note(changed, row["object"], row["change"])
+    for row in effects:
+        _note(changed, row["object"], row["change"])
     by_change: dict[str, list[str]] = {}
     for name, change in changed.items():
         by_change.setdefault(change, []).append(name)

@@ -132,6 +132,31 @@ REFUSED = [
     "INSERT INTO orders (id) VALUES (1, 2)",
     "CREATE AGGREGATE a (int) (sfunc = nothing, stype = int)",
 ]
+# Constants that their types do not take, and indexes that these cannot have.
+REFUSED_CONSTANTS = [
+    "CREATE TABLE t (a int DEFAULT 'x'::int)",
+    "ALTER TABLE orders ADD d date CHECK (d < '2020-13-01')",
+    "CREATE INDEX i ON orders ((state::point))",
+    "CREATE TABLE t (a int DEFAULT 'x')",
+    "ALTER TABLE orders ALTER total SET DEFAULT 'much'",
+    "ALTER TABLE orders ADD n smallint DEFAULT '70000'",
+    "ALTER TABLE orders ADD t time DEFAULT '25:00'",
+    "CREATE TABLE t (j jsonb DEFAULT '{')",
+    "ALTER TABLE orders ADD j json, ADD UNIQUE (j)",
+    "CREATE TABLE t (a int[] DEFAULT '1,2')",
+    "CREATE TYPE mood AS ENUM ('ok'); CREATE TABLE t (m mood DEFAULT 'fine')",
+    "CREATE POLICY p ON orders USING (id = 'x')",
+    "CREATE VIEW v AS SELECT * FROM orders WHERE id = 'x'",
+    "CREATE DOMAIN d AS int CHECK (value > 'x')",
+    "CREATE TABLE t (a date) PARTITION BY RANGE (a);"
+    "CREATE TABLE t1 PARTITION OF t FOR VALUES FROM ('2020-01-01') TO ('2020-13-01')",
+    "CREATE INDEX i ON orders (total) WHERE id > 'x'",
+    "UPDATE orders SET total = 1 WHERE id = 'x'",
+    "INSERT INTO orders (id) VALUES ('x')",
+    "CREATE FUNCTION f(a int DEFAULT 'x') RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    "CREATE INDEX i ON orders USING gin (total)",
+    "CREATE INDEX i ON orders (total text_ops2)",
+]
 # What a plan does not refuse: PostgreSQL takes it, or only the rows speak against it.
 TAKEN = [
     "ALTER TABLE orders ADD COLUMN more int",
@@ -148,7 +173,15 @@ TAKEN = [
 
 
 @pytest.mark.newest
-@pytest.mark.parametrize("sql", [*REFUSED[:6], *(pytest.param(s, marks=LONG) for s in REFUSED[6:])])
+@pytest.mark.parametrize(
+    "sql",
+    [
+        *REFUSED[:6],
+        *(pytest.param(s, marks=LONG) for s in REFUSED[6:]),
+        *REFUSED_CONSTANTS[:3],
+        *(pytest.param(s, marks=LONG) for s in REFUSED_CONSTANTS[3:]),
+    ],
+)
 def test_a_plan_refuses_what_postgresql_does(empty: Database, host: Server, sql: str) -> None:
     empty.load(THERE)
     assert foretold(empty, host, [sql]) == []  # a run that applies finds it in its transaction
@@ -192,6 +225,22 @@ ONLY_THE_COPY = {
     "the ledger": (
         "CREATE SCHEMA pgrunbook",
         "GRANT USAGE ON SCHEMA pgrunbook TO PUBLIC",
+        "not run",
+    ),
+    "a number in a setting": (
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET app.n = 5', current_database()); END $$",
+        "ALTER TABLE orders ADD n int DEFAULT coalesce(current_setting('app.n', true), 'x')::int",
+        "not run",
+    ),
+    "a default of a type that a setting has": (
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET app.n = 5', current_database()); END $$;"
+        "CREATE DOMAIN n AS int DEFAULT coalesce(current_setting('app.n', true), 'x')::int",
+        "ALTER TABLE orders ADD m n",
+        "not run",
+    ),
+    "a number of no rows": (
+        "SELECT",
+        "INSERT INTO lines (id) SELECT coalesce(max(id)::text, 'none')::int FROM orders",
         "not run",
     ),
     "the name of an index beside one that is alike": (

@@ -53,7 +53,10 @@ _CLASSES = ("2B", "0A", "3F", "42")
 _INSUFFICIENT_PRIVILEGE = "42501"
 # A tablespace, a role or a collation may be the target's alone; what belongs to a table is copied.
 _UNDEFINED_OBJECT = "42704"
-_COPIED = re.compile(r"(constraint|trigger|policy|rule|type) ")
+_COPIED = re.compile(r"(constraint|trigger|policy|rule|type|operator class|data type) ")
+# What a type does not take: a number out of range, a date that there is not, a text.
+_OF_CONSTANTS = ("22003", "22007", "22008", "22P02")
+_AS_THE_SERVER_IS = re.compile(r"time zone|\bmoney\b")  # its files, its locale
 # What no copy has: the ledger; an extension that the twin's server lacks, and what that was built
 # without, as ICU or lz4.
 _NEVER_THERE = re.compile(r'"pgrunbook[".]|is not available|in this build|to be built with')
@@ -153,8 +156,11 @@ def _result_of(trial: Trial | None, *, depended_on: bool, believed: bool) -> Che
 
 
 def _is_whatever_rows(trial: Trial) -> bool:
+    found = trial.failure.found if trial.failure else ""
     if trial.sqlstate == _UNDEFINED_OBJECT:
-        return bool(trial.failure and _COPIED.match(trial.failure.found))
+        return bool(_COPIED.match(found))
+    if trial.sqlstate in _OF_CONSTANTS:
+        return trial.of_text and not _AS_THE_SERVER_IS.search(found)
     return trial.sqlstate.startswith(_CLASSES) and trial.sqlstate != _INSUFFICIENT_PRIVILEGE
 
 

@@ -16,12 +16,12 @@ from pglast import ast
 from psycopg import sql
 from psycopg.pq import TransactionStatus
 
-from pgrunbook.errors import Problem
 from pgrunbook.inventory.objects import Inventory, Object
 from pgrunbook.inventory.read import read
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.planning.existing_objects import path_to
 from pgrunbook.planning.timeline import Change, TwinStep
+from pgrunbook.planning.twin_failure import TwinFailure
 from pgrunbook.planning.twin_state import TwinState, is_one_of
 from pgrunbook.planning.twin_statements import as_role, replaced_objects, work_of
 from pgrunbook.planning.votes import Trial
@@ -154,10 +154,15 @@ class TwinRun:
             self._set_role(block)
             steps = [*run(self._conn, block, state, apart=self._apart)]
             ((self.stood_in[block.name],),) = self._conn.execute(f"SHOW {_STOOD_IN}".encode())
-        except _Failed as exc:  # it has changed nothing: its transaction was rolled back
+        except TwinFailure as exc:  # it has changed nothing: its transaction was rolled back
             in_doubt = exc.in_code or state.code_was_run
             return Trial(
-                block.name, size, failure=exc.problem, sqlstate=exc.sqlstate, in_doubt=in_doubt
+                block.name,
+                size,
+                failure=exc.problem,
+                sqlstate=exc.sqlstate,
+                in_doubt=in_doubt,
+                of_text=exc.of_text,
             )
         first = len(self.steps) + 1
         self.steps += steps
@@ -169,7 +174,7 @@ class TwinRun:
             role = sql.Identifier(block.role or self._role)
             self._conn.execute(sql.SQL("SET ROLE {}").format(role))
         except psycopg.Error as exc:  # a block before makes it, and roles are not made on a twin
-            raise _Failed(block.statements[0], exc) from exc
+            raise TwinFailure(block.statements[0], exc) from exc
 
 
 _Name = tuple[str, str]  # an object's name, and that of its table, empty if it has none
@@ -220,17 +225,6 @@ def _may_exist(each: CreatedObject) -> bool:
     """Whether a statement that makes the object may find it there."""
     # An extension may take a superuser to make: it is not dropped.
     return each.replaces or each.kind == "extension" or (each.kind == "schema" and each.lenient)
-
-
-class _Failed(Exception):
-    def __init__(self, statement: Statement, exc: psycopg.Error, before: int = 0) -> None:
-        """`before`: the characters that were sent before the statement."""
-        at = int(exc.diag.statement_position or 0) - 1 - before
-        where = statement.place(max(at, 0))
-        found = "; ".join(filter(None, [exc.diag.message_primary, exc.diag.message_detail]))
-        self.problem = Problem("fails on the twin", where, "the statement runs", found or str(exc))
-        self.sqlstate = exc.sqlstate or ""
-        self.in_code = bool(exc.diag.context)  # of the function, or of DO, that has raised it
 
 
 def _in_transaction(
@@ -291,7 +285,7 @@ def _execute(conn: psycopg.Connection[Any], statement: Statement, state: TwinSta
             return
         except psycopg.Error as exc:
             if conn.closed:
-                raise _Failed(statement, exc, len(_SAVEPOINT)) from exc
+                raise TwinFailure(statement, exc, len(_SAVEPOINT)) from exc
             conn.execute("ROLLBACK TO pgrunbook_statement")
             leftovers = state.find_obstacles(exc, statement)
             if leftovers:
@@ -299,12 +293,12 @@ def _execute(conn: psycopg.Connection[Any], statement: Statement, state: TwinSta
                 continue
             instead = state.substitute(statement, exc)
             if instead is None:
-                raise _Failed(statement, exc, len(_SAVEPOINT)) from exc
+                raise TwinFailure(statement, exc, len(_SAVEPOINT)) from exc
         try:
             conn.execute(instead.encode())
             return
         except psycopg.Error as exc:
-            raise _Failed(statement, exc) from exc
+            raise TwinFailure(statement, exc) from exc
 
 
 _SAVEPOINT = "SAVEPOINT pgrunbook_statement;\n"
@@ -329,7 +323,7 @@ def _alone(
             try:
                 conn.execute(statement.sql.encode())
             except psycopg.Error as exc:
-                raise _Failed(statement, exc) from exc
+                raise TwinFailure(statement, exc) from exc
             state.note_run(statement)
         changes = state.all_changes()
         state.take(changes)

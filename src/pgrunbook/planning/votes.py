@@ -23,6 +23,7 @@ class Trial:
       was rolled back, and has no steps.
     - `in_doubt`: the failure is of code, or behind code, which may do otherwise where there are
       rows.
+    - `of_text`: the failure is of the statement's text: see `TwinFailure`.
     """
 
     block: str
@@ -33,6 +34,7 @@ class Trial:
     failure: Problem | None = None
     sqlstate: str = ""
     in_doubt: bool = False
+    of_text: bool = False
 
 
 @dataclass(slots=True)

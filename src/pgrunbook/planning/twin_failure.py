@@ -1,0 +1,62 @@
+"""What PostgreSQL says of a statement that fails on a twin, and whether the target would say so,
+too.
+"""
+
+from __future__ import annotations
+
+import re
+
+import psycopg
+from pglast import ast
+
+from pgrunbook.errors import Problem
+from pgrunbook.runbooks.scripts import Statement
+from pgrunbook.sqltext.parse_tree import nodes
+
+# DDL of which the server does not say where in the text an error is.
+_WITHOUT_PLACE = (
+    ast.AlterTableStmt,
+    ast.CreateDomainStmt,
+    ast.AlterDomainStmt,
+    ast.CreatePolicyStmt,
+    ast.AlterPolicyStmt,
+)
+# What is computed may depend on rows or on settings: a default is, when its column is added.
+_COMPUTED = (ast.FuncCall, ast.SQLValueFunction, ast.SubLink)
+
+_QUOTED = re.compile(r'"(.*)"', re.DOTALL)
+
+
+class TwinFailure(Exception):
+    """A statement that fails on a twin.
+
+    - `sqlstate` is PostgreSQL's code of what it said.
+    - `in_code`: it is of the code of a function, or of DO.
+    - `of_text`: it is of the statement's text, which was not run yet, and so of no rows.
+    """
+
+    def __init__(self, statement: Statement, exc: psycopg.Error, before: int = 0) -> None:
+        """`before`: the characters that were sent before the statement."""
+        said = exc.diag
+        at = int(said.statement_position or 0) - 1 - before
+        where = statement.place(max(at, 0))
+        found = "; ".join(filter(None, [said.message_primary, said.message_detail]))
+        self.problem = Problem("fails on the twin", where, "the statement runs", found or str(exc))
+        self.sqlstate = exc.sqlstate or ""
+        # what reads JSON says where it is in that
+        self.in_code = not (said.context or "JSON data").startswith("JSON data")
+        self.of_text = bool(said.statement_position) or _is_of_constant(statement.node, exc)
+
+
+def _is_of_constant(node: ast.Node, exc: psycopg.Error) -> bool:
+    """Whether an error quotes a constant of the statement, which computes nothing else."""
+    quoted = _QUOTED.search(exc.diag.message_primary or "")
+    if not quoted or not isinstance(node, _WITHOUT_PLACE):
+        return False
+    constants = set()
+    for each in nodes(node):
+        if isinstance(each, _COMPUTED):
+            return False
+        if isinstance(each, ast.A_Const) and isinstance(each.val, ast.String):
+            constants.add(each.val.sval)
+    return quoted[1] in constants

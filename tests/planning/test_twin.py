@@ -1043,6 +1043,19 @@ def test_what_is_dropped_first_may_have_what_later_blocks_build_on_it(
     assert asking.actions(first, second) == ["adopt", "adopt"]
 
 
+def test_a_table_that_a_block_makes_anew_has_its_columns_in_the_new_order(asking: Asking) -> None:
+    history = (
+        "CREATE TABLE t (a int, b int, c int)",
+        "ALTER TABLE t RENAME TO was; CREATE TABLE t (d int, c int, b int); DROP TABLE was",
+        "CREATE TABLE u ()",
+    )
+    asking.database.load("; ".join(history[:2]))
+    assert asking.actions(*history) == ["adopt", "adopt", "apply"]
+    asking.database.load("DROP TABLE t; CREATE TABLE t (d int, b int, c int)")
+    (problem,) = asking.of(*history)[1].problems
+    assert problem.what == "the columns are in another order"
+
+
 def test_what_cascade_does_not_drop_either_fails_on_the_twin(asking: Asking) -> None:
     """The index that the first block dropped; a later block made a constraint of its name."""
     history = ("DROP INDEX base_v_key", "ALTER TABLE base ADD UNIQUE (v)")

@@ -304,8 +304,6 @@ def _without_name(each: Object, definition: Definition) -> dict[str, Any]:
 def _changes(
     before: Mapping[Object, Definition], after: Mapping[Object, Definition]
 ) -> dict[Object, Change]:
-    changes: dict[Object, Change] = {}
-    for each in differences(before, after):
-        if each.before != each.after:
-            changes[each.object] = each.before, each.after
-    return changes
+    # a table that is made anew may have its columns in another order
+    found = differences(before, after, renumbered=True)
+    return {each.object: (each.before, each.after) for each in found}

@@ -18,9 +18,10 @@ from support import databases
 from support.databases import Database, login_role
 
 from pgrunbook.errors import Problem
-from pgrunbook.inventory.objects import PLACE, Definition, Inventory, Object
-from pgrunbook.inventory.read import read
+from pgrunbook.inventory.objects import PLACE, Address, Definition, Inventory, Object
+from pgrunbook.inventory.read import read, read_objects
 from pgrunbook.ledger.ledger import Entry
+from pgrunbook.planning import twin_state
 from pgrunbook.planning.decisions import Action
 from pgrunbook.planning.judgement import Judgement, judge
 from pgrunbook.planning.timeline import Timeline, TwinStep, Work
@@ -1081,6 +1082,93 @@ def test_what_is_dropped_first_may_have_what_later_blocks_build_on_it(
     assert asking.actions(first, second) == ["adopt", "apply"]
     asking.database.load(second)
     assert asking.actions(first, second) == ["adopt", "adopt"]
+
+
+def test_a_table_that_a_block_makes_anew_has_its_columns_in_the_new_order(asking: Asking) -> None:
+    history = (
+        "CREATE TABLE t (a int, b int, c int)",
+        "ALTER TABLE t RENAME TO was; CREATE TABLE t (d int, c int, b int); DROP TABLE was",
+        "CREATE TABLE u ()",
+    )
+    asking.database.load("; ".join(history[:2]))
+    assert asking.actions(*history) == ["adopt", "adopt", "apply"]
+    asking.database.load("DROP TABLE t; CREATE TABLE t (d int, b int, c int)")
+    (problem,) = asking.of(*history)[1].problems
+    assert problem.what == "the columns are in another order"
+
+
+# What a statement changes of what those before it, of the same block, have made.
+CHANGED_LATER = {
+    "a schema's name": "CREATE SCHEMA a; CREATE TABLE a.t (x int); ALTER SCHEMA a RENAME TO b",
+    "a comment": "CREATE TABLE t (x int); COMMENT ON TABLE t IS 'x'; CREATE TABLE u ();"
+    "COMMENT ON TABLE t IS NULL",
+    "a part": "CREATE TEXT SEARCH CONFIGURATION c (COPY = simple);"
+    "ALTER TEXT SEARCH CONFIGURATION c DROP MAPPING FOR word",
+    "all of it": "CREATE TABLE t (x int); CREATE TABLE v (x int PRIMARY KEY); DROP TABLE t",
+    "a column": "CREATE TABLE t (x int, y int); CREATE VIEW v AS SELECT x FROM t; ALTER TABLE t DROP y",
+    "a name": "CREATE TYPE e AS ENUM ('a'); CREATE TABLE t (x e[]); ALTER TYPE e RENAME TO f",
+}
+
+
+@pytest.mark.parametrize("case", CHANGED_LATER)
+def test_each_statement_is_tried_behind_those_of_its_block(asking: Asking, case: str) -> None:
+    asking.database.load(CHANGED_LATER[case])
+    block = _block(0, f"{CHANGED_LATER[case]}; CREATE TABLE last ()")
+    (judged,) = asking.of(block)
+    assert judged.statements == (len(block.statements) - 1,), judged
+
+
+def test_what_a_statement_changes_takes_as_long_in_a_long_block(
+    asking: Asking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pass by statements over thousands of them was quadratic."""
+    read_by_look = []
+
+    def counting(conn: psycopg.Connection[Any], addresses: Sequence[Address], *more: Any) -> Any:
+        read_by_look.append(len(addresses))
+        return read_objects(conn, addresses, *more)
+
+    monkeypatch.setattr(twin_state.read, "read_objects", counting)
+    made = [f"CREATE TABLE t{n} (a int); COMMENT ON TABLE t{n} IS 'x'" for n in range(30)]
+    asking.database.load("; ".join(made))
+    assert asking.actions("; ".join([*made, "CREATE TABLE last ()"])) == ["complete"]
+    together, *apart = read_by_look
+    assert max(apart) < together / 10
+
+
+MADE = "CREATE TABLE t (id serial); CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'"
+# By default, privileges on what the role makes from then on, or in one schema alone.
+DEFAULTS = """
+ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC;
+ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT USAGE ON SEQUENCES TO PUBLIC, pg_monitor;
+ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC
+"""
+
+
+@pytest.mark.parametrize("done", [1, 2, 3])
+def test_default_privileges_are_not_those_of_what_was_made_before_them(
+    asking: Asking, done: int
+) -> None:
+    """As at the end of a dump."""
+    behind = (
+        "CREATE TABLE u (id serial); CREATE FUNCTION g() RETURNS int LANGUAGE sql AS 'SELECT 1'"
+    )
+    history = (MADE, DEFAULTS, behind)
+    asking.database.load(";".join(history[:done]))
+    assert asking.actions(*history) == ["adopt"] * done + ["apply"] * (3 - done)
+    assert asking.actions(";".join(history))[0] == ("adopt" if done == 3 else "complete")
+
+
+def test_default_privileges_that_somebody_gave_later_are_no_matter(asking: Asking) -> None:
+    asking.database.load(f"{MADE}; {DEFAULTS}")
+    assert asking.actions(MADE) == ["adopt"]
+
+
+def test_default_privileges_from_before_the_blocks_are_those_of_what_they_make(
+    asking: Asking,
+) -> None:
+    asking.database.load(f"{DEFAULTS}; {MADE}")
+    assert asking.actions(MADE, DEFAULTS) == ["adopt", "adopt"]
 
 
 def test_what_cascade_does_not_drop_either_fails_on_the_twin(asking: Asking) -> None:

@@ -60,28 +60,36 @@ class Changes:
 
     xid: int | None  # None: it has not written at all
     addresses: list[Address]
-    deleted_from: list[str]  # the catalogs that `read_overwritten` has to look into
+    # the catalogs that `read_overwritten` has to look into, with the number of rows; None if it is
+    # not known
+    deleted_from: dict[str, int | None]
 
 
-def read_changes(conn: psycopg.Connection[Any], *, near: bool = False) -> Changes:
+def read_changes(
+    conn: psycopg.Connection[Any], *, near: bool = False, since: int | None = None
+) -> Changes:
     """Return what the present transaction has written to the catalogs: the objects, those that
     depend on them directly, and their parts; and where to look for what it has dropped. One
     message.
 
-    `near`: what the transaction writes hangs on relations that it has locked.
+    - `near`: what the transaction writes hangs on relations that it has locked.
+    - `since`: only what subtransactions have written whose numbers are greater than this one.
 
     Of a schema that has another name, the objects are not among them.
     """
+    written = _written(near=near, superuser=is_superuser(conn))
+    if since is not None:
+        written = written.replace(_ITS_NUMBER, _as_number(since))
     questions = [
-        "SELECT pg_current_xact_id_if_assigned()::text::bigint",
-        _written(near=near, superuser=is_superuser(conn)),
+        f"SELECT {_ITS_NUMBER}::text::bigint",
+        written,
         _deleted_from(),
     ]
     if near:
         questions.insert(0, with_literals("held", {"keeper": None, "key": None}))
     number, objects, deleted = ask(conn, questions)[-3:]
     ((xid,),) = number.rows
-    return Changes(xid, _addresses(objects), [catalog for (catalog,) in deleted.rows])
+    return Changes(xid, _addresses(objects), dict(deleted.rows))
 
 
 def queries(conn: Session, *, near: bool = False) -> list[str]:
@@ -102,14 +110,14 @@ def from_rows(answers: Sequence[Sequence[Mapping[str, Any]]]) -> Changes:
     """Return what the rows of these answers say."""
     objects, deleted = answers
     addresses = [Address(*row.values()) for row in objects]
-    return Changes(None, addresses, [row["relname"] for row in deleted])
+    return Changes(None, addresses, {row["relname"]: row["rows"] for row in deleted})
 
 
 def read_overwritten(
     conn: psycopg.Connection[Any], xid: int, deleted_from: Container[str] | None = None
 ) -> list[Address]:
     """Return the objects that another transaction has altered or dropped, as this session still
-    sees them: ask before it commits.
+    sees them: ask before it commits. `xid` is its number, or one as for `since` above.
 
     With `Changes.deleted_from`, only what is not in `Changes.addresses`, in a fraction of the time.
     """
@@ -121,16 +129,24 @@ def read_overwritten(
             return ""
         return "false AND "
 
-    query = _query(f"'{xid:d}'::xid8", "xmax", looked_into, superuser=is_superuser(conn))
+    query = _query(_as_number(xid), "xmax", looked_into, superuser=is_superuser(conn))
     (answer,) = ask(conn, [query])
     return _addresses(answer)
+
+
+_ITS_NUMBER = "pg_current_xact_id_if_assigned()"
+
+
+def _as_number(xid: int) -> str:
+    # in an array, as what stands there is a parameter of a prepared query
+    return f"('{{{xid:d}}}'::int8[])[1]::text::xid8"
 
 
 @cache
 def _written(*, near: bool, superuser: bool) -> str:
     """Return the query for what the session's transaction has written."""
     condition = _if_written_near if near else _if_written
-    return _query("pg_current_xact_id_if_assigned()", "xmin", condition, superuser=superuser)
+    return _query(_ITS_NUMBER, "xmin", condition, superuser=superuser)
 
 
 def _if_written(catalog: str) -> str:

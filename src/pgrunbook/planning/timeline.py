@@ -136,7 +136,8 @@ class Timeline:
         known to be done: states that ended with one of them do not count.
         """
         changes = self.steps[number - 1].changes
-        return {each: self._vote(number, each, done) for each in changes}
+        voters = [each for each, change in changes.items() if not _is_only_moved(*change)]
+        return {each: self._vote(number, each, done) for each in voters}
 
     def _vote(self, number: int, each: Object, done: int) -> Vote:
         # If one property says done and another one undone, the object was never as it is now: the
@@ -187,6 +188,13 @@ class Timeline:
         if expected is None or found is None:
             return Deviation(each, frozenset(), expected, found)
         return Deviation(each, different_properties(expected, found), expected, found)
+
+
+def _is_only_moved(before: State, after: State) -> bool:
+    """Whether a column is as it was, at another place of its table."""
+    if before is None or after is None or before != after:
+        return False
+    return before.properties.get(PLACE) != after.properties.get(PLACE)
 
 
 def _value(state: State, name: str) -> object:

@@ -13,7 +13,7 @@ from pgrunbook.errors import Refused
 from pgrunbook.inventory.names import names, parent
 from pgrunbook.inventory.objects import Inventory, Object
 from pgrunbook.ledger.ledger import Entry
-from pgrunbook.planning import existing_columns, judgement
+from pgrunbook.planning import existing_columns, judgement, later_defaults
 from pgrunbook.planning.by_hand import judge_named, names_in
 from pgrunbook.planning.decisions import Action
 from pgrunbook.planning.existing_objects import find_existing, is_new
@@ -257,6 +257,7 @@ class Twins:
                 # what was copied without a complaint is as it is there
                 unlike = compare(target, twin_run.inventory()) if twin.warnings else {}
                 ours, path = self.applied(), search_path.default(look)
+                later_defaults.take_back(twin, look, target, pending)
                 twin_run.clear_away(
                     pending, lambda named: any(_is(each, named, path) for each in ours)
                 )

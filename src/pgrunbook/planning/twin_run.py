@@ -145,11 +145,11 @@ class TwinRun:
         return trials
 
     def _run(self, block: Block, state: TwinState) -> Trial:
-        self._conn.execute(f"SET search_path = {block.search_path or self._path}".encode())
+        path = block.search_path or self._path
+        self._conn.execute(f"SET search_path = {path}; SET {_STOOD_IN} = ''".encode())
         block = replace(block, statements=tuple(as_role(s, self._role) for s in block.statements))
         run = _in_transaction if block.transaction else _alone
         size = len(block.statements)
-        self._conn.execute(f"SET {_STOOD_IN} = ''".encode())
         try:
             self._set_role(block)
             steps = [*run(self._conn, block, state, apart=self._apart)]
@@ -231,7 +231,7 @@ def _in_transaction(
     conn: psycopg.Connection[Any], block: Block, state: TwinState, *, apart: bool
 ) -> Iterator[TwinStep]:
     near = not state.has_event_triggers
-    conn.execute("BEGIN")
+    state.written.begin()
     try:
         for index, part in _parts(block, apart=apart):
             for statement in part:
@@ -242,6 +242,8 @@ def _in_transaction(
             changes = state.transaction_changes(replaced_objects(part), near=near)
             state.take(changes)
             yield _step(block.name, index, part, changes)
+            if apart:
+                state.written.begin_statement()
         conn.execute("COMMIT")
     finally:
         if not conn.closed and conn.info.transaction_status != TransactionStatus.IDLE:
@@ -280,7 +282,6 @@ def _execute(conn: psycopg.Connection[Any], statement: Statement, state: TwinSta
     """
     for _ in range(_MOST_OBSTACLES):
         try:
-            # One message: the savepoint costs no round trip of its own.
             conn.execute(f"{_SAVEPOINT}{statement.sql}".encode())
             return
         except psycopg.Error as exc:
@@ -301,7 +302,8 @@ def _execute(conn: psycopg.Connection[Any], statement: Statement, state: TwinSta
             raise TwinFailure(statement, exc) from exc
 
 
-_SAVEPOINT = "SAVEPOINT pgrunbook_statement;\n"
+# In the statement's message. Thousands within each other would make each row slower to see.
+_SAVEPOINT = "RELEASE pgrunbook_statement; SAVEPOINT pgrunbook_statement;\n"
 _MOST_OBSTACLES = 100  # objects that one DO or CALL makes
 
 
@@ -311,7 +313,7 @@ def _drop_leftovers(
     """Drop what `clear_away` has left on the twin, as no statement says that it makes it."""
     for each in objects:
         state.drop(each)
-    conn.execute("RELEASE pgrunbook_statement; SAVEPOINT pgrunbook_statement")
+    conn.execute(_SAVEPOINT)
 
 
 def _alone(

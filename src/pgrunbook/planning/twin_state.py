@@ -13,8 +13,7 @@ import psycopg
 from psycopg import errors
 
 from pgrunbook.inventory import read
-from pgrunbook.inventory.catalogs import OIDS, SHARED
-from pgrunbook.inventory.changes import read_changes, read_overwritten
+from pgrunbook.inventory.catalogs import OIDS
 from pgrunbook.inventory.names import own, parent
 from pgrunbook.inventory.objects import Address, Definition, Object, differences, table_of
 from pgrunbook.planning.timeline import Change, Work
@@ -24,6 +23,7 @@ from pgrunbook.planning.twin_statements import (
     substitute,
     work_of_node,
 )
+from pgrunbook.planning.twin_written import Written
 from pgrunbook.runbooks.scripts import Statement
 from pgrunbook.sqltext.created_objects import RELATIONS, CreatedObject
 from pgrunbook.sqltext.mentions import runs_code
@@ -69,9 +69,7 @@ class TwinState:
         self._now = read.read(conn)
         self._at = self._now.at()
         self._made: set[Object] = set()
-        # what the open transaction had written when it was last looked at
-        self._xid: int | None = None
-        self._written: set[Address] = set()
+        self.written = Written(conn, beside)
         # whose code may change anything, whatever the statement is
         self.has_event_triggers = any(each.type == "event trigger" for each in self._now)
         # what statements make that are still to be run
@@ -81,28 +79,22 @@ class TwinState:
     def transaction_changes(
         self, replaced: Sequence[CreatedObject], *, near: bool = False
     ) -> dict[Object, Change]:
-        """Return what the open transaction has changed. Objects that it has `replaced` (OR REPLACE)
-        count even if they are the same as before.
+        """Return what the open transaction has changed, or its present statement: see
+        `Written`. Objects that it has `replaced` (OR REPLACE) count even if they are the
+        same as before.
 
         `near`: all that it changes hangs on relations that it has locked.
         """
-        # Not by reading everything again, which takes long for each statement: rows of the catalog
-        # that the transaction has written carry its number (xmin). A row that it has deleted is
-        # gone for it, but not for the session beside it.
-        found = read_changes(self._conn, near=near)
-        if found.xid is None:
-            return {}
-        # Roles and other shared objects are not copied: a twin has the names of roles alone.
-        addresses = {each for each in found.addresses if each.classid not in SHARED}
-        # What it has made and dropped again no session sees.
-        if found.xid == self._xid:
-            addresses |= self._written
-        self._xid, self._written = found.xid, set(addresses)
-        if found.deleted_from:
-            addresses |= {*read_overwritten(self._beside, found.xid, found.deleted_from)}
+        addresses, lost = self.written.look(near=near)
+        now = read.read_objects(self._conn, sorted(addresses), lost)
+        addresses |= now.gone
         before = {self._at[each] for each in addresses if each in self._at}
-        now = read.read_objects(self._conn, sorted(addresses))
-        self._at |= now.at()
+        now_at = now.at()
+        if self.written.in_part and self._has_other_schemas(now_at):
+            # what the transaction has made there is called otherwise, too
+            self.written.begin_anew()
+            return self.transaction_changes(replaced, near=near)
+        self._at |= now_at
         self._now.owners |= now.owners
         known = {each: self._now[each] for each in before if each in self._now}
         changes = _changes(known, now)
@@ -110,6 +102,13 @@ class TwinState:
             if is_one_of(each, replaced):
                 changes[each] = known[each], now[each]
         return changes
+
+    def _has_other_schemas(self, now_at: Mapping[Address, Object]) -> bool:
+        """Return whether a schema has another name."""
+        for address, each in now_at.items():
+            if each.type == "schema" and self._at.get(address, each) != each:
+                return True
+        return False
 
     def note_run(self, statement: Statement) -> None:
         """Note that a statement was run: what it makes, no later one has to make any more."""
@@ -304,8 +303,6 @@ def _without_name(each: Object, definition: Definition) -> dict[str, Any]:
 def _changes(
     before: Mapping[Object, Definition], after: Mapping[Object, Definition]
 ) -> dict[Object, Change]:
-    changes: dict[Object, Change] = {}
-    for each in differences(before, after):
-        if each.before != each.after:
-            changes[each.object] = each.before, each.after
-    return changes
+    # a table that is made anew may have its columns in another order
+    found = differences(before, after, renumbered=True)
+    return {each.object: (each.before, each.after) for each in found}

@@ -128,6 +128,8 @@ def last_done(counts: Sequence[Count], timeline: Timeline) -> int:
     behind it anew.
     """
     last = max((place for place, count in enumerate(counts) if count.evident), default=-1)
+    if last >= 0:
+        _decide_behind_done(counts[last], timeline)
     # An object may be before a block as it is again after a later one. Once blocks are known to be
     # done, how it was before them says nothing any more, and an undecided vote may turn.
     for place, count in enumerate(counts[last + 1 :], start=last + 1):
@@ -140,6 +142,23 @@ def last_done(counts: Sequence[Count], timeline: Timeline) -> int:
         if count.evident:
             last = place
     return last
+
+
+def _decide_behind_done(count: Count, timeline: Timeline) -> None:
+    """Count undecided votes of a block's statements anew, once others before them are known to be
+    done: what one of these has made and is not there, a later one has dropped.
+    """
+    done = 0
+    for number in count.trial.numbers:
+        step = timeline.steps[number - 1]
+        vote = count.votes[step.index]
+        if vote is Vote.UNDONE:
+            return
+        if vote is Vote.EITHER and done:
+            vote = _vote_of_step(step, timeline.votes(number, done)) or Vote.EITHER
+            count.votes[step.index] = vote
+        if vote is Vote.DONE:
+            done = number
 
 
 def last_number(counts: Sequence[Count]) -> int:

@@ -35,11 +35,11 @@ def one_line(text: object) -> str:
     return visible(str(text)).replace("\n", r"\n")
 
 
-def continued(text: str, indent: str = INDENT) -> str:
+def continued(text: str) -> str:
     """Return the text, visible, with every line but its first indented: no line of it can pass for
     one of ours.
     """
-    return visible(text).strip("\n").replace("\n", f"\n{indent}")
+    return visible(text).strip("\n").replace("\n", f"\n{INDENT}")
 
 
 def unfit(text: str) -> str:

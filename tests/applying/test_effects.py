@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from applying.test_in_transaction import Applying
 from support import databases
+from support.applying import Applying
 from support.databases import Database
 
 from pgrunbook.inventory.objects import Inventory, differences

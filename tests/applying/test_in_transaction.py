@@ -6,96 +6,24 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 from support import databases
+from support.applying import Applying
 from support.databases import Database
 
-from pgrunbook.applying import in_transaction, one_message
-from pgrunbook.applying.outcome import Outcome
+from pgrunbook.applying import one_message
 from pgrunbook.errors import Failed
-from pgrunbook.ledger import install, write
-from pgrunbook.planning.agenda import Agenda
-from pgrunbook.planning.decisions import Decision
+from pgrunbook.ledger import write
 from pgrunbook.planning.timeouts import Timeouts
-from pgrunbook.postgres import twin_server
 from pgrunbook.postgres.blockers import Attempt
 from pgrunbook.postgres.embedded import Server
-from pgrunbook.postgres.run_sessions import Sessions
-from pgrunbook.postgres.target import Target
-from pgrunbook.postgres.twin_server import Twin
-from pgrunbook.runbooks import credentials
-from pgrunbook.runbooks.source import Source
 
 on_18 = pytest.mark.parametrize("server", [18], indirect=True)
-
-
-@dataclass
-class Applying:
-    """A run that has begun, and the SQL of its runbook in a folder."""
-
-    database: Database
-    folder: Path
-    servers: Path  # where the server for twins keeps its data
-    before: Callable[[], object] = lambda: None  # what happens once a block has been decided about
-    schema: str = "public"
-
-    def __post_init__(self) -> None:
-        self.sessions = Sessions(Target("test", self.database.url), self.schema, "test")
-        self.sessions.lock()
-        self.run_id = str(uuid.uuid4())
-        install.install(self.sessions.work)
-        parameters = {"ticket": ""}
-        write.start(
-            self.sessions.work,
-            self.run_id,
-            "900_x",
-            schema=self.schema,
-            mode="apply",
-            operator="",
-            parameters=parameters,
-        )
-
-    @contextmanager
-    def twin(self) -> Iterator[Twin]:
-        """A twin of the database."""
-        look = self.sessions.look
-        server = twin_server.embedded_server(self.servers, self.database.server.version)
-        with twin_server.make_twin(self.sessions.target, look, server, self.run_id[:8]) as made:
-            yield made
-
-    def __call__(self, sql: str, lock_timeout: str = "150ms", name: str = "010_block") -> Outcome:
-        """Apply a block of this SQL."""
-        (self.folder / "deploy").mkdir(exist_ok=True)
-        (self.folder / "deploy" / f"{name}.sql").write_text(
-            f"-- title: A block\n-- why: A test.\n\n{sql}\n"
-        )
-        source = Source.read(self.folder)
-        agenda = Agenda(self.sessions, "900_x", self.schema, source)
-        agenda.twins.make = self.twin
-
-        def decide() -> Decision:
-            return agenda.decide_now([source.block(name, {})])[0]
-
-        decision = decide()
-        self.before()
-        return in_transaction.apply(
-            self.sessions,
-            decision,
-            self.run_id,
-            Timeouts(lock_timeout, "5s", "20s"),
-            ground=agenda.state.ground,
-            decide=decide,
-            ask=agenda.columns.questions,
-            report=lambda _: None,
-            secrets=credentials.passwords_of(self.sessions.target),
-        )
 
 
 @pytest.fixture
@@ -217,10 +145,8 @@ def test_what_others_made_while_the_block_waited_is_not_taken_for_its_own(
         blocker.execute("CREATE INDEX meanwhile ON t (id)")
         leaving = threading.Timer(0.3, blocker.commit)
         leaving.start()
-        done = applying(
-            "ALTER TABLE t ADD COLUMN y int NOT NULL DEFAULT (random() * 10)::int;",
-            lock_timeout="5s",
-        )
+        applying.timeouts = Timeouts("5s", "5s", "20s")
+        done = applying("ALTER TABLE t ADD COLUMN y int NOT NULL DEFAULT (random() * 10)::int;")
         leaving.join()
     assert {lock.relation: lock.rewritten for lock in done.locks} == {"meanwhile": True, "t": True}
 

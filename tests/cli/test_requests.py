@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 
 import psycopg
 import pytest
-from support import databases
+from support import applying, databases
 from support.databases import Database
 from support.projects import Outcome, Project
 
-from pgrunbook.ledger import batches, install, ledger, requests, write
+from pgrunbook.ledger import batches, install, ledger, requests
 from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.postgres.target import Target
 
@@ -34,10 +34,7 @@ def at_work(empty: Database) -> Iterator[Sessions]:
 
 def begin(sessions: Sessions) -> None:
     install.install(sessions.work)
-    given = {"ticket": ""}
-    write.start(
-        sessions.work, RUN, "900_x", schema="public", mode="apply", operator="kim", parameters=given
-    )
+    applying.begin(sessions.work, RUN)
 
 
 def begin_batches(sessions: Sessions) -> None:
@@ -133,10 +130,7 @@ def test_a_run_that_has_written_nothing_or_is_of_an_older_version_is_not_asked(
     for number in range(1, 7):
         empty.load(install.sql(f"{number:03}"))
         empty.execute("INSERT INTO pgrunbook.versions VALUES (%s, now(), 'x', 'x')", [number])
-    given = {"ticket": ""}
-    write.start(
-        at_work.work, RUN, "900_x", schema="public", mode="apply", operator="kim", parameters=given
-    )
+    applying.begin(at_work.work, RUN)
     older = ask(project, empty, "stop")
     assert older.code == 2
     assert "is of an older version of pgrunbook" in older.text

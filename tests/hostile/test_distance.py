@@ -6,10 +6,8 @@ from __future__ import annotations
 
 import re
 import threading
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
@@ -19,21 +17,17 @@ from faults.proxy import Command, Handler, Proxy
 from hostile.line import Line
 from psycopg.rows import TupleRow
 from sqltext.test_constraint_kinds import KINDS
+from support.applying import Applying
 from support.databases import Database, application
 from support.projects import Project
 
-from pgrunbook.applying import footprint, in_transaction
-from pgrunbook.applying.outcome import Outcome
+from pgrunbook.applying import footprint
 from pgrunbook.errors import Failed
-from pgrunbook.ledger import install, write
-from pgrunbook.planning.agenda import Agenda
 from pgrunbook.planning.timeouts import Timeouts
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.locks import BLOCKS
-from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.postgres.target import Target
 from pgrunbook.runbooks.scripts import statements
-from pgrunbook.runbooks.source import Source
 
 FOUR = ("a", "b", "c", "d")
 on_18 = pytest.mark.parametrize("server", [18], indirect=True)
@@ -108,49 +102,12 @@ def is_three(sent: Sequence[str]) -> bool:
     return asked in ([False, True, False], [False, False])
 
 
-@dataclass
-class Applying:
-    """A run that has begun, over some way to the server, and the SQL of its runbook in a folder."""
-
-    url: str
-    folder: Path
-
-    def __post_init__(self) -> None:
-        self.sessions = Sessions(Target("test", self.url), "public", "test")
-        self.sessions.lock()
-        self.run_id = str(uuid.uuid4())
-        work, given = self.sessions.work, {"ticket": ""}
-        install.install(work)
-        write.start(
-            work, self.run_id, "9_x", schema="public", mode="apply", operator="", parameters=given
-        )
-
-    def __call__(self, sql: str, budget: str = "1ms") -> Outcome:
-        """Apply a block of this SQL, in one attempt unless there is a budget for more."""
-        (self.folder / "deploy").mkdir(exist_ok=True)
-        (self.folder / "deploy" / "010_block.sql").write_text(
-            f"-- title: A block\n-- why: A test.\n\n{sql}\n"
-        )
-        source = Source.read(self.folder)
-        agenda = Agenda(self.sessions, "9_x", "public", source)
-        return in_transaction.apply(
-            self.sessions,
-            agenda.decide_now([source.block("010_block", {})])[0],
-            self.run_id,
-            Timeouts("800ms", "20s", budget),
-            ground=agenda.state.ground,
-            decide=lambda: agenda.decide_now([source.block("010_block", {})])[0],
-            ask=agenda.columns.questions,
-            report=lambda _: None,
-            secrets=(),
-        )
-
-
 @pytest.fixture
-def applying(empty: Database, tmp_path: Path) -> Iterator[Applying]:
+def applying(empty: Database, tmp_path: Path, place: Path) -> Iterator[Applying]:
+    """Each block in one attempt."""
     for table in FOUR:
         empty.execute(f"CREATE TABLE {table} (id int PRIMARY KEY)")
-    made = Applying(empty.url, tmp_path)
+    made = Applying(empty, tmp_path, place, timeouts=Timeouts("800ms", "20s", "1ms"))
     yield made
     made.sessions.close()
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import nbformat
 import pytest
-from support import forks
+from support import forks, notebooks
 
 from pgrunbook.records.format.mime_types import FRAME_MIME
 from pgrunbook.runner.output_limits import MAX_CHARACTERS, MAX_OWN_OUTPUTS, OutputLimiter, size
@@ -24,14 +24,7 @@ SHOW = "from IPython.display import display, HTML, clear_output\n"
 
 
 def execute(folder: Path, *cells: str) -> tuple[int, str, Any]:
-    made = nbformat.v4.new_notebook()
-    made.metadata["kernelspec"] = {
-        "name": "python3",
-        "display_name": "Python 3",
-        "language": "python",
-    }
-    made.cells = [nbformat.v4.new_code_cell(cell) for cell in cells]
-    nbformat.write(made, folder / "in.ipynb")
+    notebooks.write(folder / "in.ipynb", *cells)
     arguments = ["--engine", "pgrunbook", "--no-progress-bar", "in.ipynb", "out.ipynb"]
     code, text = forks.call("papermill", arguments, cwd=folder, env=os.environ)
     return code, text, json.loads((folder / "out.ipynb").read_text())

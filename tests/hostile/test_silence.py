@@ -18,12 +18,13 @@ import psycopg
 import pytest
 from hostile.copies import synchronous
 from hostile.line import Line
+from support.applying import begin
 from support.databases import Database
 from support.projects import RUNBOOK, Outcome, Project, wait_for
 
 from pgrunbook.applying import outside_transaction
 from pgrunbook.errors import Failed, Refused
-from pgrunbook.ledger import install, write
+from pgrunbook.ledger import install
 from pgrunbook.planning.agenda import Agenda
 from pgrunbook.planning.timeouts import Timeouts
 from pgrunbook.postgres import (
@@ -122,15 +123,7 @@ def test_nor_where_the_session_that_looks_was_lost_before(
     with closing(sessions), crm.connect() as older:
         sessions.lock()
         install.install(sessions.work)
-        write.start(
-            sessions.work,
-            RUN,
-            "9_x",
-            schema="public",
-            mode="apply",
-            operator="",
-            parameters={"ticket": ""},
-        )
+        begin(sessions.work, RUN, "9_x")
         source = Source.read(tmp_path)
         agenda = Agenda(sessions, "9_x", "public", source)
         (decision,) = agenda.decide_now([source.block("010_index", {})])

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from applying.test_in_transaction import Applying
+from support.applying import Applying
 from support.databases import Database
 
 from pgrunbook.inventory.objects import Definition, Object

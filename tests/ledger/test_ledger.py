@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg import sql
+from support.applying import begin
 from support.databases import Database, Role
 from support.projects import ROOT, RUNBOOK, Project
 
@@ -164,15 +165,7 @@ def test_a_rehearsal_has_every_column_of_the_rows_that_it_copies(
     ):
         for conn in (one, other):
             install.install(conn)
-        write.start(
-            one,
-            run_id,
-            "010_x",
-            schema="public",
-            mode="apply",
-            operator="ada",
-            parameters={"ticket": ""},
-        )
+        begin(one, run_id, "010_x")
         write.write_block(
             one,
             run_id,
@@ -195,12 +188,10 @@ def test_a_rehearsal_has_every_column_of_the_rows_that_it_copies(
 
 def test_the_last_verdict_of_a_run_counts(empty: Database) -> None:
     """A cell failed, and was run again in JupyterLab."""
-    run_id, given = str(uuid.uuid4()), {"ticket": ""}
+    run_id = str(uuid.uuid4())
     with connect(Target("test", empty.url), schema="public") as conn:
         install.install(conn)
-        write.start(
-            conn, run_id, "900_x", schema="public", mode="apply", operator="kim", parameters=given
-        )
+        begin(conn, run_id)
         assert ledger.verdict(conn, run_id) is None
         write.finish(conn, run_id, Verdict.FAILED, "a statement failed")
         write.finish(conn, run_id, Verdict.PASSED, "in place")
@@ -260,16 +251,7 @@ def test_its_owner_may_add_rows_and_has_given_up_changing_them(
     with Session.opened(role.url) as conn:
         install.install(conn)
         run_id = str(uuid.uuid4())
-        parameters = {"ticket": ""}
-        write.start(
-            conn,
-            run_id,
-            "001_x",
-            schema="public",
-            mode="apply",
-            operator="ada",
-            parameters=parameters,
-        )
+        begin(conn, run_id, "001_x")
         write.note_statement(conn, run_id, "010_x", 1, "SELECT 1")
         for table in TABLES:
             with pytest.raises(psycopg.errors.InsufficientPrivilege, match="permission denied"):
@@ -371,16 +353,7 @@ def test_a_run_that_died_is_closed_by_the_next_that_may_write(
 ) -> None:
     died = str(uuid.uuid4())
     with applied.connect() as conn:
-        parameters = {"ticket": ""}
-        write.start(
-            conn,
-            died,
-            RUNBOOK,
-            schema="public",
-            mode="apply",
-            operator="ada",
-            parameters=parameters,
-        )
+        begin(conn, died, RUNBOOK)
     project.env["CRM_URL"] = applied.url
     shown = project.command("status", "--target", "env:CRM_URL").text
     assert (

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from applying.test_in_transaction import Applying
+from support.applying import Applying
 from support.databases import Database
 
 from pgrunbook.cli import drift

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.applying import begin
 from support.databases import Database, Role, temporary
 from support.projects import RUNBOOK, Project
 from support.refusals import problems
@@ -325,15 +326,7 @@ def test_a_later_runbook_on_the_same_tables_is_reverted_first(
     target = Target("test", crm.url)
     name = "002_later" if schema == "public" else "000_later"
     with connect(target, schema="public") as conn:
-        write.start(
-            conn,
-            later,
-            name,
-            schema=schema,
-            mode="apply",
-            operator="",
-            parameters={"ticket": ""},
-        )
+        begin(conn, later, name, schema=schema)
         row = write.about(block("010_later"), reason="", sql="")
         made = [["index", "public.i", None, {"definition": "x"}, "public.deals"]]
         write.write_block(conn, later, row, event="applied", effect=made, started_at=WHEN)

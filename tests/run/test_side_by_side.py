@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
+from support.applying import begin
 from support.databases import Database
 from support.projects import Outcome, Project, wait_for
 
-from pgrunbook.ledger import install, ledger, versions, write
+from pgrunbook.ledger import install, ledger, versions
 from pgrunbook.postgres import run_locks
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.target import Target
@@ -121,9 +122,7 @@ def test_a_run_closes_those_that_died_in_its_own_schema_alone(tenants: Tenants) 
         install.install(conn)
         for number, schema in enumerate(SCHEMAS):
             run_id = f"{number}badcafe-0000-4000-8000-000000000000"
-            given = {"ticket": ""}
-            about = {"schema": schema, "mode": "apply", "operator": "kim", "parameters": given}
-            write.start(conn, run_id, "003_tenants", **about)
+            begin(conn, run_id, "003_tenants", schema=schema)
     done = tenants.run("one")
     assert done.code == PASSED, done.text
     assert "1badcafe" not in done.cells["target"]  # it may be at work

@@ -21,7 +21,7 @@ import prettytable
 import psycopg
 import pytest
 from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
-from support import databases
+from support import databases, notebooks
 from support.databases import Database
 from support.projects import wait_for
 from traitlets.config import Config
@@ -158,15 +158,7 @@ def execute(
     source, output = tmp_path / "source.ipynb", tmp_path / "output.ipynb"
 
     def execute(cells: list[str]) -> Path:
-        notebook = nbformat.v4.new_notebook(
-            cells=[nbformat.v4.new_code_cell(c) for c in [REGISTER, *cells]]
-        )
-        notebook.metadata.kernelspec = {
-            "name": "python3",
-            "display_name": "Python 3",
-            "language": "python",
-        }
-        nbformat.write(notebook, source)
+        notebooks.write(source, REGISTER, *cells)
         with contextlib.suppress(papermill.PapermillExecutionError):
             papermill.execute_notebook(source, output, progress_bar=False)
         return output

@@ -17,7 +17,7 @@ from typing import Any
 import nbformat
 import pytest
 from papermill.iorw import papermill_io
-from support import forks
+from support import forks, notebooks
 from support.databases import Database
 from support.projects import PATIENCE_S, RUNBOOK, Outcome, Project, wait_for
 
@@ -31,18 +31,17 @@ PASSED = IMPORTS + CARD
 SHOWN = f"{IMPORTS}display({CARD})"
 
 
+# How a process is run that is not forked.
+PLAINLY: dict[str, Any] = {
+    "capture_output": True,
+    "encoding": "utf-8",
+    "check": False,
+    "timeout": PATIENCE_S,
+}
+
+
 def notebook(folder: Path, *cells: str, declared: str = 'target = "embedded"') -> Path:
-    made = nbformat.v4.new_notebook()
-    made.metadata["kernelspec"] = {
-        "name": "python3",
-        "display_name": "Python 3",
-        "language": "python",
-    }
-    made.cells = [nbformat.v4.new_code_cell(declared, metadata={"tags": ["parameters"]})]
-    made.cells += [nbformat.v4.new_code_cell(cell) for cell in cells]
-    path = folder / "in.ipynb"
-    nbformat.write(made, path)
-    return path
+    return notebooks.write(folder / "in.ipynb", *cells, declared=declared)
 
 
 def command(folder: Path, *arguments: str) -> list[str]:
@@ -252,14 +251,7 @@ def test_a_record_for_which_there_is_no_folder_refuses_the_run(tmp_path: Path) -
         "nowhere/out.ipynb": "no such folder",
     }.items():
         arguments = [*command(tmp_path)[:-1], output]
-        done = subprocess.run(
-            arguments,
-            cwd=tmp_path,
-            capture_output=True,
-            encoding="utf-8",
-            check=False,
-            timeout=PATIENCE_S,
-        )
+        done = subprocess.run(arguments, cwd=tmp_path, **PLAINLY)
         assert done.returncode == 2, done.stderr
         assert "the record could not be written" in done.stderr
         assert f"found:    {found}\n" in done.stderr
@@ -451,15 +443,7 @@ def test_a_full_disk_leaves_the_last_good_file(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 
-    done = subprocess.run(
-        command(tmp_path),
-        cwd=tmp_path,
-        capture_output=True,
-        check=False,
-        timeout=PATIENCE_S,
-        preexec_fn=small_disk,
-        text=True,
-    )
+    done = subprocess.run(command(tmp_path), cwd=tmp_path, preexec_fn=small_disk, **PLAINLY)
     assert done.returncode == 3
     assert "\nINTERRUPTED: the notebook could not be written: File too large\n" in done.stderr
     assert "\nnot sealed: out.ipynb does not lie below" in done.stderr
@@ -489,15 +473,7 @@ def test_a_disk_that_is_full_after_the_run_leaves_its_record(tmp_path: Path) -> 
     it is.
     """
     notebook(tmp_path, PASSED)
-    command = [sys.executable, "-c", FULL_AT_THE_END]
-    done = subprocess.run(
-        command,
-        cwd=tmp_path,
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-        timeout=PATIENCE_S,
-    )
+    done = subprocess.run([sys.executable, "-c", FULL_AT_THE_END], cwd=tmp_path, **PLAINLY)
     assert done.returncode == 0, done.stderr
     loaded, states = record(tmp_path)
     assert (loaded["metadata"]["pgrunbook"]["verdict"], states) == ("passed", ["completed"] * 2)
@@ -510,12 +486,7 @@ def test_the_folder_of_the_kernel_is_not_that_of_the_record(tmp_path: Path, last
     notebook(tmp_path, "open('here', 'w').close()", last)
     source, output = "in.ipynb", "out.ipynb"
     papermill = [sys.executable, "-m", "papermill", "--engine", "pgrunbook", "--no-progress-bar"]
-    subprocess.run(
-        [*papermill, "--cwd", "elsewhere", source, output],
-        cwd=tmp_path,
-        capture_output=True,
-        check=False,
-    )
+    subprocess.run([*papermill, "--cwd", "elsewhere", source, output], cwd=tmp_path, **PLAINLY)
     assert [path.name for path in (tmp_path / "elsewhere").iterdir()] == ["here"]
     assert record(tmp_path)[1][1] == "completed"
 

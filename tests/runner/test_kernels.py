@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import nbformat
 import pytest
+from support import notebooks
 from support.databases import Database
 from support.projects import Outcome, Project
 
@@ -20,21 +20,8 @@ VerdictCard(Card(verdict="passed", reason="done"))"""
 
 
 def cells(project: Project, *sources: str) -> None:
-    made = nbformat.v4.new_notebook()
-    made.metadata["kernelspec"] = {
-        "name": "python3",
-        "display_name": "Python 3",
-        "language": "python",
-    }
-    made.cells = [
-        nbformat.v4.new_code_cell(
-            'target = "embedded"\nmode = "apply"', metadata={"tags": ["parameters"]}
-        )
-    ]
-    made.cells += [
-        nbformat.v4.new_code_cell(source, id=f"cell{n}") for n, source in enumerate(sources)
-    ]
-    nbformat.write(made, project.root / "runbooks" / "900_cells.ipynb")
+    path = project.root / "runbooks" / "900_cells.ipynb"
+    notebooks.write(path, *sources, declared='target = "embedded"\nmode = "apply"')
 
 
 def run(project: Project, empty: Database) -> Outcome:

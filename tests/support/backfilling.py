@@ -17,7 +17,7 @@ from pgrunbook.applying import in_batches
 from pgrunbook.applying.outcome import Outcome
 from pgrunbook.applying.pace import Pace
 from pgrunbook.errors import RunbookError
-from pgrunbook.ledger import batches, install, write
+from pgrunbook.ledger import batches, install
 from pgrunbook.planning.agenda import Agenda
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.timeouts import Timeouts
@@ -25,6 +25,7 @@ from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.postgres.target import Target
 from pgrunbook.records.format.parts import Progress
 from pgrunbook.runbooks.source import Source
+from support.applying import begin
 from support.databases import Database
 
 BLOCK = "010_fill"
@@ -63,13 +64,7 @@ class Backfilling:
         try:
             sessions.lock()
             install.install(sessions.work)
-            about = {
-                "schema": "public",
-                "mode": "apply",
-                "operator": "",
-                "parameters": {"ticket": ""},
-            }
-            write.start(sessions.work, run_id, "900_x", **about)
+            begin(sessions.work, run_id)
             decision = self.decide(self.agenda(sessions))
             assert not decision.problems, decision.problems
             if decision.action is Action.SKIP:

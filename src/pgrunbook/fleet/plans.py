@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pgrunbook.controls import one_line
@@ -87,19 +87,11 @@ def collect(groups: Sequence[Group], targets: str, fleet: str, runbook: str) -> 
     first = ordered[0]
     listing = []
     for each in ordered:
-        differs = []
+        differs: Iterable[Problem] = ()
         if each.answer and each is not first:
-            then, now = without_target(first.answer), without_target(each.answer)
-            differs = [asdict(problem) for problem in differences(then, now)]
-        listing.append(
-            {
-                "verdict": each.verdict,
-                "plan": each.key if each.answer else "",
-                "told": each.told,
-                "differs": differs,
-                "targets": sorted(each.names),
-            }
-        )
+            differs = differences(without_target(first.answer), without_target(each.answer))
+        plan = each.key if each.answer else ""
+        listing.append({**survey.as_data(each, differs), "plan": plan})
     bad = sum(len(each.names) for each in ordered if each.verdict is not Verdict.PASSED)
     return {
         "verdict": Verdict.FAILED if bad else Verdict.PASSED,

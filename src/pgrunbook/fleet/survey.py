@@ -130,15 +130,16 @@ def collect(found: Sequence[Group], fleet: str, passed: str, otherwise: str) -> 
         "message": message,
         "problems": [],
         "fleet": fleet,
-        "groups": [_as_data(each) for each in found],
+        "groups": [as_data(each, each.answer or ()) for each in found],
     }
 
 
-def _as_data(group: Group) -> dict[str, Any]:
+def as_data(group: Group, differs: Iterable[Problem]) -> dict[str, Any]:
+    """Return a group as JSON values, with the problems in which it differs."""
     return {
         "verdict": group.verdict,
         "told": group.told,
-        "differs": [asdict(problem) for problem in group.answer or ()],
+        "differs": [asdict(problem) for problem in differs],
         "targets": sorted(group.names),
     }
 

@@ -14,12 +14,12 @@ from pgrunbook.postgres.session import Silent
 
 
 @contextmanager
-def driver_errors(message: str, *, where: str, remedy: str = "") -> Iterator[None]:
+def driver_errors(message: str, *, where: str) -> Iterator[None]:
     """Raise Failed in place of the driver's errors, with what the server said and where."""
     try:
         yield
     except psycopg.Error as exc:
-        raise Failed(message, problems=[problem_of(exc, where=where, remedy=remedy)]) from exc
+        raise Failed(message, problems=[problem_of(exc, where=where)]) from exc
 
 
 def problem_of(exc: psycopg.Error, *, where: str, remedy: str = "") -> Problem:

@@ -4,9 +4,12 @@ something else. pg_dump says what is equal.
 
 from __future__ import annotations
 
+import itertools
+import threading
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,7 +31,7 @@ from pgrunbook.planning.timeline import Timeline, TwinStep, Work
 from pgrunbook.planning.twin import Twins
 from pgrunbook.planning.twin_statements import work_of_node
 from pgrunbook.planning.votes import Trial
-from pgrunbook.postgres import twin_server
+from pgrunbook.postgres import copy_place, twin_server
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.embedded import Server
 from pgrunbook.postgres.target import Target
@@ -55,10 +58,14 @@ def host(place: Path, server: Server) -> Iterator[Server]:
 
 @dataclass(frozen=True)
 class Asking:
-    """A database that has the base, what is done to it by hand, and the twin that is asked."""
+    """A database that has the base, what is done to it by hand, and the twin that is asked.
+
+    `url`: how the run gets to the database; empty for as its superuser.
+    """
 
     database: Database
     host: Server
+    url: str = ""
 
     def of(
         self,
@@ -72,7 +79,7 @@ class Asking:
             block if isinstance(block, Block) else _block(n, block)
             for n, block in enumerate(blocks)
         ]
-        target = Target("env:CRM_URL", self.database.url)
+        target = Target("env:CRM_URL", self.url or self.database.url)
         said: list[str] = []
         with connect(target, schema="public", read_only=True) as look:
 
@@ -764,6 +771,43 @@ def test_a_role_may_there_what_its_memberships_allow(asking: Asking, case: str) 
     asking.database.load(block)
     (judged,) = asking.of(block)
     assert (judged.action, judged.problems) == (Action.ADOPT, ())
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_run_may_there_what_the_role_that_it_is_in_may(asking: Asking, number: int) -> None:
+    """Also where that is a superuser, which may be whoever it likes."""
+    roles = role, _, superuser = [login_role(asking.database) for _ in range(3)]
+    owner = roles[number].name
+    asking.database.load(
+        f"ALTER ROLE {superuser.name} SUPERUSER; GRANT {owner} TO {role.name};"
+        f"ALTER TABLE base OWNER TO {owner}; ALTER TABLE other OWNER TO {owner};"
+        "ALTER TABLE base ADD w int"
+    )
+    as_role = replace(asking, url=role.url)
+    assert as_role.actions("ALTER TABLE base ADD w int") == ["adopt"]
+    assert asking.actions(f"SET LOCAL ROLE {role.name}; ALTER TABLE base ADD w int") == ["adopt"]
+
+
+def test_the_roles_of_several_twins_are_made_at_the_same_time(asking: Asking) -> None:
+    """PostgreSQL refused: `tuple concurrently updated`."""
+    names = [login_role(asking.database).name for _ in range(4)]
+    for one, another in itertools.pairwise(names):
+        asking.database.load(f"ALTER ROLE {one} NOINHERIT; GRANT {one} TO {another}")
+    target = Target("env:CRM_URL", asking.database.url)
+    together = threading.Barrier(3)
+
+    def make(number: int) -> None:
+        with (
+            connect(target, schema="public", read_only=True) as look,
+            copy_place.make_roles(asking.host, names),
+            copy_place.make_place(asking.host, f"{copy_place.PREFIX}{number}", look) as copy,
+        ):
+            together.wait(30)
+            for _ in range(20):
+                twin_server._grant_roles(look, copy, names, names[0])
+
+    with ThreadPoolExecutor() as pool:
+        assert [*pool.map(make, range(3))] == [None] * 3
 
 
 def test_what_a_dump_says_of_an_extension_is_compared(asking: Asking) -> None:

@@ -151,8 +151,8 @@ def make_roles(server: Host, names: Iterable[str]) -> Iterator[None]:
         own.execute("SELECT pg_advisory_lock_shared(hashtextextended(%s, 0))", [_MADE])
         try:
             for name in names:
-                # of another copy at the same time, or not ours
-                with suppress(psycopg.errors.DuplicateObject):
+                # of another copy, which may be making it just now, or not ours
+                with suppress(psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):
                     _make_role(own, sql.Identifier(name))
             yield
         finally:

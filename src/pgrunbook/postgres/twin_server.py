@@ -252,12 +252,14 @@ def _grant_roles(conn: Connection, copy: CopyDatabase, roles: Sequence[str], rol
     with closing(copy_place.session(copy.server.conninfo())) as own:
         names = [sql.Identifier(name) for name in roles]
         owner, run = sql.Identifier(copy.name), sql.Identifier(role)
+        # the roles are those of other twins, too: two at a time fail, "tuple concurrently updated"
+        own.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [_PREFIX])
         own.execute(sql.SQL("GRANT {} TO {}").format(sql.SQL(", ").join(names), owner))
         for statement in memberships:
-            with suppress(psycopg.errors.InvalidGrantOperation):  # a superuser is a member there
+            with suppress(psycopg.errors.InvalidGrantOperation):  # each the other's member
                 own.execute(statement.encode())
         for other in names:
-            with suppress(psycopg.errors.InvalidGrantOperation):  # each the other's member
+            with suppress(psycopg.errors.InvalidGrantOperation):  # itself
                 own.execute(sql.SQL("GRANT {} TO {} WITH ADMIN OPTION").format(other, run))
         own.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(owner, run))
 

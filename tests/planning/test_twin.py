@@ -8,7 +8,7 @@ import itertools
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,7 @@ from pgrunbook.planning.decisions import Action
 from pgrunbook.planning.judgement import Judgement, judge
 from pgrunbook.planning.timeline import Timeline, TwinStep, Work
 from pgrunbook.planning.twin import Twins
+from pgrunbook.planning.twin_run import TwinRun
 from pgrunbook.planning.twin_statements import work_of_node
 from pgrunbook.planning.votes import Trial
 from pgrunbook.postgres import copy_place, twin_server
@@ -1160,6 +1161,21 @@ def test_each_statement_is_tried_behind_those_of_its_block(asking: Asking, case:
     block = _block(0, f"{CHANGED_LATER[case]}; CREATE TABLE last ()")
     (judged,) = asking.of(block)
     assert judged.statements == (len(block.statements) - 1,), judged
+
+
+def test_what_a_block_drops_counts_whatever_one_before_has_dropped(asking: Asking) -> None:
+    """The server counts the rows that are deleted, and forgets them at its own pace."""
+    asking.database.load("CREATE TABLE t (); CREATE TABLE u ()")
+    blocks = "DROP TABLE t", "SELECT pg_stat_force_next_flush()", "SELECT 1; DROP TABLE u"
+    target = Target("env:CRM_URL", asking.database.url)
+    with (
+        connect(target, schema="public", read_only=True) as look,
+        twin_server.make_twin(target, look, asking.host, asking.database.name) as twin,
+        closing(TwinRun(twin, "public")) as twin_run,
+    ):
+        twin_run.run([_block(number, sql) for number, sql in enumerate(blocks)])
+    changed = [str(each) for step in twin_run.steps for each in step.changes]
+    assert changed == ["table public.t", "table public.u"]
 
 
 def test_what_a_statement_changes_takes_as_long_in_a_long_block(

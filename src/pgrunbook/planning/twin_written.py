@@ -37,6 +37,7 @@ class Written:
         """Begin a transaction, with a savepoint that the first statement takes the place of."""
         self._conn.execute("BEGIN; SAVEPOINT pgrunbook_statement")
         self._all = set()
+        self._deleted = {}
         self.begin_anew()
 
     def begin_anew(self) -> None:

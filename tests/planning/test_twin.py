@@ -1224,6 +1224,13 @@ def test_default_privileges_that_somebody_gave_later_are_no_matter(asking: Askin
     assert asking.actions(MADE) == ["adopt"]
 
 
+def test_default_privileges_are_older_than_what_a_table_from_before_them_gets(
+    asking: Asking,
+) -> None:
+    asking.database.load(f"{DEFAULTS}; ALTER TABLE base ADD w int; {MADE}")
+    assert asking.actions("ALTER TABLE base ADD w int", MADE) == ["adopt", "adopt"]
+
+
 def test_default_privileges_from_before_the_blocks_are_those_of_what_they_make(
     asking: Asking,
 ) -> None:

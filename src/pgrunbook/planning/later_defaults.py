@@ -24,8 +24,11 @@ def take_back(twin: Twin, look: Session, target: Inventory, pending: Sequence[Bl
     A dump has them at its end, and they may have been given by hand.
     """
     made = {(each.kind, each.name) for block in pending for each in block.made}
-    found = [target.addresses[e] for e in target.addresses if (e.type, own(e.identity)) in made]
-    classes, oids = [each.classid for each in found], [each.objid for each in found]
+    classes, oids = [], []
+    for each, address in target.addresses.items():
+        if (each.type, own(each.identity)) in made and not address.objsubid:  # no column
+            classes.append(address.classid)
+            oids.append(address.objid)
     statements = catalog.rows(look, "later_default_privileges", classes=classes, oids=oids)
     with twin.owner_session() as conn:
         for row in statements:

@@ -170,6 +170,10 @@ ALIKE = {
         "ALTER TABLE base ADD CHECK (n > 0)",
         "ALTER TABLE base ADD CONSTRAINT base_n_check CHECK (n > 0)",
     ),
+    "a statistics object without a name": (
+        "CREATE STATISTICS ON v, n FROM base",
+        "CREATE STATISTICS base_v_n_stat ON v, n FROM base",
+    ),
     "an index without a name": ("CREATE INDEX ON base (v)", "CREATE INDEX base_v_idx ON base (v)"),
     "a function": (
         "CREATE FUNCTION f(a integer) RETURNS int LANGUAGE sql AS 'SELECT a'",

@@ -315,6 +315,25 @@ def test_what_is_different_is_refused_and_shown(asking: Asking, pair: str) -> No
     assert all(problem.found and problem.remedy for problem in judged.problems)
 
 
+def test_a_trigger_that_a_partition_does_not_fire_is_another(asking: Asking) -> None:
+    asking.database.load(
+        "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
+        "CREATE TABLE p (k int, l int) PARTITION BY RANGE (k);"
+        "CREATE TABLE p_1 PARTITION OF p FOR VALUES FROM (0) TO (10) PARTITION BY RANGE (l);"
+        "CREATE TABLE p_1_1 PARTITION OF p_1 FOR VALUES FROM (0) TO (10)"
+    )
+    block = "CREATE TRIGGER t BEFORE INSERT ON p FOR EACH ROW EXECUTE FUNCTION f()"
+    asking.database.load(f"{block}; ALTER TABLE p_1_1 DISABLE TRIGGER t")
+    (judged,) = asking.of(block)
+    assert [each.what for each in judged.problems] == [
+        "trigger t on public.p_1_1 is not as the block makes it"
+    ]
+    both = f"{block}; ALTER TABLE p_1_1 DISABLE TRIGGER t"
+    assert asking.actions(both) == ["adopt"]
+    asking.database.load("ALTER TABLE p_1_1 ENABLE TRIGGER t")
+    assert asking.actions(block) == ["adopt"]
+
+
 # A history, each file of which psql has run, or not.
 HISTORY = (
     "CREATE TABLE customers (id serial PRIMARY KEY, name text NOT NULL); CREATE INDEX ON customers (name)",

@@ -315,6 +315,17 @@ def test_what_is_different_is_refused_and_shown(asking: Asking, pair: str) -> No
     assert all(problem.found and problem.remedy for problem in judged.problems)
 
 
+@pytest.mark.parametrize("server", [18], indirect=True)
+@pytest.mark.parametrize("option", ["NOT VALID", "NO INHERIT"])
+def test_a_column_that_is_not_null_in_part_is_another(asking: Asking, option: str) -> None:
+    block = "ALTER TABLE base ADD CONSTRAINT c NOT NULL v"
+    asking.database.load(f"{block} {option}")
+    (judged,) = asking.of(block)
+    (problem,) = judged.problems
+    assert problem.found == f"not null option: {option}"
+    assert asking.actions(f"{block} {option}") == ["adopt"]
+
+
 def test_a_trigger_that_a_partition_does_not_fire_is_another(asking: Asking) -> None:
     asking.database.load(
         "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"

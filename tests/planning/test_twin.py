@@ -171,6 +171,10 @@ ALIKE = {
         "ALTER TABLE base ADD CHECK (n > 0)",
         "ALTER TABLE base ADD CONSTRAINT base_n_check CHECK (n > 0)",
     ),
+    "a statistics object without a name": (
+        "CREATE STATISTICS ON v, n FROM base",
+        "CREATE STATISTICS base_v_n_stat ON v, n FROM base",
+    ),
     "an index without a name": ("CREATE INDEX ON base (v)", "CREATE INDEX base_v_idx ON base (v)"),
     "a function": (
         "CREATE FUNCTION f(a integer) RETURNS int LANGUAGE sql AS 'SELECT a'",
@@ -310,6 +314,36 @@ def test_what_is_different_is_refused_and_shown(asking: Asking, pair: str) -> No
     assert judged.action is Action.REFUSE, judged
     assert judged.problems
     assert all(problem.found and problem.remedy for problem in judged.problems)
+
+
+@pytest.mark.parametrize("server", [18], indirect=True)
+@pytest.mark.parametrize("option", ["NOT VALID", "NO INHERIT"])
+def test_a_column_that_is_not_null_in_part_is_another(asking: Asking, option: str) -> None:
+    block = "ALTER TABLE base ADD CONSTRAINT c NOT NULL v"
+    asking.database.load(f"{block} {option}")
+    (judged,) = asking.of(block)
+    (problem,) = judged.problems
+    assert problem.found == f"not null option: {option}"
+    assert asking.actions(f"{block} {option}") == ["adopt"]
+
+
+def test_a_trigger_that_a_partition_does_not_fire_is_another(asking: Asking) -> None:
+    asking.database.load(
+        "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
+        "CREATE TABLE p (k int, l int) PARTITION BY RANGE (k);"
+        "CREATE TABLE p_1 PARTITION OF p FOR VALUES FROM (0) TO (10) PARTITION BY RANGE (l);"
+        "CREATE TABLE p_1_1 PARTITION OF p_1 FOR VALUES FROM (0) TO (10)"
+    )
+    block = "CREATE TRIGGER t BEFORE INSERT ON p FOR EACH ROW EXECUTE FUNCTION f()"
+    asking.database.load(f"{block}; ALTER TABLE p_1_1 DISABLE TRIGGER t")
+    (judged,) = asking.of(block)
+    assert [each.what for each in judged.problems] == [
+        "trigger t on public.p_1_1 is not as the block makes it"
+    ]
+    both = f"{block}; ALTER TABLE p_1_1 DISABLE TRIGGER t"
+    assert asking.actions(both) == ["adopt"]
+    asking.database.load("ALTER TABLE p_1_1 ENABLE TRIGGER t")
+    assert asking.actions(block) == ["adopt"]
 
 
 # A history, each file of which psql has run, or not.

@@ -132,10 +132,13 @@ class TwinState:
     def _duplicate(self, new: Object, definition: Definition) -> Object | None:
         now = self._now
         properties = _without_name(new, definition)
-        for old, owner in now.owners.items():
-            if old not in now or old in self._made or old.type != new.type:
+        if new not in now.owners and new.type != "statistics object":
+            return None
+        for old in now:
+            if old in self._made or old.type != new.type:
                 continue
-            if owner == now.owners.get(new) and _without_name(old, now[old]) == properties:
+            same_table = now.owners.get(old) == now.owners.get(new)
+            if same_table and _without_name(old, now[old]) == properties:
                 return old
         return None
 
@@ -279,6 +282,8 @@ def _drop_statement(each: Object) -> str:
             return f"ALTER TABLE {table} DROP CONSTRAINT {name} CASCADE"
         case "trigger" | "policy" | "rule":
             return f"DROP {each.type.upper()} {each.identity.replace(' on ', ' ON ')} CASCADE"
+        case "statistics object":
+            return f"DROP STATISTICS {each.identity}"
     return f"DROP {each.type.upper()} {each.identity} CASCADE"
 
 
@@ -294,10 +299,11 @@ def is_called(each: Object, name: str) -> bool:
 
 def _without_name(each: Object, definition: Definition) -> dict[str, Any]:
     """Return the properties without the object's name."""
-    # pg_get_indexdef prints the index's name, too
-    name = each.identity.rpartition(".")[2]
+    # pg_get_indexdef prints the index's name, too, and pg_get_statisticsobjdef its schema
     text = str(definition.properties.get("definition", ""))
-    return {**definition.properties, "definition": text.replace(f" {name} ", " ", 1)}
+    for name in (each.identity, each.identity.rpartition(".")[2]):
+        text = text.replace(f" {name} ", " ", 1)
+    return {**definition.properties, "definition": text}
 
 
 def _changes(

@@ -158,7 +158,10 @@ def _of_statement(node: Any) -> Iterator[CreatedObject]:
             name = node.def_.conname or ""
             yield CreatedObject("domain constraint", domain.schema, name, domain.name)
         case ast.CreateStatsStmt():
-            statistics = _by_names("statistics object", node.defnames or ("",))
+            if node.defnames:
+                statistics = _by_names("statistics object", node.defnames)
+            else:
+                statistics = _part("statistics object", node.relations[0], "")
             yield replace(statistics, lenient=bool(node.if_not_exists))
         case ast.CreateTrigStmt():
             trigger = _part("trigger", node.relation, node.trigname)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pgrunbook.controls import one_line
+from pgrunbook.ledger.drift import remedy
 
 
 def text(report: dict[str, Any], *, others: bool) -> str:
@@ -18,7 +19,7 @@ def text(report: dict[str, Any], *, others: bool) -> str:
             shown = [one_line(line) for line in each[label].splitlines()]
             lines.append(f"  {label + ':':<10}" + f"\n{'':<12}".join(shown))
     if lines:
-        lines.append(report["drift"][0]["remedy"])
+        lines.append(one_line(remedy(each["object"] for each in report["drift"])))
     if report["unread"]:
         lines.append(
             f"not compared: {len(report['unread'])} objects, whose definitions the next run that "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 
 from pgrunbook.errors import Problem
@@ -22,6 +22,11 @@ _REMEDY = (
     "If it is to stay as it is, make the same change in a new block, with the header "
     "`-- keeps: {}`"
 )
+
+
+def remedy(objects: Iterable[str]) -> str:
+    """Return what to do about the drift of these objects, together."""
+    return _REMEDY.format(", ".join(objects))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +58,7 @@ class Drift:
             where=str(self.setter),
             expected=describe(self.expected, self.found),
             found=describe(self.found, self.expected),
-            remedy=_REMEDY.format(self.object),
+            remedy=remedy([str(self.object)]),
         )
 
 

@@ -27,6 +27,8 @@ def take_back(twin: Twin, look: Session, target: Inventory, pending: Sequence[Bl
     found = [target.addresses[e] for e in target.addresses if (e.type, own(e.identity)) in made]
     classes, oids = [each.classid for each in found], [each.objid for each in found]
     statements = catalog.rows(look, "later_default_privileges", classes=classes, oids=oids)
+    if not statements:
+        return
     with twin.owner_session() as conn:
         for row in statements:
             # a role that the twin lacks has none there

@@ -236,9 +236,10 @@ def _in_transaction(
         for index, part in _parts(block, apart=apart):
             for statement in part:
                 near = near and locks_what_it_changes(statement.node)
-                _execute(conn, statement, state)
+                named = all(each.name for each in statement.made)
+                execute = _execute if named else _execute_unnamed
+                execute(conn, statement, state)
                 state.note_run(statement)
-                _make_anew_without_duplicates(conn, statement, state)
             changes = state.transaction_changes(replaced_objects(part), near=near)
             state.take(changes)
             yield _step(block.name, index, part, changes)
@@ -250,15 +251,13 @@ def _in_transaction(
             conn.execute("ROLLBACK")
 
 
-def _make_anew_without_duplicates(
-    conn: psycopg.Connection[Any], statement: Statement, state: TwinState
-) -> None:
-    """If a statement left a name to PostgreSQL, and the twin has what it makes already, undo the
-    statement, drop that, and run it again. `clear_away` had no name by which to drop it.
+def _execute_unnamed(conn: psycopg.Connection[Any], statement: Statement, state: TwinState) -> None:
+    """Run a statement that leaves a name to PostgreSQL. If the twin has what it makes already, undo
+    the statement, drop that, and run it again: `clear_away` had no name by which to drop it.
     """
-    if all(each.name for each in statement.made):
-        return
-    duplicates = state.duplicates(state.transaction_changes([]))
+    with state.written.by_one_statement():
+        _execute(conn, statement, state)
+        duplicates = state.duplicates(state.transaction_changes([]))
     if duplicates:
         conn.execute("ROLLBACK TO pgrunbook_statement")
         _drop_leftovers(conn, duplicates, state)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -52,6 +53,14 @@ class Written:
         number = "SELECT pg_catalog.pg_current_xact_id()::text::bigint"
         ((self._since,),) = self._beside.execute(number)
         self._deleted_before = self._deleted
+
+    @contextmanager
+    def by_one_statement(self) -> Iterator[None]:
+        """Look only for what is written within, and then for all that was looked for before."""
+        before = self._since, self._deleted_before
+        self.begin_statement()
+        yield
+        self._since, self._deleted_before = before
 
     @property
     def in_part(self) -> bool:

@@ -154,14 +154,12 @@ def _of_statement(node: Any) -> Iterator[CreatedObject]:
         case ast.CreateDomainStmt():
             yield _by_names("domain", node.domainname)
         case ast.AlterDomainStmt(subtype="C"):
-            domain = _by_names("domain", node.typeName)
-            name = node.def_.conname or ""
+            domain, name = _by_names("domain", node.typeName), node.def_.conname or ""
             yield CreatedObject("domain constraint", domain.schema, name, domain.name)
         case ast.CreateStatsStmt():
+            statistics = _part("statistics object", node.relations[0], "")
             if node.defnames:
                 statistics = _by_names("statistics object", node.defnames)
-            else:
-                statistics = _part("statistics object", node.relations[0], "")
             yield replace(statistics, lenient=bool(node.if_not_exists))
         case ast.CreateTrigStmt():
             trigger = _part("trigger", node.relation, node.trigname)
@@ -203,7 +201,6 @@ _RELATIONS = {
     ObjectType.OBJECT_INDEX: "index",
     ObjectType.OBJECT_FOREIGN_TABLE: "foreign table",
 }
-
 RELATIONS = {*_RELATIONS.values()}
 
 

@@ -24,6 +24,7 @@ from pgrunbook.planning.twin_statements import (
     work_of_node,
 )
 from pgrunbook.planning.twin_written import Written
+from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.scripts import Statement
 from pgrunbook.sqltext.created_objects import RELATIONS, CreatedObject
 from pgrunbook.sqltext.mentions import runs_code
@@ -48,8 +49,8 @@ class TwinState:
 
     def __init__(
         self,
-        conn: psycopg.Connection[Any],
-        beside: psycopg.Connection[Any],
+        conn: Session,
+        beside: Session,
         stood_in_for: Collection[str],
         *,
         cleared: bool = False,

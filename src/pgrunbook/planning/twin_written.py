@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
-
-import psycopg
 
 from pgrunbook.inventory.catalogs import SHARED
 from pgrunbook.inventory.changes import read_changes, read_overwritten
 from pgrunbook.inventory.objects import Address
+from pgrunbook.postgres.session import Session
 
 # catalogs with rows about objects that stay when such a row is deleted
 _OF_OTHERS = frozenset(
@@ -24,7 +22,7 @@ class Written:
     it has dropped.
     """
 
-    def __init__(self, conn: psycopg.Connection[Any], beside: psycopg.Connection[Any]) -> None:
+    def __init__(self, conn: Session, beside: Session) -> None:
         self._conn = conn
         self._beside = beside
         self._since: int | None = None  # the number from which on its present statement writes

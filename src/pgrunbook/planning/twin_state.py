@@ -88,7 +88,10 @@ class TwinState:
         """
         addresses, lost = self.written.look(near=near)
         now = read.read_objects(self._conn, sorted(addresses), lost)
-        addresses |= now.gone
+        if now.gone:  # unless another one has taken its place and its name
+            gone = {self._at[each] for each in now.gone if each in self._at}
+            addresses |= {address for address, each in self._at.items() if each in gone}
+            now = read.read_objects(self._conn, sorted(addresses))
         before = {self._at[each] for each in addresses if each in self._at}
         now_at = now.at()
         if self.written.in_part and self._has_other_schemas(now_at):

@@ -41,6 +41,7 @@ BASE = """
 CREATE TYPE mood AS ENUM ('bad', 'ok', 'good');
 CREATE TABLE base (id bigint PRIMARY KEY, v text, m mood, n numeric);
 CREATE TABLE other (id bigint PRIMARY KEY);
+CREATE DOMAIN dom AS int;
 COMMENT ON TABLE base IS 'the base';
 """
 
@@ -174,6 +175,10 @@ ALIKE = {
     "a statistics object without a name": (
         "CREATE STATISTICS ON v, n FROM base",
         "CREATE STATISTICS base_v_n_stat ON v, n FROM base",
+    ),
+    "a CHECK of a domain without a name": (
+        "ALTER DOMAIN dom ADD CHECK (VALUE < 9)",
+        "ALTER DOMAIN dom ADD CONSTRAINT dom_check CHECK (VALUE < 9)",
     ),
     "an index without a name": ("CREATE INDEX ON base (v)", "CREATE INDEX base_v_idx ON base (v)"),
     "a function": (

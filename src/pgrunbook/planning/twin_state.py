@@ -284,6 +284,8 @@ def _drop_statement(each: Object) -> str:
             return f"ALTER TABLE {table} DROP COLUMN {column} CASCADE"
         case "table constraint":
             return f"ALTER TABLE {table} DROP CONSTRAINT {name} CASCADE"
+        case "domain constraint":
+            return f"ALTER DOMAIN {table} DROP CONSTRAINT {name} CASCADE"
         case "trigger" | "policy" | "rule":
             return f"DROP {each.type.upper()} {each.identity.replace(' on ', ' ON ')} CASCADE"
         case "statistics object":

@@ -77,7 +77,7 @@ SELECT DISTINCT number - 1 AS number
     SELECT number
       FROM asked a
       JOIN pg_type t ON t.typnamespace = a.namespace AND t.typname = a.parent
-      JOIN pg_constraint c ON c.contypid = t.oid AND c.conname = a.name
+      JOIN pg_constraint c ON c.contypid = t.oid AND (c.conname = a.name OR a.name = '')
      WHERE kind = 'domain constraint'
     UNION ALL
     SELECT number FROM asked a JOIN pg_namespace n ON n.nspname = a.name WHERE kind = 'schema'

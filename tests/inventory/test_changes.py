@@ -20,6 +20,7 @@ from pgrunbook.inventory.read import read, read_objects
 from pgrunbook.planning.ground import Ground
 from pgrunbook.postgres import catalog
 from pgrunbook.postgres.connection import connect
+from pgrunbook.postgres.session import Session
 from pgrunbook.postgres.target import Target
 from pgrunbook.runbooks.scripts import statements
 from pgrunbook.sqltext.mentions import locks_what_it_changes
@@ -176,11 +177,12 @@ def test_who_has_written_nothing_has_changed_nothing(block: psycopg.Connection) 
 def test_a_lesser_role_may_ask(made: Database) -> None:
     role = databases.login_role(made)
     made.execute(f"GRANT CREATE ON SCHEMA public TO {role.name}")
-    with psycopg.connect(role.url) as conn:
+    with Session.opened(role.url) as conn:
+        conn.execute("BEGIN")
         conn.execute("CREATE TABLE public.lesser (a int)")
         found = read_changes(conn)
         assert ("table", "public.lesser") in read_objects(conn, found.addresses)
-        with psycopg.connect(role.url, autocommit=True) as other:
+        with Session.opened(role.url) as other:
             assert found.xid is not None
             assert read_overwritten(other, found.xid) == []
             assert ("table", "app.child") in read(other)

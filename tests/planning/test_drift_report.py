@@ -80,3 +80,30 @@ def test_what_is_told_of_drift(
     names = ", ".join(each["object"] for each in report["drift"])
     assert f"`-- keeps: {names}`" in text
     assert text.endswith("4 drifted; runbooks in schema public have set 6 objects")
+
+
+EDITS = {
+    "ALTER TABLE t DISABLE TRIGGER g": ("enabled: origin, local", "enabled: disabled"),
+    "ALTER TABLE t ALTER a DROP NOT NULL": ("not null: true", "not null: false"),
+    "ALTER TABLE t ALTER a DROP DEFAULT": ("default: 1", "no default"),
+    "CREATE OR REPLACE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN\n -- more\n RETURN NEW;\nEND'": (
+        "definition: without these lines",
+        "definition:  -- more",
+    ),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_a_difference_is_told_in_words_that_are_true_on_both_sides(
+    empty: Database, tmp_path: Path, place: Path, monkeypatch: pytest.MonkeyPatch, edit: str
+) -> None:
+    Applying(empty, tmp_path, place)(
+        "CREATE TABLE t (a int NOT NULL DEFAULT 1);"
+        "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN\n RETURN NEW;\nEND';"
+        "CREATE TRIGGER g BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()"
+    )
+    empty.load(edit)
+    monkeypatch.setenv("CRM", empty.conninfo)
+    (tmp_path / "pgrunbook.toml").touch()
+    (drift,) = drift_report.collect(Project.find(tmp_path), "env:CRM", "public")["drift"]
+    assert (drift["expected"], drift["found"]) == EDITS[edit]

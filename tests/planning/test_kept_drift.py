@@ -77,8 +77,11 @@ def test_a_block_keeps_what_was_altered_by_hand(
     refused = run(project)
     assert refused.code == 2, refused.text
     header = keeps.splitlines()[0]
-    for name in header.removeprefix("-- keeps: ").replace(" z", " public.z").split(", "):
+    names = header.removeprefix("-- keeps: ").replace(" z", " public.z").split(", ")
+    for name in names:
         assert f"`-- keeps: {name}`" in refused.text
+    told = project.command("drift", "--target", "env:CRM_URL").text
+    assert f"`-- keeps: {', '.join(sorted(names))}`" in told
     blocks(folder, **{"020_kept": f"-- title: T\n-- why: W\n{keeps}\n"})
     done = run(project)
     assert done.code == 0, done.text

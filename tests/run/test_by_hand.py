@@ -132,10 +132,11 @@ def test_a_cell_whose_output_is_an_earlier_run_s_is_to_be_run_again_before_it_is
 
 # The session that applies blocks is lost, and somebody else holds what the next one would need.
 LOST = """
-import os, psycopg
+import os
 from pgrunbook.postgres import run_locks, run_sessions
+from pgrunbook.postgres.session import Session
 run_sessions.SETTLING_S = 0.5
-other = psycopg.connect(os.environ["CRM_URL"], autocommit=True, application_name="another run")
+other = Session.connect(os.environ["CRM_URL"], autocommit=True, application_name="another run")
 key = run_locks.of_work("public")
 (working,) = run_locks.holders(other, key)
 other.execute("SELECT pg_terminate_backend(%s), pg_advisory_lock(%s)", [working["pid"], key])

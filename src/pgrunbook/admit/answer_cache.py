@@ -9,7 +9,8 @@ depend on what the table holds.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+import json
+from collections.abc import Hashable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,8 +28,8 @@ from pgrunbook.postgres.session import Session
 
 Rows = list[dict[str, Any]]
 
-# A catalog query with its parameters, or a question that is answered by yes or no.
-_Question = tuple[str, tuple[tuple[str, Any], ...]]
+# A catalog query with its parameters as JSON; or, with none, the text of another query.
+_Question = tuple[str, str]
 
 
 @dataclass(slots=True)
@@ -71,7 +72,7 @@ class AnswerCache:
         """Return what a query of one value answers; None if it has no row. Raises psycopg.Error,
         which the transaction outlasts.
         """
-        question = (query.as_string(self.conn), ())
+        question = (query.as_string(self.conn), "")
         if question in self.known:
             rows = self.known[question]
         else:
@@ -112,7 +113,7 @@ class AnswerCache:
             if not parameters:  # not the name of a query, but its text
                 statements.append(name)
                 continue
-            statements.append(catalog.statement(conn, name, **dict(parameters)))
+            statements.append(catalog.statement(conn, name, **json.loads(parameters)))
             # The server plans a query when it is first executed. Planning takes longer than all the
             # rest of this one: it is done now, before there are any locks.
             if name == "admission_strangers" and not planned:
@@ -130,19 +131,7 @@ class AnswerCache:
 
 
 def _question(name: str, parameters: Mapping[str, Any]) -> _Question:
-    """Return the key of a question: its parameters may be lists, which cannot be hashed."""
-    frozen: list[tuple[str, Any]] = []
-    for key, value in parameters.items():
-        is_list = isinstance(value, Sequence) and not isinstance(value, str)
-        frozen.append((key, _HashableList(value) if is_list else value))
-    return name, tuple(frozen)
-
-
-class _HashableList(list[Any]):
-    """A list that does not change, so that it can be a part of a key."""
-
-    def __hash__(self) -> int:  # type: ignore[override]
-        return hash(tuple(self))
+    return name, json.dumps(parameters)
 
 
 def _key(evaluator: CheckEvaluator, expression: str) -> Hashable:

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import psycopg
-
 from pgrunbook.inventory import catalogs
 from pgrunbook.inventory.objects import Address
 from pgrunbook.inventory.snapshot import Answer, ask, is_superuser
@@ -65,9 +63,7 @@ class Changes:
     deleted_from: dict[str, int | None]
 
 
-def read_changes(
-    conn: psycopg.Connection[Any], *, near: bool = False, since: int | None = None
-) -> Changes:
+def read_changes(conn: Session, *, near: bool = False, since: int | None = None) -> Changes:
     """Return what the present transaction has written to the catalogs: the objects, those that
     depend on them directly, and their parts; and where to look for what it has dropped. One
     message.
@@ -114,7 +110,7 @@ def from_rows(answers: Sequence[Sequence[Mapping[str, Any]]]) -> Changes:
 
 
 def read_overwritten(
-    conn: psycopg.Connection[Any], xid: int, deleted_from: Container[str] | None = None
+    conn: Session, xid: int, deleted_from: Container[str] | None = None
 ) -> list[Address]:
     """Return the objects that another transaction has altered or dropped, as this session still
     sees them: ask before it commits. `xid` is its number, or one as for `since` above.

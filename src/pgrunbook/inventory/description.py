@@ -20,11 +20,17 @@ def describe(definition: Definition | None, other: Definition | None = None) -> 
     for name, value in definition.properties.items():
         if name != PLACE and (name not in compared or compared[name] != value):
             lines.append(f"{name}: {_text(value, compared.get(name))}")
-    lines += [f"no {name}" for name in compared if name not in definition.properties]
+    lines += [
+        _LACKING.get(name, f"no {name}") for name in compared if name not in definition.properties
+    ]
     if not lines and other:
         place = definition.properties.get(PLACE)
         return "the same, in another place of the table" if place else "the same"
     return "\n".join(lines) or "present"
+
+
+# what an object is that lacks the property; of a trigger or a rule, where it fires
+_LACKING = {"enabled": "enabled: origin, local", "not null": "not null: false"}
 
 
 def _text(value: Any, other: Any) -> str:
@@ -32,5 +38,6 @@ def _text(value: Any, other: Any) -> str:
         return json.dumps(value, ensure_ascii=False)
     if isinstance(other, str) and "\n" in value:
         lines = unified_diff(other.splitlines(), value.splitlines(), lineterm="", n=0)
-        return "\n".join(line[1:] for line in lines if line.startswith("+") and line[:3] != "+++")
+        own = [line[1:] for line in lines if line.startswith("+") and line[:3] != "+++"]
+        return "\n".join(own) or "without these lines"
     return value

@@ -18,6 +18,7 @@ from pgrunbook.inventory import catalogs
 from pgrunbook.inventory.catalogs import MADE_LATER, OIDS, SHARED, Kind
 from pgrunbook.inventory.objects import Address, Definition, Inventory, Object
 from pgrunbook.inventory.snapshot import Answer, Snapshot, is_superuser
+from pgrunbook.postgres.session import Session
 from pgrunbook.secrets.patterns import MASK, mask_shapes
 
 _SCHEMAS = """\
@@ -52,7 +53,7 @@ _SAID = {
 }
 
 
-def read(conn: psycopg.Connection[Any], schemas: Sequence[str] | None = None) -> Inventory:
+def read(conn: Session, schemas: Sequence[str] | None = None) -> Inventory:
     """Return all objects of these schemas, and those that belong to none: extensions, casts,
     publications, default privileges …; this database, and the cluster's roles.
 
@@ -78,7 +79,7 @@ def read(conn: psycopg.Connection[Any], schemas: Sequence[str] | None = None) ->
 
 
 def read_objects(
-    conn: psycopg.Connection[Any],
+    conn: Session,
     addresses: Sequence[Address],
     known: Mapping[int, Collection[Address]] | None = None,
     remarked: Collection[Address] = (),
@@ -134,7 +135,7 @@ class _About(NamedTuple):
 
 def _read(
     snapshot: Snapshot,
-    conn: psycopg.Connection[Any],
+    conn: Session,
     asked: Mapping[Kind, str],
     about: _About,
     lost: Sequence[str] = (),
@@ -170,7 +171,7 @@ def _read(
     return inventory
 
 
-def _permitted(conn: psycopg.Connection[Any], kind: Kind, question: str) -> str:
+def _permitted(conn: Session, kind: Kind, question: str) -> str:
     """Return the question without what only a superuser may read."""
     if kind.name == "subscriptions" and not is_superuser(conn):
         question = question.replace("s.subconninfo AS", "NULL AS")

@@ -45,7 +45,7 @@ class Answer:
     rows: Sequence[tuple[Any, ...]]
 
 
-def ask(conn: psycopg.Connection[Any], questions: Sequence[str]) -> list[Answer]:
+def ask(conn: Session, questions: Sequence[str]) -> list[Answer]:
     """Return the answers to several questions, asked in one message, printed alike in every
     session.
 
@@ -60,7 +60,7 @@ class Snapshot:
     time it is one message; in the `last` one the session gets its own settings back.
     """
 
-    def __init__(self, conn: psycopg.Connection[Any]) -> None:
+    def __init__(self, conn: Session) -> None:
         self._conn = conn
         self._idle = conn.info.transaction_status == TransactionStatus.IDLE
         self._before = [_ENTER]
@@ -87,7 +87,8 @@ class Snapshot:
         before += [f"PREPARE {name} AS {text}" for text, name in new.items()]
         statements = [*before, *asked, *end]
         with self._conn.cursor(row_factory=tuple_row) as cursor:
-            self._send(cursor, statements)
+            with self._conn.message_of(len(statements)):
+                cursor.execute(";\n".join(statements).encode())
             for _ in before:
                 cursor.nextset()
             answers = []
@@ -95,18 +96,15 @@ class Snapshot:
                 names = results.column_names(cursor.pgresult) if cursor.pgresult else []
                 answers.append(Answer(names, cursor.fetchall()))
                 cursor.nextset()
-        if isinstance(self._conn, Session):
-            self._conn.kept |= new
+        self._conn.kept |= new
         return answers
 
     def _prepared(self, question: str, new: dict[str, str]) -> str:
-        """Return the question as it is sent: in a session of ours, what is asked again with other
-        numbers is parsed and planned once; `new` takes what is not prepared yet.
+        """Return the question as it is sent: what is asked again with other numbers is parsed and
+        planned once; `new` takes what is not prepared yet.
 
         One with very many numbers is planned for just these.
         """
-        if not isinstance(self._conn, Session):
-            return question
         values: list[str] = []
 
         def place(match: re.Match[str]) -> str:
@@ -121,15 +119,7 @@ class Snapshot:
             name = new[text] = self._conn.new_name()
         return f"EXECUTE {name} ({', '.join(values)})" if values else f"EXECUTE {name}"
 
-    def _send(self, cursor: psycopg.Cursor[Any], statements: Sequence[str]) -> None:
-        sent = ";\n".join(statements).encode()
-        if not isinstance(self._conn, Session):
-            cursor.execute(sent)
-            return
-        with self._conn.message_of(len(statements)):
-            cursor.execute(sent)
 
-
-def is_superuser(conn: psycopg.Connection[Any]) -> bool:
+def is_superuser(conn: Session) -> bool:
     """Whether the session's role may read all catalogs, as the server has told it."""
     return conn.info.parameter_status("is_superuser") == "on"

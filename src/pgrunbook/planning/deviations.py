@@ -119,6 +119,9 @@ class Tables:
         """
         for made in self._made[block]:
             yield from self._extras(made, block, why_not)
+            for each in self._otherwise_on_partitions(made):
+                found = Deviation(each, frozenset(), None, self._target[each])
+                yield problem(found, block, why_not)
         for address in sorted(self._columns[block]):
             yield from self._order(address, block)
 
@@ -136,6 +139,25 @@ class Tables:
                 continue
             what = f"{each} is on a {made.type} that the block makes"
             yield Problem(what, where, "absent", shown(definition), _REMEDY)
+
+    def _otherwise_on_partitions(self, made: Object) -> Iterator[Object]:
+        """Yield what a trigger is on partitions, where it is enabled otherwise than on their
+        parent, and no block has made it so.
+        """
+        trigger, _, table = made.identity.partition(" on ")
+        for each in self._target if made.type == "trigger" else ():
+            name, _, partition = each.identity.partition(" on ")
+            if each.type != "trigger" or name != trigger or not self._is_below(partition, table):
+                continue
+            if each not in self._timeline and each not in self._expected:
+                yield each
+
+    def _is_below(self, partition: str, table: str) -> bool:
+        while definition := self._target.get(Object("table", partition)):
+            (partition, *_) = definition.properties.get("inherits", [""])
+            if partition == table:
+                return True
+        return False
 
     def _order(self, table: Address, where: str) -> Iterator[Problem]:
         places = []

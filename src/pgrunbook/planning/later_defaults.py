@@ -30,6 +30,8 @@ def take_back(twin: Twin, look: Session, target: Inventory, pending: Sequence[Bl
             classes.append(address.classid)
             oids.append(address.objid)
     statements = catalog.rows(look, "later_default_privileges", classes=classes, oids=oids)
+    if not statements:
+        return
     with twin.owner_session() as conn:
         for row in statements:
             # a role that the twin lacks has none there

@@ -82,6 +82,8 @@ class _Gone(enum.Enum):
 
 
 _ITSELF = ""  # stands among the names of properties for the object itself
+# What says how far NOT NULL holds: whoever sets that sets this, too.
+_WITH_NOT_NULL = frozenset({"not null option"})
 # What a column that IF NOT EXISTS leaves alone may have of its own.
 _LEFT_ALONE = frozenset({"default", "not null", "not null constraint", "not null option"})
 
@@ -154,7 +156,8 @@ class Timeline:
         states = [state for begin, state in self._states[each] if begin <= number]
         before, after = states[-2:]
         if before is not None and after is not None:
-            return different_properties(before, after)
+            differing = different_properties(before, after)
+            return differing | _WITH_NOT_NULL if "not null" in differing else differing
         names = {_ITSELF}
         for state in (*(state for _, state in self._states[each]), self.found.get(each)):
             if state is not None:

@@ -166,7 +166,7 @@ class Twins:
                 explained = any(_is(each, one, path) for each in ours)
                 if not one.name:
                     places = {(one.kind, each, one.parent) for each in _schemas(one, path)}
-                    explained = places.isdisjoint(others)
+                    explained = places.isdisjoint(others) and one.kind != "statistics object"
                 if not explained:
                     left.append(one)
             if left:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from functools import cache, partial
-from typing import Any
 
 import psycopg
 from pglast import ast
@@ -27,6 +26,7 @@ from pgrunbook.planning.twin_statements import as_role, replaced_objects, work_o
 from pgrunbook.planning.votes import Trial
 from pgrunbook.postgres import search_path
 from pgrunbook.postgres.query_plans import QueryPlans
+from pgrunbook.postgres.session import Session
 from pgrunbook.postgres.twin_server import Twin
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.runbooks.scripts import Statement
@@ -228,7 +228,7 @@ def _may_exist(each: CreatedObject) -> bool:
 
 
 def _in_transaction(
-    conn: psycopg.Connection[Any], block: Block, state: TwinState, *, apart: bool
+    conn: Session, block: Block, state: TwinState, *, apart: bool
 ) -> Iterator[TwinStep]:
     near = not state.has_event_triggers
     state.written.begin()
@@ -236,9 +236,10 @@ def _in_transaction(
         for index, part in _parts(block, apart=apart):
             for statement in part:
                 near = near and locks_what_it_changes(statement.node)
-                _execute(conn, statement, state)
+                named = all(each.name for each in statement.made)
+                execute = _execute if named else _execute_unnamed
+                execute(conn, statement, state)
                 state.note_run(statement)
-                _make_anew_without_duplicates(conn, statement, state)
             changes = state.transaction_changes(replaced_objects(part), near=near)
             state.take(changes)
             yield _step(block.name, index, part, changes)
@@ -250,15 +251,13 @@ def _in_transaction(
             conn.execute("ROLLBACK")
 
 
-def _make_anew_without_duplicates(
-    conn: psycopg.Connection[Any], statement: Statement, state: TwinState
-) -> None:
-    """If a statement left a name to PostgreSQL, and the twin has what it makes already, undo the
-    statement, drop that, and run it again. `clear_away` had no name by which to drop it.
+def _execute_unnamed(conn: Session, statement: Statement, state: TwinState) -> None:
+    """Run a statement that leaves a name to PostgreSQL. If the twin has what it makes already, undo
+    the statement, drop that, and run it again: `clear_away` had no name by which to drop it.
     """
-    if all(each.name for each in statement.made):
-        return
-    duplicates = state.duplicates(state.transaction_changes([]))
+    with state.written.by_one_statement():
+        _execute(conn, statement, state)
+        duplicates = state.duplicates(state.transaction_changes([]))
     if duplicates:
         conn.execute("ROLLBACK TO pgrunbook_statement")
         _drop_leftovers(conn, duplicates, state)
@@ -276,7 +275,7 @@ def _parts(block: Block, *, apart: bool) -> Iterator[tuple[int, Sequence[Stateme
         yield len(block.statements) - 1, block.statements
 
 
-def _execute(conn: psycopg.Connection[Any], statement: Statement, state: TwinState) -> None:
+def _execute(conn: Session, statement: Statement, state: TwinState) -> None:
     """Run a statement behind a savepoint. If it fails because the twin has what it makes already,
     that is dropped, or the statement is replaced by one that does without: see `substitute`.
     """
@@ -307,18 +306,14 @@ _SAVEPOINT = "RELEASE pgrunbook_statement; SAVEPOINT pgrunbook_statement;\n"
 _MOST_OBSTACLES = 100  # objects that one DO or CALL makes
 
 
-def _drop_leftovers(
-    conn: psycopg.Connection[Any], objects: Sequence[Object], state: TwinState
-) -> None:
+def _drop_leftovers(conn: Session, objects: Sequence[Object], state: TwinState) -> None:
     """Drop what `clear_away` has left on the twin, as no statement says that it makes it."""
     for each in objects:
         state.drop(each)
     conn.execute(_SAVEPOINT)
 
 
-def _alone(
-    conn: psycopg.Connection[Any], block: Block, state: TwinState, *, apart: bool
-) -> Iterator[TwinStep]:
+def _alone(conn: Session, block: Block, state: TwinState, *, apart: bool) -> Iterator[TwinStep]:
     """Run each statement by itself, as PostgreSQL refuses them in a transaction."""
     for index, part in _parts(block, apart=apart):
         for statement in part:

@@ -24,6 +24,7 @@ from pgrunbook.planning.twin_statements import (
     work_of_node,
 )
 from pgrunbook.planning.twin_written import Written
+from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.scripts import Statement
 from pgrunbook.sqltext.created_objects import RELATIONS, CreatedObject
 from pgrunbook.sqltext.mentions import runs_code
@@ -48,8 +49,8 @@ class TwinState:
 
     def __init__(
         self,
-        conn: psycopg.Connection[Any],
-        beside: psycopg.Connection[Any],
+        conn: Session,
+        beside: Session,
         stood_in_for: Collection[str],
         *,
         cleared: bool = False,
@@ -87,7 +88,10 @@ class TwinState:
         """
         addresses, lost = self.written.look(near=near)
         now = read.read_objects(self._conn, sorted(addresses), lost)
-        addresses |= now.gone
+        if now.gone:  # unless another one has taken its place and its name
+            gone = {self._at[each] for each in now.gone if each in self._at}
+            addresses |= {address for address, each in self._at.items() if each in gone}
+            now = read.read_objects(self._conn, sorted(addresses))
         before = {self._at[each] for each in addresses if each in self._at}
         now_at = now.at()
         if self.written.in_part and self._has_other_schemas(now_at):
@@ -132,10 +136,13 @@ class TwinState:
     def _duplicate(self, new: Object, definition: Definition) -> Object | None:
         now = self._now
         properties = _without_name(new, definition)
-        for old, owner in now.owners.items():
-            if old not in now or old in self._made or old.type != new.type:
+        if new not in now.owners and new.type != "statistics object":
+            return None
+        for old in now:
+            if old in self._made or old.type != new.type:
                 continue
-            if owner == now.owners.get(new) and _without_name(old, now[old]) == properties:
+            same_table = now.owners.get(old) == now.owners.get(new)
+            if same_table and _without_name(old, now[old]) == properties:
                 return old
         return None
 
@@ -277,8 +284,12 @@ def _drop_statement(each: Object) -> str:
             return f"ALTER TABLE {table} DROP COLUMN {column} CASCADE"
         case "table constraint":
             return f"ALTER TABLE {table} DROP CONSTRAINT {name} CASCADE"
+        case "domain constraint":
+            return f"ALTER DOMAIN {table} DROP CONSTRAINT {name} CASCADE"
         case "trigger" | "policy" | "rule":
             return f"DROP {each.type.upper()} {each.identity.replace(' on ', ' ON ')} CASCADE"
+        case "statistics object":
+            return f"DROP STATISTICS {each.identity}"
     return f"DROP {each.type.upper()} {each.identity} CASCADE"
 
 
@@ -294,10 +305,11 @@ def is_called(each: Object, name: str) -> bool:
 
 def _without_name(each: Object, definition: Definition) -> dict[str, Any]:
     """Return the properties without the object's name."""
-    # pg_get_indexdef prints the index's name, too
-    name = each.identity.rpartition(".")[2]
+    # pg_get_indexdef prints the index's name, too, and pg_get_statisticsobjdef its schema
     text = str(definition.properties.get("definition", ""))
-    return {**definition.properties, "definition": text.replace(f" {name} ", " ", 1)}
+    for name in (each.identity, each.identity.rpartition(".")[2]):
+        text = text.replace(f" {name} ", " ", 1)
+    return {**definition.properties, "definition": text}
 
 
 def _changes(

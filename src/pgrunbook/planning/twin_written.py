@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
-from typing import Any
-
-import psycopg
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from pgrunbook.inventory.catalogs import SHARED
 from pgrunbook.inventory.changes import read_changes, read_overwritten
 from pgrunbook.inventory.objects import Address
+from pgrunbook.postgres.session import Session
 
 # catalogs with rows about objects that stay when such a row is deleted
 _OF_OTHERS = frozenset(
@@ -23,7 +22,7 @@ class Written:
     it has dropped.
     """
 
-    def __init__(self, conn: psycopg.Connection[Any], beside: psycopg.Connection[Any]) -> None:
+    def __init__(self, conn: Session, beside: Session) -> None:
         self._conn = conn
         self._beside = beside
         self._since: int | None = None  # the number from which on its present statement writes
@@ -53,6 +52,14 @@ class Written:
         number = "SELECT pg_catalog.pg_current_xact_id()::text::bigint"
         ((self._since,),) = self._beside.execute(number)
         self._deleted_before = self._deleted
+
+    @contextmanager
+    def by_one_statement(self) -> Iterator[None]:
+        """Look only for what is written within, and then for all that was looked for before."""
+        before = self._since, self._deleted_before
+        self.begin_statement()
+        yield
+        self._since, self._deleted_before = before
 
     @property
     def in_part(self) -> bool:

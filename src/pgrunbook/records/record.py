@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePath
 from typing import Any, TypeVar
@@ -170,20 +170,19 @@ class Record:
         in_transaction = decided.in_transaction
         if in_transaction is None:
             in_transaction = version_0.in_transaction(statements)
-        block = ShownBlock(
+        return ShownBlock(
             name=decided.block,
             cell=cell,
             action=decided.action,
             reason=decided.reason,
             sql=decided.sql,
             in_transaction=in_transaction,
+            event=done.event if done else "",
+            elapsed_ms=done.elapsed_ms if done else 0.0,
             statements=statements,
             locks=rows.get(Kind.LOCKS, ()),
             attempts=rows.get(Kind.ATTEMPTS, ()),
         )
-        if done is None:
-            return block
-        return replace(block, event=done.event, elapsed_ms=done.elapsed_ms)
 
     @cached_property
     def plan(self) -> Row:

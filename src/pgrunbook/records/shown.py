@@ -52,8 +52,8 @@ class ShownBlock:
     reason: str
     sql: str
     in_transaction: bool
-    event: str = ""
-    elapsed_ms: float = 0.0
-    statements: Sequence[Row] = ()
-    locks: Sequence[Row] = ()
-    attempts: Sequence[Row] = ()
+    event: str
+    elapsed_ms: float
+    statements: Sequence[Row]
+    locks: Sequence[Row]
+    attempts: Sequence[Row]

@@ -154,11 +154,12 @@ def _of_statement(node: Any) -> Iterator[CreatedObject]:
         case ast.CreateDomainStmt():
             yield _by_names("domain", node.domainname)
         case ast.AlterDomainStmt(subtype="C"):
-            domain = _by_names("domain", node.typeName)
-            name = node.def_.conname or ""
+            domain, name = _by_names("domain", node.typeName), node.def_.conname or ""
             yield CreatedObject("domain constraint", domain.schema, name, domain.name)
+        case ast.CreateStatsStmt(defnames=None):
+            yield _part("statistics object", node.relations[0], None)
         case ast.CreateStatsStmt():
-            statistics = _by_names("statistics object", node.defnames or ("",))
+            statistics = _by_names("statistics object", node.defnames)
             yield replace(statistics, lenient=bool(node.if_not_exists))
         case ast.CreateTrigStmt():
             trigger = _part("trigger", node.relation, node.trigname)
@@ -166,8 +167,7 @@ def _of_statement(node: Any) -> Iterator[CreatedObject]:
         case ast.CreatePolicyStmt():
             yield _part("policy", node.table, node.policy_name)
         case ast.RuleStmt():
-            rule = _part("rule", node.relation, node.rulename)
-            yield replace(rule, replaces=bool(node.replace))
+            yield replace(_part("rule", node.relation, node.rulename), replaces=bool(node.replace))
         case ast.CreateOpClassStmt():
             yield replace(_by_names("operator class", node.opclassname), arguments=node.amname)
         case ast.CreateOpFamilyStmt():
@@ -200,7 +200,6 @@ _RELATIONS = {
     ObjectType.OBJECT_INDEX: "index",
     ObjectType.OBJECT_FOREIGN_TABLE: "foreign table",
 }
-
 RELATIONS = {*_RELATIONS.values()}
 
 

@@ -29,6 +29,9 @@ SELECT DISTINCT number - 1 AS number
     SELECT number FROM asked a JOIN pg_statistic_ext s ON s.stxnamespace = a.namespace AND s.stxname = a.name
      WHERE kind = 'statistics object'
     UNION ALL
+    SELECT number FROM of_table a JOIN pg_statistic_ext s ON s.stxrelid = a.relation
+     WHERE kind = 'statistics object' AND a.name = ''
+    UNION ALL
     SELECT number FROM asked a JOIN pg_ts_config t ON t.cfgnamespace = a.namespace AND t.cfgname = a.name
      WHERE kind = 'text search configuration'
     UNION ALL
@@ -74,7 +77,7 @@ SELECT DISTINCT number - 1 AS number
     SELECT number
       FROM asked a
       JOIN pg_type t ON t.typnamespace = a.namespace AND t.typname = a.parent
-      JOIN pg_constraint c ON c.contypid = t.oid AND c.conname = a.name
+      JOIN pg_constraint c ON c.contypid = t.oid AND (c.conname = a.name OR a.name = '')
      WHERE kind = 'domain constraint'
     UNION ALL
     SELECT number FROM asked a JOIN pg_namespace n ON n.nspname = a.name WHERE kind = 'schema'

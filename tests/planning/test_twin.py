@@ -25,11 +25,11 @@ from pgrunbook.inventory.objects import PLACE, Address, Definition, Inventory, O
 from pgrunbook.inventory.read import read, read_objects
 from pgrunbook.ledger.ledger import Entry
 from pgrunbook.planning import twin_state
-from pgrunbook.planning.decisions import Action
+from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.judgement import Judgement, judge
 from pgrunbook.planning.timeline import Timeline, TwinStep, Work
 from pgrunbook.planning.twin import Twins
-from pgrunbook.planning.twin_run import TwinRun
+from pgrunbook.planning.twin_run import TwinRun, try_pending
 from pgrunbook.planning.twin_statements import work_of_node
 from pgrunbook.planning.votes import Trial
 from pgrunbook.postgres import copy_place, twin_server
@@ -1247,6 +1247,27 @@ def test_what_a_statement_changes_takes_as_long_in_a_long_block(
     *apart, together = sorted(read_by_look)
     assert len(apart) >= 30
     assert max(apart) < together / 10
+
+
+def test_a_plan_looks_once_at_what_a_block_has_changed(
+    asking: Asking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing was dropped that could be there twice."""
+    looks = []
+
+    def counting(*about: Any) -> Any:
+        looks.append(about)
+        return read_objects(*about)
+
+    monkeypatch.setattr(twin_state.read, "read_objects", counting)
+    block = _block(0, "CREATE INDEX ON base (v); CREATE INDEX ON base (n)")
+    target = Target("env:CRM_URL", asking.database.url)
+    with (
+        connect(target, schema="public", read_only=True) as look,
+        twin_server.make_twin(target, look, asking.host, asking.database.name) as twin,
+    ):
+        failed, (step,) = try_pending(twin, "public", [Decision(block, Action.APPLY, "", (0, 1))])
+    assert (failed, len(step.changes), len(looks)) == (None, 2, 1)
 
 
 MADE = "CREATE TABLE t (id serial); CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'"

@@ -237,7 +237,7 @@ def _in_transaction(
             for statement in part:
                 near = near and locks_what_it_changes(statement.node)
                 named = all(each.name for each in statement.made)
-                execute = _execute if named else _execute_unnamed
+                execute = _execute if named or not state.cleared else _execute_unnamed
                 execute(conn, statement, state)
                 state.note_run(statement)
             changes = state.transaction_changes(replaced_objects(part), near=near)

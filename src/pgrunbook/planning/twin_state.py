@@ -64,7 +64,7 @@ class TwinState:
         - `cleared`: what the blocks make was dropped before.
         """
         self._stood_in_for = stood_in_for
-        self._cleared = cleared
+        self.cleared = cleared
         self._conn = conn
         self._beside = beside
         self._now = read.read(conn)
@@ -123,8 +123,6 @@ class TwinState:
         """Return the objects that no block has made, and that are equal, but for the name, to one
         which was just made.
         """
-        if not self._cleared:
-            return []
         found = []
         for each, (before, after) in changes.items():
             if before is None and after is not None:
@@ -148,13 +146,13 @@ class TwinState:
 
     def substitute(self, statement: Statement, exc: psycopg.Error) -> str | None:
         """Return what to run in place of a statement: see `twin_statements.substitute`."""
-        return substitute(statement.sql, exc, self._stood_in_for, cleared=self._cleared)
+        return substitute(statement.sql, exc, self._stood_in_for, cleared=self.cleared)
 
     def find_obstacles(self, exc: psycopg.Error, statement: Statement) -> list[Object]:
         """Return what is in a statement's way, and was there neither before it nor before the
         blocks: `clear_away` has left it.
         """
-        if not self._cleared:
+        if not self.cleared:
             return []
         found = self._overload(exc) or self._other_shape(exc, replaced_objects([statement]))
         # DO and CALL may make objects that their text does not name: the error names them.

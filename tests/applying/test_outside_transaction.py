@@ -334,6 +334,7 @@ MADE = """-- title: T
 
 CREATE TABLE z (id int, n text);
 CREATE INDEX z_n ON z (n);
+CREATE DOMAIN number AS int CONSTRAINT positive CHECK (VALUE > 0);
 CREATE TABLE history (at date NOT NULL CHECK (at > '2000-01-01')) PARTITION BY RANGE (at);
 CREATE TABLE history_2025 PARTITION OF history FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');
 CREATE INDEX ON history (at);
@@ -349,7 +350,12 @@ TAKEN = {
         "",
         "",
     ),
-    "comments": ("COMMENT ON TABLE z IS 'a z'; COMMENT ON COLUMN z.n IS 'a name'", "", ""),
+    "comments": (
+        "COMMENT ON TABLE z IS 'a z'; COMMENT ON COLUMN z.n IS 'a name';"
+        "COMMENT ON CONSTRAINT positive ON DOMAIN number IS 'a number'",
+        "",
+        "",
+    ),
     "comments, and somebody grants": (
         "COMMENT ON TABLE z IS 'a z'",
         "GRANT SELECT ON z TO pg_monitor",

@@ -52,6 +52,7 @@ def _may_fire(danger: Danger) -> bool:
         ("DROP TRIGGER g ON s.t", ["drops_other trigger g of s.t"]),
         ("DROP POLICY p ON t", ["drops_other policy p of t"]),
         ("DROP CAST (a AS b)", ["drops_other cast (a AS b)"]),
+        ("DROP TRANSFORM FOR s.a LANGUAGE l", ["drops_other transform l of s.a"]),
         ("DROP ROLE r", ["drops_other role r"]),
         ("ALTER DOMAIN d DROP CONSTRAINT c", ["drops_other constraint c of d"]),
         # rows

@@ -68,6 +68,8 @@ def thing_named(object_type: int, node: Any) -> Thing:
             return _last(kind, names)
         case (ast.TypeName(names=one), ast.TypeName(names=other)):  # of a cast
             return Thing(kind, "", f"({one[-1].sval} AS {other[-1].sval})")
+        case (ast.TypeName(names=names), ast.String(sval=part)):  # a CHECK of a domain; a transform
+            return _last(kind, names)._replace(part=part)
         case (_, *names) if ObjectType(object_type) in _OF_ACCESS_METHODS:
             return _last(kind, tuple(names))
         case (*_, ast.String()) if ObjectType(object_type) in _PARTS:

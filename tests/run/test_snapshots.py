@@ -153,6 +153,10 @@ def test_tables_of_several_schemas_are_called_by_theirs(empty: Database, run: Ru
     assert [*run.columns("app.t").index] == ["id", "m", "n"]
     expected = run.expect(["app.t", "t"], {"id": "bigint"})
     assert [*expected["as_expected"]] == ["yes", "NO"]
+    expected = run.expect(["public.here", "here", '"app"."t"'], {"m": "mood"})
+    assert [*expected["as_expected"]] == ["yes"] * 3
+    assert [*run.columns("public.here").index] == ["m"]
+    assert run.expect([], {"m": "mood"}).empty
     finish(run)
 
 

@@ -1,5 +1,5 @@
 """Tables as a notebook names them: `deals` in the run's schema, `billing.invoices` in another. What
-is shown of them is called the same.
+is shown of them is called so, too.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from pgrunbook.sqltext.mentions import Relation
 
 
 def relation(text: str) -> Relation:
-    """Return the table that a text names, as SQL would; without a schema any text is a name."""
+    """Return the table that a text names: quoted as in SQL, but in upper and lower case as it
+    stands. Without a schema any text is a name.
+    """
     parts = names(text)
     if len(parts) == 2:
         return parts[0], parts[1]
@@ -39,13 +41,18 @@ def snapshot(conn: Connection, schema: str, tables: Iterable[Relation]) -> Table
     return TablesSnapshot(**frames)
 
 
-def columns(conn: Connection, schema: str, tables: Iterable[str]) -> pd.DataFrame:
-    """Return the columns of these tables: the frame `columns` of their `snapshot`."""
-    parts = []
+def columns(conn: Connection, schema: str, tables: Sequence[str]) -> pd.DataFrame:
+    """Return the columns of these tables, see `TablesSnapshot`, each table called as it is here."""
+    found = {}
     for other, listed in _by_schema(schema, map(relation, tables)).items():
         index = ["table", "column"]
-        frame = catalog.frame(conn, "columns", index, schema=other, tables=listed)
-        parts.append(frame if other == schema else _with_schema(frame, other))
+        found[other] = catalog.frame(conn, "columns", index, schema=other, tables=listed)
+    parts = [found[schema].iloc[:0]]  # the frame of no tables
+    for text in dict.fromkeys(tables):
+        other, name = relation(text)
+        frame = found[other or schema]
+        own = frame[frame.index.get_level_values("table") == name]
+        parts.append(own.rename(index={name: text}, level="table"))
     return pd.concat(parts)
 
 

@@ -297,6 +297,21 @@ def test_of_a_partitioned_table_all_partitions_count(database: Database, assess:
     assert known.concerns == "table t (every row)"
 
 
+def test_of_a_foreign_table_nobody_knows_the_size(database: Database, assess: Assess) -> None:
+    database.load(
+        """
+        CREATE FOREIGN DATA WRAPPER w; CREATE SERVER s FOREIGN DATA WRAPPER w;
+        CREATE FOREIGN TABLE far (a int) SERVER s;
+        CREATE TABLE t (c int) PARTITION BY LIST (c);
+        CREATE FOREIGN TABLE p PARTITION OF t FOR VALUES IN (1) SERVER s;
+        CREATE TABLE near (a int); CREATE VIEW v AS SELECT a FROM near
+        """
+    )
+    risks = assess("DELETE FROM far; DELETE FROM t; DELETE FROM near; DROP VIEW v")
+    unknown = "an unknown number of rows"
+    assert [str(each.size) for each in risks] == [unknown, unknown, "0 bytes", "0 bytes"]
+
+
 def test_what_is_not_there_is_at_no_risk(database: Database, assess: Assess) -> None:
     database.load("CREATE TABLE t (c int)")
     assert assess("DROP TABLE IF EXISTS u") == []

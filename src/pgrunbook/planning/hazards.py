@@ -33,8 +33,8 @@ class Size:
     bytes: int
 
     def __str__(self) -> str:
-        if not self.rows and not self.bytes:  # a view, or a table that nobody has filled
-            return "0 bytes"
+        if not self.rows and not self.bytes:  # those of a foreign table are elsewhere
+            return "0 bytes" if self.rows == 0 else "an unknown number of rows"
         rows = "an unknown number of rows" if self.rows is None else f"about {self.rows:,} rows"
         return f"{rows}, {_megabytes(self.bytes)}"
 

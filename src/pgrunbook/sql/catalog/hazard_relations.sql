@@ -35,8 +35,10 @@ SELECT t.nspname AS place,
                    WHEN 'policy' THEN EXISTS (SELECT FROM pg_policy WHERE polrelid = t.oid AND polname = t.part)
                    WHEN 'rule' THEN EXISTS (SELECT FROM pg_rewrite WHERE ev_class = t.oid AND rulename = t.part)
                    ELSE true END AS part_there,
-       (SELECT CASE WHEN bool_and(c.reltuples >= 0) THEN sum(c.reltuples) END
-          FROM pg_class c WHERE c.oid = t.oid AND t.relkind <> 'p' OR c.oid = ANY (leaves.oids))::bigint AS rows,
+       (SELECT CASE WHEN bool_and(known >= 0) THEN sum(known) END -- of a foreign table nobody knows
+          FROM pg_class c
+         CROSS JOIN LATERAL (SELECT CASE WHEN c.relkind <> 'f' AND pg_relation_size(c.oid) = 0 THEN 0 ELSE c.reltuples END) AS k (known)
+         WHERE c.oid = t.oid AND t.relkind <> 'p' OR c.oid = ANY (leaves.oids))::bigint AS rows,
        (CASE WHEN t.relkind IN ('i', 'S') THEN pg_relation_size(t.oid) ELSE pg_total_relation_size(t.oid) END
         + coalesce((SELECT sum(pg_total_relation_size(oid)) FROM unnest(leaves.oids) AS leaf (oid)), 0))::bigint AS bytes,
        t.relpersistence::text AS persistence,

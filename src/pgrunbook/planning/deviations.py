@@ -101,6 +101,8 @@ class Tables:
         self._parts: dict[Address, list[Object]] = defaultdict(list)
         for each, owner in target.owners.items():
             self._parts[owner].append(each)
+        # triggers of partitions that are enabled otherwise than on the parent
+        self._otherwise = [e for e in target if "of the parent" in target[e].properties]
         seen: set[Object] = set()
         for step in timeline.steps:
             for each, (before, _) in step.changes.items():
@@ -145,9 +147,9 @@ class Tables:
         parent, and no block has made it so.
         """
         trigger, _, table = made.identity.partition(" on ")
-        for each in self._target if made.type == "trigger" else ():
+        for each in self._otherwise:
             name, _, partition = each.identity.partition(" on ")
-            if each.type != "trigger" or name != trigger or not self._is_below(partition, table):
+            if made.type != "trigger" or name != trigger or not self._is_below(partition, table):
                 continue
             if each not in self._timeline and each not in self._expected:
                 yield each

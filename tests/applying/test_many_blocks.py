@@ -12,6 +12,7 @@ from support.projects import RUNBOOK, Project
 
 from pgrunbook.planning.agenda import Agenda
 from pgrunbook.records.audit_questions import answers
+from pgrunbook.records.questions import Question
 from pgrunbook.records.record import Record
 from pgrunbook.runbooks.blocks import Block
 
@@ -65,7 +66,13 @@ def test_one_cell_applies_all_blocks_and_says_how_far_it_came(
     assert {block.action for block in record.blocks if block.name in ledger} == {"skip"}
     assert all(block.sql for block in record.blocks if block.event == "applied")
     assert crm.execute("SELECT count(DISTINCT block), count(*) FROM pgrunbook.blocks") == [(16, 16)]
-    changed = answers(record, None)[0].text
+    told = {answer.question: answer.text for answer in answers(record, None)}
+    assert "in 040_contacts_source_data" in told[Question.LOCKS]
+    assert not told[Question.SQL].endswith("that was sent.")  # but that each step was timed
+    html = "".join("".join(each["data"]["text/html"]) for each in outputs)
+    assert "<code>040_contacts_source_data</code>" in html
+    assert "ALTER TABLE contacts" in html
+    changed = told[Question.CHANGED]
     assert changed.startswith("Made: table column public.contacts.source_data, "), changed
     assert "Altered: table constraint connections_source_type_check" in changed
 

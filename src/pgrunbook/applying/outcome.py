@@ -11,6 +11,8 @@ import pandas as pd
 from pgrunbook.applying.effects import Effect
 from pgrunbook.postgres.locks import Lock
 
+TIMES = ["statement", "ms"]
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -32,8 +34,9 @@ class Outcome:
     confirmed: bool = True
     effect: Effect | None = None
 
-    def frame(self) -> pd.DataFrame:
-        """Return one row a statement, the commit last: columns `statement` (its first line), `ms`.
+    @property
+    def times(self) -> list[list[object]]:
+        """A row a statement, the commit last, as `TIMES` says: its first line, and milliseconds.
         COMMENT statements that follow each other share a row.
         """
         rows: list[tuple[str, float]] = []
@@ -41,7 +44,11 @@ class Outcome:
             label = "COMMENT ON …" if sql.startswith("COMMENT ON") else sql.splitlines()[0]
             before = rows.pop()[1] if rows and rows[-1][0] == label else 0.0
             rows.append((label, before + ms))
-        return pd.DataFrame(rows, columns=["statement", "ms"]).round({"ms": 1})
+        return [[label, round(ms, 1)] for label, ms in rows]
+
+    def frame(self) -> pd.DataFrame:
+        """Return the times with the columns `TIMES`: str and float64."""
+        return pd.DataFrame(self.times, columns=TIMES)
 
 
 class Clock:

@@ -99,12 +99,10 @@ def _sql(record: Record) -> str:
         return f"{NOT_SO_FAR}{rest}"
     if not ran:
         return f"{none}{rest}"
-    statements = sum(len(block.statements) for block in ran)
-    return (
-        f"{counted(len(ran), 'block')}, each shown with the SQL that was sent; "
-        f"{counted(statements, 'step')} timed."
-        f"{rest}"
-    )
+    text = f"{counted(len(ran), 'block')}, each shown with the SQL that was sent"
+    if steps := sum(len(block.statements) for block in ran):
+        text += f"; {counted(steps, 'step')} timed"
+    return f"{text}.{rest}"
 
 
 def _why_none(record: Record) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pgrunbook.records.backfill_answers import what_they_gave_way_to
+from pgrunbook.records.changes_answer import RAN
 from pgrunbook.records.record import Record
 from pgrunbook.records.shown import Row, ShownBlock
 from pgrunbook.records.unfinished_cells import begun_blocks, cell_at_work
@@ -15,6 +16,9 @@ def locks(record: Record) -> str:
     for block in record.blocks:
         held += [(lock, block) for lock in block.locks]
     text = "No lock on anything that existed before."
+    # `apply_all` once left out of its data what it showed of locks
+    if untold := [b.name for b in record.blocks if b.event in RAN and not b.statements]:
+        text = f"What {listed(untold)} locked, the cell shows."
     if held:
         # Readers wait for ACCESS EXCLUSIVE alone: the application felt these locks most.
         strongest = [pair for pair in held if pair[0]["lock"] == "ACCESS EXCLUSIVE"] or held

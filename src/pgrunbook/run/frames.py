@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
@@ -13,6 +13,7 @@ import pandas as pd
 
 from pgrunbook import controls
 from pgrunbook.records.card import STYLE, escape
+from pgrunbook.records.words import counted
 
 
 def table(frame: pd.DataFrame) -> str:
@@ -38,6 +39,19 @@ def html(names: Sequence[str], rows: Sequence[Sequence[str]], summary: str = "")
     if summary:
         made = f"<details><summary>{escape(summary)}</summary>{made}</details>"
     return f'<div class="pgrunbook">{STYLE}{made}</div>'
+
+
+def folded_texts(kind: str, texts: Mapping[str, str]) -> str:
+    """Return texts of a kind, `SQL`, as HTML, each below its name; folded below a line, `SQL of 3
+    blocks`. Nothing if there are none.
+    """
+    if not texts:
+        return ""
+    made = ""
+    for name, text in texts.items():
+        made += f"<p><code>{escape(name)}</code></p><pre>{escape(text.strip())}</pre>"
+    summary = f"{kind} of {counted(len(texts), 'block')}"
+    return f'<div class="pgrunbook"><details><summary>{summary}</summary>{made}</details></div>'
 
 
 def _html(text: str) -> str:

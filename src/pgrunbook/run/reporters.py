@@ -14,7 +14,7 @@ from IPython.display import display as show
 from pgrunbook import durations
 from pgrunbook.applying import lock_waits
 from pgrunbook.applying.effects import CHANGES
-from pgrunbook.applying.outcome import Outcome
+from pgrunbook.applying.outcome import TIMES, Outcome
 from pgrunbook.applying.progress import StatementProgress
 from pgrunbook.applying.reporter import Reporter
 from pgrunbook.ledger.batches import History
@@ -87,16 +87,21 @@ def _done(outcome: Outcome) -> Done:
     )
 
 
-def _effect(done: Outcome) -> list[parts.Frame]:
-    """Return what a block has changed, as the frames that `show_outcome` shows."""
-    effect, found = done.effect, []
+def _frames(done: Outcome) -> list[parts.Frame]:
+    """Return the frames that `show_outcome` shows of a block."""
+    # there may be thousands of blocks: rows that are plain already become no frame before
+    block, effect, found = done.block, done.effect, []
+    if done.event != "adopted":
+        found.append(parts.Frame(kind=Kind.STATEMENTS, block=block, columns=TIMES, rows=done.times))
     if effect and effect.differences:
-        # there may be thousands of blocks: rows that are plain already become no frame before
         rows = effect.changes
-        found.append(parts.Frame(kind=Kind.EFFECT, columns=CHANGES, rows=rows, block=done.block))
+        found.append(parts.Frame(kind=Kind.EFFECT, block=block, columns=CHANGES, rows=rows))
     if effect and effect.rows_written:
         rows_written = frames.plain(effect.rows_frame())
-        found.append(parts.Frame(kind=Kind.ROWS, block=done.block, **rows_written))
+        found.append(parts.Frame(kind=Kind.ROWS, block=block, **rows_written))
+    if done.locks:
+        held = frames.plain(locks.frame(done.locks))
+        found.append(parts.Frame(kind=Kind.LOCKS, block=block, **held))
     return found
 
 
@@ -157,13 +162,14 @@ class Together(_Live):
     def show(self) -> None:
         """Show what was kept since the last time."""
         if self._decisions:
-            effects: list[parts.Frame] = []
+            shown: list[parts.Frame] = []
             for done in self._outcomes.values():
-                effects += _effect(done)
+                shown += _frames(done)
             data = bundle_many([_decided(decision) for decision in self._decisions])
             data |= bundle_many([_done(done) for done in self._outcomes.values()])
-            data |= bundle_many(effects)
-            data |= {"text/html": frames.table(self._frame()), "text/plain": self._summary()}
+            data |= bundle_many(shown)
+            html = frames.table(self._frame()) + frames.folded_texts("SQL", self._sql())
+            data |= {"text/html": html, "text/plain": self._summary()}
             show(data, raw=True)
         self._decisions, self._outcomes, self._shown_at = [], {}, time.monotonic()
 
@@ -182,6 +188,10 @@ class Together(_Live):
             rows.append((*about, event, ms, changed, held))
         columns = ["block", "title", "decision", "reason", "event", "ms", "changed", "locks"]
         return pd.DataFrame(rows, columns=columns).set_index("block")
+
+    def _sql(self) -> dict[str, str]:
+        """Return what is to run, or has run, by block."""
+        return {each.block.name: each.sql for each in self._decisions if each.pending}
 
     def _outcome_cells(self, block: str) -> tuple[str, float | None, str, str]:
         done = self._outcomes.get(block)

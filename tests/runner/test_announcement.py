@@ -1,4 +1,6 @@
-"""Hazards are on the terminal before the first block runs, whatever else a kernel shows."""
+"""Hazards are on the terminal before the first block runs, and whom a block waits for, whatever else
+a kernel shows.
+"""
 
 from __future__ import annotations
 
@@ -38,6 +40,8 @@ def test_what_a_terminal_would_obey_is_escaped(capsys: pytest.CaptureFixture[str
         shown(mode="plan"),
         shown(kind="decisions"),
         shown(columns=["block"]),
+        shown(kind="attempts", rows=[]),
+        shown(kind="attempts"),
         shown(rows=[[1]]),
         shown(rows=None),
         {"data": {FRAME_MIME: "hazards"}},
@@ -50,4 +54,22 @@ def test_what_is_not_ours_to_say_is_not_said(
     content: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     announcement.hazards(content)
+    announcement.waits(content)
     assert capsys.readouterr() == ("", "")
+
+
+def waiting(*rows: list[Any]) -> dict[str, Any]:
+    columns = ["attempt", "pid", "application", "role", "state"]
+    return shown(kind="attempts", block="020_tidy", columns=columns, rows=[*rows])
+
+
+def test_whom_a_block_waits_for(capsys: pytest.CaptureFixture[str]) -> None:
+    rows: list[list[Any]] = [[1, "7", "psql", "ada", "active"], [2, None, None, None, None]]
+    rows += [[number, "8", "", "kim", "idle in transaction"] for number in (3, 4)]
+    for number in range(len(rows)):
+        announcement.waits(waiting(*rows[: number + 1]))
+    assert capsys.readouterr().err.splitlines() == [
+        "waiting:  020_tidy, attempt 1, for psql (pid 7, ada, active)",
+        "waiting:  020_tidy, attempt 2, for somebody who was not seen",
+        "waiting:  020_tidy, attempt 4, for a session (pid 8, kim, idle in transaction)",
+    ]

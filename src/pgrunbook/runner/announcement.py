@@ -1,4 +1,6 @@
-"""Tells the terminal of hazards while a run is at work, before its first block runs."""
+"""Tells the terminal while a run is at work: of hazards, before its first block runs; and whom a
+block waits for.
+"""
 
 from __future__ import annotations
 
@@ -32,3 +34,28 @@ def _say(frame: Frame) -> None:
     for values in frame.rows[:_MOST]:
         row = dict(zip(frame.columns, values, strict=True))
         click.echo(f"hazard:   {one_line(hazard_rows.line(row))}", err=True)
+
+
+def waits(content: Mapping[str, Any]) -> None:
+    """Say whom a block waits for, if a message of the kernel shows it: at the attempts 1, 2, 4, 8 …
+    As with hazards, what cannot be read is not said.
+    """
+    with suppress(*bundles.UNREADABLE, OSError):
+        for frame in bundles.parts(content["data"], Frame):
+            if frame.kind == Kind.ATTEMPTS:
+                _say_last_attempt(frame)
+
+
+def _say_last_attempt(frame: Frame) -> None:
+    rows = [dict(zip(frame.columns, values, strict=True)) for values in frame.rows]
+    number = max(row["attempt"] for row in rows)
+    if number.bit_count() != 1:
+        return
+    blockers = [_blocker(row) for row in rows if row["attempt"] == number and row["pid"]]
+    whom = "; ".join(blockers) or "somebody who was not seen"
+    text = f"{frame.block}, attempt {number}, for {whom}"
+    click.echo(f"waiting:  {one_line(text)}", err=True)
+
+
+def _blocker(row: Mapping[str, Any]) -> str:
+    return f"{row['application'] or 'a session'} (pid {row['pid']}, {row['role']}, {row['state']})"

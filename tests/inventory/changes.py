@@ -524,16 +524,21 @@ def statements(sql: str) -> list[str]:
     return [statement for statement in joined if statement]
 
 
+def make_roles(database: Database) -> None:
+    """Make the roles and the tablespace that the server is to have."""
+    roles = {role for (role,) in database.execute("SELECT rolname FROM pg_roles")}
+    for role in {"alice", "bob"} - roles:
+        database.execute(f"CREATE ROLE {role} SUPERUSER")
+    if not database.execute("SELECT FROM pg_tablespace WHERE spcname = 'space'"):
+        with database.connect() as conn:
+            conn.execute("SET allow_in_place_tablespaces = on")
+            conn.execute("CREATE TABLESPACE space LOCATION ''")
+
+
 @contextmanager
 def made(server: Server) -> Iterator[Database]:
     """A database with the schema in it, on a server that has the roles and the tablespace."""
     with databases.temporary(server) as database:
-        roles = {role for (role,) in database.execute("SELECT rolname FROM pg_roles")}
-        for role in {"alice", "bob"} - roles:
-            database.execute(f"CREATE ROLE {role} SUPERUSER")
-        if not database.execute("SELECT FROM pg_tablespace WHERE spcname = 'space'"):
-            with database.connect() as conn:
-                conn.execute("SET allow_in_place_tablespaces = on")
-                conn.execute("CREATE TABLESPACE space LOCATION ''")
+        make_roles(database)
         database.load(BASE)
         yield database

@@ -4,6 +4,7 @@ inventories.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 
 import psycopg
@@ -18,6 +19,7 @@ from pgrunbook.inventory.changes import read_changes, read_overwritten
 from pgrunbook.inventory.objects import Difference, Inventory, differences
 from pgrunbook.inventory.read import read, read_objects
 from pgrunbook.planning.ground import Ground
+from pgrunbook.planning.twin_state import TwinState
 from pgrunbook.postgres import catalog
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.session import Session
@@ -195,3 +197,37 @@ def test_the_objects_of_addresses_are_those_of_the_whole(made: Database, before:
         some = read_objects(conn, [*before.addresses.values()])
     assert some.definitions == before.definitions
     assert some.addresses == before.addresses
+
+
+@pytest.mark.parametrize("server", [18], indirect=True)
+@pytest.mark.parametrize("seed", [1, *(pytest.param(n, marks=pytest.mark.long) for n in (2, 3))])
+def test_nothing_of_a_statement_escapes_behind_others_of_its_block(
+    empty: Database, seed: int
+) -> None:
+    """A twin reads, of a block's objects, what each of its statements has written."""
+    every = [statement for sql in SQL for statement in corpus.statements(sql)]
+    made = [each.sql for each in statements(corpus.BASE, "base.sql")]
+    chosen = [sql for sql in random.Random(seed).choices(every, k=80) if "ROLE" not in sql]
+    done = 0
+    corpus.make_roles(empty)
+    with empty.connect() as conn, empty.connect() as beside:
+        state = TwinState(conn, beside, ())
+        before = read(conn)
+        state.written.begin()
+        for sql in [*made, *chosen]:
+            try:
+                conn.execute(f"RELEASE pgrunbook_statement; SAVEPOINT pgrunbook_statement; {sql}")
+            except psycopg.Error:  # another one has dropped what it is about
+                conn.execute("ROLLBACK TO pgrunbook_statement")
+                continue
+            done += 1
+            found = state.transaction_changes([])
+            state.take(found)
+            after = read(conn)
+            differing = differences(before, after, renumbered=True)
+            expected = {each.object for each in differing if not each.object.shared}
+            assert {each for each in found if not each.shared} == expected, sql
+            before = after
+            state.written.begin_statement()
+        conn.execute("ROLLBACK")
+    assert done > len(made)

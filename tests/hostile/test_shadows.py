@@ -88,6 +88,7 @@ VALUES = {
     "functions": ["now"], "parents": ["things"], "parts": ["Kind"], "qualified": "public.things", "beside": ["", ""], "setting": "event_triggers", "searched": ["public"],
     "block": "010_x", "revision": 0, "slices": 5, "backfill": 1, "copies": "pgrunbook_", "others": ["elsewhere"], "constraints": ["things_pkey"],
     "runs": ["00000000-0000-0000-0000-000000000000"], "identities": ["public.things"],
+    "classes": [1259],  # pg_class
 }  # fmt: skip
 MADE = """
 CREATE TYPE state AS ENUM ('new', 'gone');
@@ -101,6 +102,7 @@ CREATE INDEX ON things (lower("Kind")) WHERE now = 'new';
 COMMENT ON TABLE things IS 'some';
 CREATE TABLE told (what text);
 GRANT INSERT ON told TO PUBLIC;
+ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO PUBLIC;
 """
 
 

@@ -132,10 +132,8 @@ def test_verify_names_all_that_was_altered(applied: Database, project: Project) 
     assert done.code == 1
     assert done.text.startswith("FAILED: The target is not in the verified state.\n")
     assert problems(done) == [
-        "010_import_batches: table column public.import_batches.one is there, and nothing of the "
-        "ledger has made it",
-        "010_import_batches: table column public.import_batches.other is there, and nothing of the "
-        "ledger has made it",
+        "010_import_batches: table column public.import_batches.one was added by hand",
+        "010_import_batches: table column public.import_batches.other was added by hand",
         "030_deals_source_data: table column public.deals.source_data was altered by hand",
     ]
 

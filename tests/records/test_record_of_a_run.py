@@ -86,6 +86,7 @@ def test_every_frame_has_the_columns_of_its_kind(record: Record) -> None:
         if FRAME_MIME in output.get("data", {})
     ]
     assert {frame["kind"] for frame in data} == set(Kind) - {
+        Kind.FORESEEN,
         Kind.SQUAWK,
         Kind.ROWS,
         Kind.VERIFIED_IN_PART,

@@ -1,5 +1,5 @@
-"""Tables as a notebook names them: `deals` in the run's schema, `billing.invoices` in another. What
-is shown of them is called so, too.
+"""Tables as a notebook names them: `people` in the run's schema, `billing.invoices` in another.
+What is shown of them is called so, too.
 """
 
 from __future__ import annotations

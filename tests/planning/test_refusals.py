@@ -291,6 +291,27 @@ def test_an_extension_that_the_server_for_twins_lacks_refuses_no_drop(
 
 
 @pytest.mark.newest
+def test_what_the_database_has_set_holds_on_the_twin(empty: Database, host: Server) -> None:
+    for setting in (
+        "check_function_bodies = off",
+        "DateStyle = 'ISO, DMY'",
+        "xmloption = document",
+        "array_nulls = off",
+    ):
+        empty.load(f"ALTER DATABASE {empty.name} SET {setting}")
+    sqls = [
+        "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT a FROM nowhere'",
+        "CREATE TABLE t (d date DEFAULT '31/12/2020')",
+    ]
+    assert foretold(empty, host, sqls, planning=True) == ["ok"]
+    refused = "ALTER TABLE t ADD a int[] DEFAULT '{NULL}'"
+    assert foretold(empty, host, [*sqls, refused], planning=True) == ["not run"]
+    empty.load("; ".join(sqls))
+    with pytest.raises(psycopg.errors.InvalidTextRepresentation):
+        empty.execute(refused)
+
+
+@pytest.mark.newest
 def test_another_role_may_see_more_on_the_target(empty: Database, host: Server) -> None:
     role = databases.login_role(empty)
     empty.load(f"{THERE}; CREATE SCHEMA app; CREATE TABLE app.t (); CREATE ROLE of_{role.name}")

@@ -102,14 +102,14 @@ def session(conninfo: str) -> Session:
 @contextmanager
 def make_place(server: Host, name: str, like: Connection) -> Iterator[CopyDatabase]:
     """A new database and its owner, dropped at the end; before, those that killed runs left. Its
-    encoding, and how its sessions read and print values, are those of the session `like`.
+    encoding, and how its sessions read statements and values, are those of the session `like`.
 
     Whoever has made one holds an advisory lock of its name.
     """
     encoding = like.info.parameter_status("server_encoding")
-    names = session_settings.OF_VALUES
+    names = [*session_settings.OF_VALUES, *session_settings.OF_STATEMENTS]
     values = {}
-    for row in catalog.rows(like, "value_settings", names=[*names]):
+    for row in catalog.rows(like, "value_settings", names=names):
         values[row["name"]] = row["reset_val"]
     owner = "CREATE ROLE {} LOGIN SUPERUSER PASSWORD {}"
     with closing(session(server.conninfo())) as conn:

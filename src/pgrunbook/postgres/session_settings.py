@@ -33,6 +33,10 @@ _READ_AND_PRINTED = {
 # they are as the database, the role and the environment say: psql would run them so.
 OF_VALUES = ("DateStyle", "IntervalStyle", "TimeZone", "extra_float_digits")
 
+# What decides, besides, which statements the server takes, and what it makes of them: in no session
+# of ours are these otherwise than the database, the role and the environment say.
+OF_STATEMENTS = ("array_nulls", "check_function_bodies", "transform_null_equals", "xmloption")
+
 # Nobody is waited for for long: to print an index or a CHECK, the server locks its table.
 OURS = _READ_AND_PRINTED | {
     "lock_timeout": LOCK_TIMEOUT,

@@ -132,7 +132,8 @@ def start(
     process ends. `superuser` is what it is called since the server was made; `bin_`, where other
     programs than the package's own are.
 
-    One that is not `durable` waits for no disk; after a crash it is made anew, empty.
+    One that is not `durable` waits for no disk; after a crash, if nobody uses it any more, it is
+    made anew, empty.
 
     Any number of processes may ask at once; to ask again is cheap, and brings a killed server back.
     Raises Refused if the directory is not ours to use or of another major version, and if the
@@ -147,7 +148,7 @@ def start(
     data = data.expanduser().resolve()
     with _lock(data):
         there = _is_cluster(data, version)
-        if there and not durable and postmaster.has_crashed(data):
+        if there and not durable and postmaster.has_crashed(data) and not _has_users(data):
             _remove(data)
             there = False
         if not there:
@@ -175,6 +176,20 @@ def _count_user(server: Server) -> None:
     else:
         atexit.register(server.stop)
     _uses[server.data] = users
+
+
+def _has_users(data: Path) -> bool:
+    """Return whether a process uses the server: this one, or one that we may not be able to see, in
+    another container.
+    """
+    users = os.open(_file_beside(data, ".users"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(users)
+    return False
 
 
 def database(server: Server, name: str, sample: Path | None) -> str:

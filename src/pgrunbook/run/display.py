@@ -45,7 +45,7 @@ def install(shell: InteractiveShell) -> None:
     shell.display_formatter.formatters["text/plain"].for_type(Markdown, _plain)
 
 
-def _plain(said: Markdown, printer: Any, cycle: bool) -> None:
+def _plain(said: Markdown, printer: Any, _cycle: bool) -> None:
     """Print Markdown as it is written: IPython's own text says only that it is an object."""
     printer.text(said.data)
 

@@ -64,6 +64,6 @@ def table_problems(block: Block, backfill: Backfill, table: Table | None) -> Ite
             block.name,
             f"{backfill.table} with OID {backfill.oid}; {backfill.far}",
             f"OID {table.oid}",
-            "put the table back in which they began; or revert the runbook, and begin anew: also if "
-            "the database was restored from a dump since",
+            "put the table back in which they began; or revert the runbook, and begin anew: also "
+            "if the database was restored from a dump since",
         )

@@ -113,9 +113,9 @@ def test_an_index_that_somebody_has_made_meanwhile_is_not_taken_for_ours(
     applied.execute("CREATE INDEX second ON deals (name)")
     refused = lookup.step(applied)
     assert refused.code == 2
-    assert f"{BLOCK}: index deals.second is there, and no run has made it" in refused.text
+    assert f"{BLOCK}: index public.second on deals is there, and no run has made it" in refused.text
     assert "DROP INDEX CONCURRENTLY" in refused.text
-    assert f"half done: index deals.{INDEX}" in refused.text
+    assert f"half done: index public.{INDEX} on deals" in refused.text
     applied.execute("DROP INDEX second")
     again = lookup.step(applied)
     assert (again.code, applied.execute(VALID)) == (0, [(True,)]), again.text
@@ -190,7 +190,7 @@ def test_who_is_waited_for_too_long_is_named_and_the_next_run_goes_on(
     assert "waiting for writers before build" in shown
     assert f"pid {pid} (slow report, postgres), idle in transaction" in shown
     assert "holds its transaction: LOCK" in shown
-    assert f"left half done: index deals.{INDEX}" in shown
+    assert f"left half done: index public.{INDEX} on deals" in shown
     assert done.notebook
     banner = json.loads(done.notebook.read_text())["cells"][0]["source"]
     assert f"`{BLOCK}` in part, outside a transaction" in "".join(banner)
@@ -283,7 +283,7 @@ def test_a_partition_is_detached_in_short_attempts_and_finalized(
         done = project.run(applied, "-p", "lock_budget", "3s")
         assert done.code == 1, done.text
         assert "slow report" in done.cells["lookup"]
-        assert "left half done: partition history_2025 of history" in done.cells["lookup"]
+        assert "left half done: partition public.history_2025 of history" in done.cells["lookup"]
         conn.execute("COMMIT")
     after = project.run(applied)
     assert after.code == 0, after.text

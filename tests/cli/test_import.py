@@ -36,7 +36,7 @@ def test_people_read_what_was_said_in_another_way(project: Project, folder: Path
         "ledger row",
         "left alone, as no SQL: lock.toml",
         "001_app: 3 blocks made of 3 files, 1 with a revert script",
-        "next: pgrunbook lint; pgrunbook run 001 --mode plan",
+        "next: pgrunbook lint; pgrunbook run 001 --target service:NAME --mode plan",
     ]
     assert done.code == 0
     assert project.command("lint").text == "0 findings\n"
@@ -75,3 +75,16 @@ def test_a_folder_that_is_not_there_is_refused(project: Project) -> None:
     done = project.command("import", "nowhere", "app")
     assert done.code == 2
     assert "nowhere: is no folder" in done.text
+
+
+def test_the_next_command_names_the_only_target(project: Project, folder: Path) -> None:
+    (project.root / "pgrunbook.toml").write_text('[targets.staging]\nservice = "crm"\n')
+    last = project.command("import", folder, "app").text.splitlines()[-1]
+    assert last == "next: pgrunbook lint; pgrunbook run 001 --target staging --mode plan"
+
+
+def test_one_block_of_one_file(project: Project, folder: Path) -> None:
+    for number in (2, 3):
+        (folder / f"00{number}_t.up.sql").unlink()
+    done = project.command("import", folder, "app")
+    assert "001_app: 1 block made of 1 file, 1 with a revert script\n" in done.text

@@ -73,6 +73,7 @@ def test_before_any_run_all_is_pending(crm: Database, project: Project) -> None:
             "server": f"{named(crm)}; the ledger names none yet",
             "schema": "public",
             "blocks": [PENDING | {"block": block} for block in BLOCKS],
+            "without_files": [],
             "last_run": None,
         }
     ]
@@ -148,6 +149,34 @@ def test_another_schema_has_a_ledger_of_its_own(applied: Database, project: Proj
     assert found["last_run"] is None
 
 
+def test_a_block_whose_files_are_gone_is_named(empty: Database, project: Project) -> None:
+    folder = project.root / "files"
+    folder.mkdir()
+    for name in ("one", "two"):
+        (folder / f"1_{name}.sql").write_text(f"CREATE TABLE {name} (n int);\n")
+    assert project.command("import", folder, "app").code == 0
+    project.env["CRM_URL"] = empty.url
+    command = ("run", "app", "--target", "env:CRM_URL")
+    assert project.command(*command).code == 0
+    (run,) = {block["run"] for block in report(project, empty, "app")[0]["blocks"]}
+    (gone,) = (project.root / "sql" / "003_app" / "deploy").glob("*two.sql")
+    gone.unlink()
+    (found,) = report(project, empty, "app")
+    assert len(found["blocks"]) == 1
+    without = {"block": gone.stem, "state": "applied", "run": run}
+    assert found["without_files"] == [without]
+    said = f"{gone.stem}: applied by run {run[:8]}, and its file is gone"
+    assert said in status(project, empty, "app").text
+    done = project.command(*command)
+    assert done.code == 0, done.text
+    assert re.search(rf"{gone.stem} +has its file in deploy/ +not run", str(done.cells))
+    ledger = "UPDATE pgrunbook.blocks SET event = 'reverted' WHERE block = %s"
+    with empty.connect() as conn, conn.transaction():
+        conn.execute("SET LOCAL session_replication_role = replica")
+        conn.execute(ledger, [gone.stem])
+    assert report(project, empty, "app")[0]["without_files"] == []
+
+
 def test_a_standby_can_be_asked(standby: Database, project: Project) -> None:
     assert report(project, standby)[0]["last_run"] is None
 
@@ -197,6 +226,12 @@ def test_a_ledger_that_this_role_may_not_read(
 
 
 def test_what_differs_of_the_server_has_lines_of_its_own() -> None:
-    report = {"runbook": "001_x", "target": "t", "blocks": [], "last_run": None}
+    report = {
+        "runbook": "001_x",
+        "target": "t",
+        "blocks": [],
+        "without_files": [],
+        "last_run": None,
+    }
     said = status_report.text([report | {"server": "a: NOT the one\ntimeline: 1, and here 2"}])
     assert said.endswith(f"server: a: NOT the one\n{controls.INDENT}timeline: 1, and here 2")

@@ -48,7 +48,7 @@ def production(own: Database, project: Project) -> Project:
 def to_approve(project: Project, *arguments: str) -> str:
     """The digest of the plan, as the refusal of a run without an approval shows it."""
     (digest,) = set(
-        re.findall(r"approved_plan=([0-9a-f]{64})", project.step("production", *arguments).text)
+        re.findall(r"approved_plan ([0-9a-f]{64})", project.step("production", *arguments).text)
     )
     return digest
 

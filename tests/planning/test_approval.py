@@ -55,16 +55,16 @@ def test_a_protected_target_takes_nothing_but_the_approved_plan(
     without = production.run(NAME)
     assert without.code == 2
     assert "plan: is not approved, and the target is protected" in without.text
-    assert "approver: is not approved by somebody else" in without.text
+    assert "plan: is not approved by somebody else" in without.text
     assert crm.dump() == before
 
     digest = planned(production)
-    assert f"approved_plan={digest}" in without.text
+    assert f"-p approved_plan {digest}" in without.text
     own = production.step(
         NAME, "-p", "approved_plan", digest, "-p", "operator", "ada", "-p", "approver", "ADA"
     )
     assert own.code == 2
-    assert "approver: is not approved by somebody else" in own.text
+    assert "plan: is not approved by somebody else" in own.text
     assert crm.dump() == before
 
     done = production.run(NAME, "-p", "approved_plan", digest, *BY)
@@ -258,7 +258,7 @@ def test_a_revert_of_a_protected_target_is_approved_too(crm: Database, productio
     assert approved(production, planned(production)).code == 0
     refused = production.run(NAME, "--mode", "revert", *BY)
     assert refused.code == 2
-    (digest,) = set(re.findall(r"approved_plan=([0-9a-f]{64})", refused.text))
+    (digest,) = set(re.findall(r"approved_plan ([0-9a-f]{64})", refused.text))
     assert "DROP TABLE stage_mappings" in refused.cells["preconditions"]
     crm.execute(
         "UPDATE deals SET source_data = '{\"a\": 1}' WHERE id = (SELECT id FROM deals LIMIT 1)"

@@ -66,14 +66,17 @@ def test_an_index_that_is_not_valid_is_made_anew(empty: Database, tmp_path: Path
     done = f"CREATE INDEX i ON t (a); {INVALID.format('i')}"
     found = left(empty, block(tmp_path, TWO), *BOTH, done=done)
     assert (found.statements, found.indexes) == ((0, 1, 2), ())
-    assert (found.broken, found.repairs) == (("index t.i",), ('DROP INDEX CONCURRENTLY "i"',))
+    assert (found.broken, found.repairs) == (
+        ("index public.i on t",),
+        ('DROP INDEX CONCURRENTLY "i"',),
+    )
 
 
 @pytest.mark.parametrize(
     ("done", "said"),
     [
-        ("CREATE INDEX j ON t (a)", "index t.j"),  # whose statement was not begun
-        ("CREATE INDEX i ON other (a)", "index other.i"),
+        ("CREATE INDEX j ON t (a)", "index public.j on t"),  # whose statement was not begun
+        ("CREATE INDEX i ON other (a)", "index public.i on other"),
     ],
 )
 def test_what_no_run_has_made_is_not_taken_for_the_blocks(
@@ -118,7 +121,7 @@ def test_an_index_that_is_gone_is_not_dropped_again(
     ("done", "statements", "broken"),
     [
         ("", (0,), ()),
-        (PENDING, (0,), ("partition of_2025 of history",)),
+        (PENDING, (0,), ("partition public.of_2025 of history",)),
         ("ALTER TABLE history DETACH PARTITION of_2025", (), ()),
     ],
 )

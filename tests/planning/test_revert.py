@@ -5,6 +5,7 @@ lost.
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -158,6 +159,9 @@ def test_nothing_that_is_held_is_lost_unless_it_is_said_block_by_block(
     assert (refused.code, crm.dump()) == (2, before)
     assert "import_batches: has rows" in refused.text
     assert "deals.source_data: has values" in refused.text  # every problem at once
+    ways = set(re.findall(r"keep them elsewhere; or, if it may go: (.*)", refused.text))
+    (way,) = {" ".join(sorted(re.split("[ ,]", each))) for each in ways}
+    assert way == "-p 010_import_batches 030_deals_source_data discard"
     assert "contacts" not in refused.text
 
     one = project.step(crm, *REVERT, "-p", "discard", "010_import_batches, 010_import_batch")

@@ -133,8 +133,8 @@ def test_every_missing_privilege_is_named_at_once(
 @pytest.mark.parametrize(
     ("name", "before", "what"),
     [
-        ("nobody_here", "", "is no role of this server"),
-        ("pg_database_owner", "", "is a role that this one may not become"),
+        ("nobody_here", "", "nobody_here is no role of this server"),
+        ("pg_database_owner", "", "pg_database_owner is a role that "),
         ("nobody_here", "CREATE ROLE nobody_here;", ""),
         ("nobody_here", "DO $$ BEGIN END $$;", ""),  # which may make it
     ],
@@ -451,14 +451,14 @@ CASES = {
     "several tables of connections": (
         "CREATE TABLE integrations (provider text)",
         ["schema 'public': it is not plain which table is meant"],
-        "found:    connections, integrations\n      remedy:   name the table with the parameter "
-        "connections_table",
+        "found:    connections, integrations\n      remedy:   name the table: -p connections_table "
+        "NAME",
     ),
     "several columns of types": (
         "ALTER TABLE connections ADD provider text",
         ["public.connections: it is not plain which column is meant"],
-        "found:    source_type, provider\n      remedy:   name the column with the parameter "
-        "source_type_column",
+        "found:    source_type, provider\n      remedy:   name the column: -p source_type_column "
+        "NAME",
     ),
 }
 
@@ -512,7 +512,7 @@ def test_no_table_of_connections(crm: Database, project: Project, given: tuple[s
     crm.execute("ALTER TABLE connections RENAME TO links")
     done = refused(project, crm, *given, step=True)
     assert problems(done)[0] == "schema 'public': no such table"
-    assert "remedy:   name the table with the parameter connections_table" in done.text
+    assert "remedy:   name the table: -p connections_table NAME" in done.text
     assert ("sources" if given else "one of connections, connector_configs") in done.text
 
 

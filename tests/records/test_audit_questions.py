@@ -18,6 +18,7 @@ from pgrunbook.records.format.mime_types import (
 )
 from pgrunbook.records.questions import Question
 from pgrunbook.records.record import Record
+from pgrunbook.records.unfinished_cells import BLOCK_ROLLED_BACK, REVERT_ROLLED_BACK
 
 IDENTITY = {
     "database": "crm",
@@ -202,6 +203,21 @@ def test_of_a_block_that_was_cut_off_nothing_is_denied(state: str) -> None:
     assert "010_people was begun" in read["What changed?"]
     assert "No block waited" not in read["Which locks were"]
     assert "No lock on anything" not in read["Which locks were"]
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        (BLOCK_ROLLED_BACK, "010_people was begun. The block failed and was rolled back"),
+        (REVERT_ROLLED_BACK, "010_people was begun. The revert failed and was rolled back"),
+        ("It is not known whether the block was committed.", "010_people was begun; how much"),
+    ],
+)
+def test_of_a_block_that_was_rolled_back_nothing_is_there(message: str, said: str) -> None:
+    act = cell("act", {DECISION_MIME: DECIDED}, state="failed")
+    raised = {"output_type": "error", "ename": "Failed", "evalue": f"{message}\n  …"}
+    act["outputs"].append(raised | {"traceback": []})
+    assert said in told(record(target(), act))["What changed?"]
 
 
 @pytest.mark.parametrize("before", [[], [{DECISION_MIME: SKIPPED}]])

@@ -183,6 +183,11 @@ def test_a_frame_of_ours_is_held_as_data(formatter: DisplayFormatter) -> None:
     assert "<table" in bundle["text/html"]
 
 
+def test_markdown_is_its_own_plain_text(formatter: DisplayFormatter) -> None:
+    shown, _ = formatter.format(display.sql("SELECT 1;\nSELECT 2;"))
+    assert shown["text/plain"] == shown["text/markdown"] == "```sql\nSELECT 1;\nSELECT 2;\n```"
+
+
 def test_what_somebody_makes_of_a_frame_is_not(formatter: DisplayFormatter) -> None:
     """Or a part of what was verified would be taken for all of it."""
     ours = display.named(pd.DataFrame({"result": ["ok", "FAILED"]}), Kind.VERIFICATION)

@@ -9,6 +9,9 @@ from support.databases import Database
 from support.projects import RUNBOOK, Outcome, Project
 from support.refusals import assert_presentable
 
+from pgrunbook.records.changes_answer import changes
+from pgrunbook.records.record import Record
+
 pytestmark = pytest.mark.parametrize("server", [18], indirect=True)
 
 # Holds up one statement of block 020, which creates a table and then this index.
@@ -106,6 +109,12 @@ def test_a_session_that_somebody_ends(crm: Database, project: Project) -> None:
         and "the server's log says why" in done.text
     )
     assert lost or "terminating connection due to administrator command" in done.text
+    lines = done.text.splitlines()
+    assert "target:   env:CRM_URL" in lines
+    assert "far:      1 of 16 blocks done, 020_stage_mappings failed, 14 not begun" in lines
+    assert done.notebook
+    changed = changes(Record.read(done.notebook))
+    assert "020_stage_mappings was begun. The block failed and was rolled back: nothing" in changed
     assert ledger(crm) == [("010_import_batches", "applied")]
     crm.load("DROP EVENT TRIGGER dying")
     assert_goes_on(crm, project, before=[("010_import_batches", "applied")])

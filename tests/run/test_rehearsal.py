@@ -455,7 +455,7 @@ def test_a_protected_target_can_ask_for_a_rehearsal_of_the_same_plan(
     project.env["CRM_URL"] = crm.url
     by = ("-p", "operator", "ada", "-p", "approver", "grace")
     without = project.step("production", *by)
-    (digest,) = set(re.findall(r"approved_plan=([0-9a-f]{64})", without.text))
+    (digest,) = set(re.findall(r"approved_plan ([0-9a-f]{64})", without.text))
     given = ("-p", "approved_plan", digest, *by)
     refused = project.step("production", *given)
     assert refused.code == 2

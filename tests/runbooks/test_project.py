@@ -174,7 +174,7 @@ def test_runbooks_are_in_order_and_nothing_else_is_one(project: Project) -> None
 
 
 @pytest.mark.parametrize(
-    "name", ["001", "001_import", "001_import.ipynb", "runbooks/001_import.ipynb"]
+    "name", ["001", "001_import", "import", "001_import.ipynb", "runbooks/001_import.ipynb"]
 )
 def test_a_runbook_by_its_number_name_or_path(project: Project, name: str) -> None:
     assert project.runbook(name).stem == "001_import"
@@ -192,6 +192,18 @@ def test_a_number_that_two_runbooks_have(project: Project) -> None:
     with pytest.raises(Refused, match="several runbooks are called '001'"):
         project.runbook("001")
     assert project.runbook("001_again").stem == "001_again"
+
+
+def test_a_name_without_its_number_that_two_runbooks_have(project: Project) -> None:
+    (project.root / "runbooks" / "002_import.ipynb").touch()
+    with pytest.raises(Refused, match="several runbooks are called 'import'"):
+        project.runbook("import")
+    assert project.runbook("002_import").stem == "002_import"
+
+
+def test_a_number_goes_before_a_name(project: Project) -> None:
+    (project.root / "runbooks" / "011_001.ipynb").touch()
+    assert project.runbook("001").stem == "001_import"
 
 
 def test_git_leaves_the_folder_of_servers_and_copies_alone(tmp_path: Path) -> None:

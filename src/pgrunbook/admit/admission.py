@@ -135,6 +135,6 @@ def _ambiguous(
         where=where,
         expected=expected,
         found=", ".join(found) or "none of them",
-        remedy=f"name the {thing} with the parameter {parameter}",
+        remedy=f"name the {thing}: -p {parameter} NAME",
     )
     return Refused(problems=[problem])

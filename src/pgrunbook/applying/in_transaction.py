@@ -31,6 +31,7 @@ from pgrunbook.postgres.lockers import Locked
 from pgrunbook.postgres.pressure import FLUSH
 from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.postgres.session import Session
+from pgrunbook.records.unfinished_cells import BLOCK_ROLLED_BACK, REVERT_ROLLED_BACK
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.runbooks.scripts import Statement
 from pgrunbook.sqltext.mentions import locks_what_it_changes
@@ -326,8 +327,8 @@ def _lock_problem(block: Block, timeouts: Timeouts, attempts: Sequence[Attempt])
 
 def _rolled_back(decision: Decision) -> str:
     if decision.action is Action.REVERT:
-        return "The revert failed and was rolled back: the block is there as it was."
-    return "The block failed and was rolled back: nothing of it is there."
+        return REVERT_ROLLED_BACK
+    return BLOCK_ROLLED_BACK
 
 
 def _statement_problem(

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import errno
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -28,6 +29,7 @@ from pgrunbook.postgres import os_user
 
 if TYPE_CHECKING:
     from pgrunbook.records.record import Record
+    from pgrunbook.runbooks.project import Project
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -185,6 +187,14 @@ def warn(problems: Sequence[str]) -> None:
     """Print warnings to stderr: something is wrong, but what was done holds."""
     for problem in problems:
         click.secho(f"warning: {controls.one_line(problem)}", fg="yellow", err=True)
+
+
+def plan(project: Project, runbook: str) -> str:
+    """Return the command that plans a new runbook: on the only target that the project names."""
+    target = "service:NAME"
+    if len(project.settings.targets) == 1:
+        (target,) = project.settings.targets
+    return shlex.join(["pgrunbook", "run", runbook, "--target", target, "--mode", "plan"])
 
 
 def relative(path: Path) -> Path:

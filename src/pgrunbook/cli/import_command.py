@@ -34,11 +34,12 @@ def import_(folder: Path, name: str, dry_run: bool, as_json: bool) -> None:
     """
     from pgrunbook.runbooks.import_files import import_files
 
-    imported = import_files(Project.find(), folder, name, dry_run=dry_run)
+    project = Project.find()
+    imported = import_files(project, folder, name, dry_run=dry_run)
     if as_json:
         commands.print_document(_document(imported, dry_run=dry_run))
     else:
-        for line in _lines(imported, dry_run=dry_run):
+        for line in _lines(project, imported, dry_run=dry_run):
             click.echo(controls.one_line(line))
 
 
@@ -55,21 +56,23 @@ def _document(imported: Imported, *, dry_run: bool) -> dict[str, Any]:
 
 
 def _message(imported: Imported, *, dry_run: bool) -> str:
+    from pgrunbook.records.words import counted
+
     files = len({block.file for block in imported.blocks})
     reverts = sum(block.revert for block in imported.blocks)
     made = "would be made" if dry_run else "made"
-    of = f"{len(imported.blocks)} blocks {made} of {files} files"
+    of = f"{counted(len(imported.blocks), 'block')} {made} of {counted(files, 'file')}"
     return f"{imported.runbook}: {of}, {reverts} with a revert script"
 
 
-def _lines(imported: Imported, *, dry_run: bool) -> Iterator[str]:
+def _lines(project: Project, imported: Imported, *, dry_run: bool) -> Iterator[str]:
     yield from _told(imported.notes)
     if imported.others:
         yield f"left alone, as no SQL: {', '.join(imported.others)}"
     yield _message(imported, dry_run=dry_run)
     if not dry_run:
         number = imported.runbook.partition("_")[0]
-        yield f"next: pgrunbook lint; pgrunbook run {number} --mode plan"
+        yield f"next: pgrunbook lint; {commands.plan(project, number)}"
 
 
 def _told(notes: Iterable[Note]) -> Iterator[str]:

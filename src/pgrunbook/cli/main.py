@@ -133,10 +133,11 @@ def new(name: str, as_json: bool) -> None:
     """
     from pgrunbook.runbooks import scaffold
 
-    made = scaffold.new(Project.find(), name)
+    project = Project.find()
+    made = scaffold.new(project, name)
     paths = [str(commands.relative(path)) for path in made]
     number = made[0].stem.partition("_")[0]
-    following = f"next: edit them; pgrunbook lint; pgrunbook run {number} --mode plan"
+    following = f"next: edit them; pgrunbook lint; {commands.plan(project, number)}"
     if as_json:
         commands.print_end(following, files=paths)
         return

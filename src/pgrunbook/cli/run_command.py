@@ -70,11 +70,11 @@ def run(
     """Run RUNBOOK (its number or name) with papermill, and keep the executed notebook under
     outputs/.
 
-    The last lines are the verdict, in the modes plan and rehearse the digest of the plan if
-    anything is to do, the path of the notebook, and its seal. With --json they are the runbook,
-    verdict, message, problems, plan, notebook, page and seal; and an error if it could not be begun
-    or sealed. A parameter that the runbook does not declare, or of another type, refuses the run
-    before anything is started.
+    The last lines are the verdict, the target, how far it came if it failed, in the modes plan and
+    rehearse the digest of the plan if anything is to do, the path of the notebook, and its seal.
+    With --json they are the runbook, verdict, message, problems, target, far, plan, notebook, page
+    and seal; and an error if it could not be begun or sealed. A parameter that the runbook does not
+    declare, or of another type, refuses the run before anything is started.
 
     A scheduled release calls it with --pending: every runbook of which the target's ledger lacks a
     block, a block was edited since, or the last run did not pass; and none after the first that
@@ -195,6 +195,9 @@ def _run(
         yield "after", list(after)
     yield "message", ending.text
     yield "problems", commands.problems(ending.problems)
+    yield "target", asked.chosen.target
+    if ending.verdict is Verdict.FAILED and (far := _how_far(path)):
+        yield "far", far
     dry = asked.chosen.mode in ("plan", "rehearse")
     if dry or ending.verdict is Verdict.PASSED:
         record = commands.record(path)
@@ -214,6 +217,14 @@ def _run(
         raise seal
     if seal:
         yield "seal", seal
+
+
+def _how_far(path: Path) -> str:
+    from pgrunbook.records import unfinished_cells
+
+    with contextlib.suppress(RunbookError):  # what cannot be read, the seal says
+        return unfinished_cells.how_far(commands.record(path))
+    return ""
 
 
 def _execute(

@@ -32,8 +32,9 @@ WIDTH = 140
 def collect(
     project: Project, runbooks: Sequence[str], target: str, schema: str
 ) -> list[dict[str, Any]]:
-    """Return a mapping for each runbook: `runbook`, `target`, `server`, `schema`, `blocks` and
-    `last_run`, all JSON values.
+    """Return a mapping for each runbook: `runbook`, `target`, `server`, `schema`, `blocks`,
+    `without_files` (what the ledger has of blocks whose files are gone) and `last_run`, all JSON
+    values.
 
     Of a block, which is listed once for each of its columns if it has variants:
 
@@ -86,7 +87,10 @@ def _report(
         if name in entries:
             block |= _progress(conn, runbook, schema, entries[name], last)
         blocks.append(block)
-    return {"runbook": runbook, **about, "blocks": blocks, "last_run": last}
+    gone = ledger.without_files(conn, runbook, schema, source.deploy.keys())
+    without = [{"block": r["block"], "state": r["event"], "run": r["run_id"]} for r in gone]
+    found = {"blocks": blocks, "without_files": without, "last_run": last}
+    return {"runbook": runbook, **about, **found}
 
 
 def _progress(
@@ -188,6 +192,9 @@ def text(reports: Sequence[dict[str, Any]]) -> str:
             for block in report["blocks"]:
                 if "pauses" in block:
                     console.print(one_line(f"{block['block']} {block['pauses']}"))
+            for each in report["without_files"]:
+                by = f"{each['state']} by run {each['run'][:8]}"
+                console.print(one_line(f"{each['block']}: {by}, and its file is gone"))
             last = report["last_run"]
             if last:
                 ended = ": ".join(filter(None, [last["verdict"], last["reason"]]))

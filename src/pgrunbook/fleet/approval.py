@@ -60,10 +60,10 @@ def approve_set(digest: str, mode: str, every: Mapping[str, Any], listed: str) -
     if not is_another(approver, operator):
         raise Refused.of(
             "is not approved by somebody else",
-            where="approver",
-            expected=f"who approved the set, other than the operator {operator!r}",
-            found=approver,
-            remedy="-p approver NAME",
+            where="the set of plans",
+            expected=f"an approver other than the operator {operator!r}",
+            found=repr(approver) if approver else "no approver",
+            remedy="name who has approved it: -p approver NAME",
         )
     return {"set": digest, "list": listed, "approver": approver}
 

@@ -6,7 +6,7 @@ nothing is found.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -99,6 +99,19 @@ def entries(
     wanted = None if blocks is None else list(blocks)
     found = catalog.rows(conn, "ledger_entries", runbook=runbook, schema=schema, blocks=wanted)
     return {row["block"]: Entry.of(row) for row in found}
+
+
+@lockers.named
+def without_files(
+    conn: Connection, runbook: str, schema: str, files: Collection[str]
+) -> list[dict[str, Any]]:
+    """Return the blocks of a runbook in a schema that are done, or begun, and have no file or
+    folder among `files` any more: `block`, `event`, `run_id`. Reads only.
+    """
+    if not exists(conn):
+        return []
+    asked = {"runbook": runbook, "schema": schema, "files": list(files)}
+    return catalog.rows(conn, "ledger_without_files", **asked)
 
 
 @lockers.named

@@ -89,15 +89,16 @@ def _check_approval(
             where=WHERE,
             expected="approved_plan, the digest of the plan that somebody has approved",
             found="\n".join(f"{r.place} {r.name} {described(r)}" for r in risks) or "none",
-            remedy=f"have somebody else read the plan, and approve it: approved_plan={plan.digest}",
+            remedy="have somebody else read the plan, and approve it: "
+            f"-p approved_plan {plan.digest}",
         )
     if not is_another(chosen.approver, operator):
         yield Problem(
             "is not approved by somebody else",
-            where="approver",
-            expected=f"who approved the plan, other than the operator {operator!r}",
-            found=repr(chosen.approver) if chosen.approver else "nobody",
-            remedy="give the approver's name",
+            where=WHERE,
+            expected=f"an approver other than the operator {operator!r}",
+            found=repr(chosen.approver) if chosen.approver else "no approver",
+            remedy="name who has approved it: -p approver NAME",
         )
 
 

@@ -5,7 +5,8 @@ only.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import chain
 from typing import Any, NamedTuple
@@ -80,7 +81,9 @@ def check(
     undone = [each for each in decisions if each.action is Action.REVERT]
     paths = Paths(conn)
     path_of = {each.block.name: paths.of(each.block) for each in undone}
-    results: list[CheckResult] = []
+    held: list[CheckResult] = []
+    unused: list[CheckResult] = []
+    to_name = dict.fromkeys(sorted(discard))  # that one run would have to discard
     with conn.transaction():
         conn.execute("SELECT set_config('statement_timeout', %s, true)", [statement_timeout])
         # A policy may hide rows even from the owner, and DROP would take them, too. With this
@@ -91,11 +94,22 @@ def check(
             if not decision.block.named_in(discard):
                 for loss in find_losses(decision.block.statements):
                     path = [loss.schema] if loss.schema else path_of[decision.block.name]
-                    results.append(_check_empty(conn, _place(conn, loss, path), decision, loss))
+                    held.append(_check_empty(conn, _place(conn, loss, path), decision, loss))
+                    if held[-1].problem:
+                        to_name[decision.block.name] = None
         for holder, name in _holders(conn, schema, undone).items():
-            results.append(_check_unused(conn, holder, name))
-    results += _later_runbooks(conn, runbook, schema, undone, expected, again)
-    return results
+            unused.append(_check_unused(conn, holder, name))
+    held = [_or_discard(each, to_name) for each in held]
+    later = _later_runbooks(conn, runbook, schema, undone, expected, again)
+    return [*held, *unused, *later]
+
+
+def _or_discard(found: CheckResult, blocks: Iterable[str]) -> CheckResult:
+    """Return the result with the remedy that discards what all these blocks hold."""
+    if not found.problem:
+        return found
+    remedy = f"{found.problem.remedy}; or, if it may go: -p discard {','.join(blocks)}"
+    return replace(found, problem=replace(found.problem, remedy=remedy))
 
 
 def _place(conn: Connection, loss: Loss, path: Sequence[str]) -> str:
@@ -120,23 +134,20 @@ def _check_empty(conn: Connection, schema: str, decision: Decision, loss: Loss) 
     try:
         row = search_path.first_row(conn, schema, _has_something(conn, schema, loss))
     except psycopg.Error as exc:
-        remedy = (
-            f"{_remedy(exc)}; or name the block in the parameter `discard`, if {loss} may "
-            "go as it is"
-        )
-        return CheckResult(str(loss), what, problem_of(exc, where=str(loss), remedy=remedy))
+        problem = problem_of(exc, where=str(loss), remedy=_remedy(exc))
+        return CheckResult(str(loss), what, problem)
     held = bool(row and row[0])
-    problem, expected = "has rows", "no row"
+    kind, expected = "has rows", "no row"
     if loss.column:
-        problem, expected = "has values", "nothing but NULL and the default"
+        kind, expected = "has values", "nothing but NULL and the default"
     return result(
         str(loss),
         what,
         not held,
-        problem,
+        kind,
         expected=expected,
         found=f"they would be lost with the revert of {decision.block.name}",
-        remedy=f"keep them elsewhere, then name the block: discard={decision.block.name}",
+        remedy="keep them elsewhere",
     )
 
 

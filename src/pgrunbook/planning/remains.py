@@ -225,8 +225,8 @@ def taken_relations(node: Any) -> set[Relation]:
 
 def _describe(row: Row) -> str:
     if row["kind"] == "index":
-        return f"index {row['table']}.{row['name']}"
-    return f"partition {row['name']} of {row['table']}"
+        return f"index {row['identity']} on {row['table']}"
+    return f"partition {row['identity']} of {row['table']}"
 
 
 def _drop_index(row: Row, schema: str) -> str:

@@ -36,7 +36,7 @@ def _problems(
             block.name,
             f"sha256 {entry.source_sha256} (run {entry.run_id[:8]}, {entry.finished_at:%Y-%m-%d})",
             f"sha256 {block.source_sha256}; {backfill.far}",
-            "restore the file, and let the block end; or revert it, and begin anew",
+            "restore the file, and let the block end; or revert the runbook, and begin anew",
         )
     yield from table_problems(block, backfill, table)
 
@@ -56,7 +56,7 @@ def table_problems(block: Block, backfill: Backfill, table: Table | None) -> Ite
             f"{backfill.table} by {', '.join(backfill.key)}",
             f"{table.name if table else block.batching.table} by {', '.join(key)}",
             "restore the headers, and what their search path leads to; only the size of a batch, "
-            "until, give way and skip may be changed; or revert the block, and begin anew",
+            "until, give way and skip may be changed; or revert the runbook, and begin anew",
         )
     elif table and backfill.oid != table.oid:
         yield Problem(
@@ -64,6 +64,6 @@ def table_problems(block: Block, backfill: Backfill, table: Table | None) -> Ite
             block.name,
             f"{backfill.table} with OID {backfill.oid}; {backfill.far}",
             f"OID {table.oid}",
-            "put the table back in which they began; or revert the block, and begin anew: also if "
-            "the database was restored from a dump since",
+            "put the table back in which they began; or revert the runbook, and begin anew: also "
+            "if the database was restored from a dump since",
         )

@@ -69,19 +69,21 @@ def look(conn: Connection, blocks: Sequence[Block], behind: str = "") -> Roles:
 
 def _result(named: _NamedRole, place: _Mention, row: Mapping[str, Any], role: str) -> CheckResult:
     check, expected = "names a role that is there", "a role"
-    what, remedy = "is no role of this server", "correct the name, or make it in a block before"
+    what, found = f"{named.role} is no role of this server", "no role of that name"
+    remedy = "correct the name, or make it in a block before"
     if named.becomes:
         check = "names a role that this one may become"
         expected = f"a role that {role} is a member of"
     if row["there"]:
-        what = "is a role that this one may not become"
+        what = f"{named.role} is a role that {role} may not become"
+        found = f"{role} may not SET ROLE to it"
         wanted, own = Identifier(named.role).as_string(), Identifier(role).as_string()
         remedy = f"GRANT {wanted} TO {own}"
     passed = row["may"] if named.becomes else row["there"]
     if place.behind and not passed:
-        why = f"{named.role} {what}: {place.behind}, which is before it, may change that"
+        why = f"{what}: {place.behind}, which is before it, may change that"
         return CheckResult(place.where, check, not_run=why)
-    about = {"expected": expected, "found": named.role, "remedy": remedy}
+    about = {"expected": expected, "found": found, "remedy": remedy}
     return result(place.where, check, passed, what, **about)
 
 

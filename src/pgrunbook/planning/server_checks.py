@@ -12,7 +12,7 @@ from pglast import ast
 from pgrunbook.errors import Problem
 from pgrunbook.inventory.description import describe
 from pgrunbook.inventory.objects import Definition, Object
-from pgrunbook.ledger import install, versions
+from pgrunbook.ledger import install, ledger, versions
 from pgrunbook.planning.checks import CheckResult, result
 from pgrunbook.planning.roles import role_set
 from pgrunbook.postgres import catalog, role_timeouts, trust
@@ -291,6 +291,20 @@ def report_readings(
             differing.append(f"{each}: {describe(before, now)} → {describe(now, before)}")
     told_of = f"{len(unread)} objects are read anew by the next run that writes"
     yield CheckResult("ledger", "\n".join([told_of, *differing]))
+
+
+def report_without_files(
+    conn: Connection, runbook: str, schema: str, files: Collection[str]
+) -> Iterator[CheckResult]:
+    """Report the blocks that the ledger has, and whose `files` are gone. No result is a problem:
+    what they made stays, and is compared with the ledger like all else.
+    """
+    for row in ledger.without_files(conn, runbook, schema, files):
+        why = (
+            f"{row['event']} by run {row['run_id'][:8]}, and its file is gone: it stays as it is, "
+            "and is not reverted"
+        )
+        yield CheckResult(row["block"], "has its file in deploy/", not_run=why)
 
 
 def report_event_triggers(conn: Connection) -> Iterator[CheckResult]:

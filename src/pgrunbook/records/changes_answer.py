@@ -10,7 +10,7 @@ from pgrunbook.records.backfill_answers import ShownBackfill
 from pgrunbook.records.format.parts import Kind
 from pgrunbook.records.record import Record
 from pgrunbook.records.shown import Row
-from pgrunbook.records.unfinished_cells import begun_blocks, cell_at_work
+from pgrunbook.records.unfinished_cells import begun_blocks, cell_at_work, rolled_back
 from pgrunbook.records.words import counted, listed, sentence
 
 RAN = ("applied", "reverted")
@@ -54,7 +54,9 @@ def _done_so_far(record: Record) -> str:
         if each.block in begun:
             begun.remove(each.block)
             text += f" Of {each.block} were committed {each.far}; the next run goes on from there."
-    if begun:
+    if begun and (said := rolled_back(record)):
+        text += f" {listed(begun)} was begun. {said}"
+    elif begun:
         text += (
             f" {listed(begun)} was begun; how much of it was committed, the top of the "
             "notebook says."

@@ -1,8 +1,16 @@
-"""Finds blocks of which a record cannot tell what came: their cell was cut off."""
+"""Finds the blocks whose cell failed or was cut off, and what a record can tell of them."""
 
 from __future__ import annotations
 
+from nbformat import from_dict
+
+from pgrunbook.records.how_it_ended import find_ending
 from pgrunbook.records.record import Record
+from pgrunbook.records.words import counted, listed
+
+# What a run says of its block when the transaction has come to nothing.
+BLOCK_ROLLED_BACK = "The block failed and was rolled back: nothing of it is there."
+REVERT_ROLLED_BACK = "The revert failed and was rolled back: the block is there as it was."
 
 # The states of a cell that did not come to its end.
 BROKEN_OFF = ("failed", "interrupted")
@@ -20,6 +28,33 @@ def begun_blocks(record: Record) -> list[str]:
         if block.sql and not block.event and block.cell in cut:
             begun.append(block.name)
     return begun
+
+
+def rolled_back(record: Record) -> str:
+    """Return what the run has said of a transaction that came to nothing, in which its block was;
+    empty if it has not said so.
+    """
+    ending = find_ending([from_dict(cell) for cell in record.notebook["cells"]])
+    for said in (BLOCK_ROLLED_BACK, REVERT_ROLLED_BACK):
+        if ending and ending.reason.startswith(said):
+            return said
+    return ""
+
+
+def how_far(record: Record) -> str:
+    """Return how many blocks of its plan a run that failed has done; empty if it began none."""
+    steps = record.plan.get("steps", ())
+    done = sum(bool(block.event) for block in record.blocks)
+    begun = begun_blocks(record)
+    if not steps or not (done or begun):
+        return ""
+    parts = [f"{done} of {counted(len(steps), 'block')} done"]
+    if begun:
+        parts.append(f"{listed(begun)} failed")
+    left = len(steps) - done - len(begun)
+    if left > 0:
+        parts.append(f"{left} not begun")
+    return ", ".join(parts)
 
 
 def cell_at_work(record: Record) -> str:

@@ -37,10 +37,17 @@ RunbookError.show = show_problems
 
 def install(shell: InteractiveShell) -> None:
     """Show every DataFrame in this notebook as `frames.table` does, and as plain text as
-    `frames.lines` does; `display(frame)` and a cell's last value alike.
+    `frames.lines` does; `display(frame)` and a cell's last value alike. Markdown is its own plain
+    text.
     """
     assert shell.display_formatter is not None
     shell.display_formatter.mimebundle_formatter.for_type(pd.DataFrame, _bundle)
+    shell.display_formatter.formatters["text/plain"].for_type(Markdown, _plain)
+
+
+def _plain(said: Markdown, printer: Any, _cycle: bool) -> None:
+    """Print Markdown as it is written: IPython's own text says only that it is an object."""
+    printer.text(said.data)
 
 
 class RecordedFrame(pd.DataFrame):

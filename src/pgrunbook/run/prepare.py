@@ -153,6 +153,9 @@ class Preparation:
         results.append(right_target.check_server(self.target, self.server_match))
         results += _check_exposed(decided)
         results += server_checks.report_readings(self.agenda.state.unread())
+        results += server_checks.report_without_files(
+            self.look, self.agenda.runbook, self.agenda.schema, self.agenda.source.deploy.keys()
+        )
         assert self.agenda.sessions.path
         results += server_checks.report_path(self.agenda.sessions.path, self.agenda.schema)
         return results

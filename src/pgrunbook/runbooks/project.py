@@ -125,13 +125,16 @@ class Project:
         return folder
 
     def runbook(self, name: str) -> Path:
-        """Return the notebook of a runbook, by its number (`001`), its name, or its path.
+        """Return the notebook of a runbook, by its number (`001`), its name with or without
+        the number, or its path.
 
         Raises Refused if there is none, or more than one.
         """
         stem = Path(name).name.removesuffix(".ipynb")
         runbooks = self.runbooks()
         found = [path for path in runbooks if stem in (path.stem, path.stem.split("_")[0])]
+        if not found:
+            found = [path for path in runbooks if stem == path.stem.partition("_")[2]]
         if len(found) == 1:
             return found[0]
         which = "several runbooks are" if found else "no runbook is"

@@ -20,14 +20,15 @@ WITH named AS (
     SELECT x.indrelid FROM named JOIN pg_index x ON x.indexrelid = named.oid
 )
 SELECT 'index' AS kind, n.nspname::text AS schema, i.relname::text AS name, c.relname::text AS "table",
-       x.indisvalid AS whole, age(x.xmin) AS age
+       format('%%I.%%I', n.nspname, i.relname) AS identity, x.indisvalid AS whole, age(x.xmin) AS age
   FROM tables
   JOIN pg_index x ON x.indrelid = tables.oid
   JOIN pg_class i ON i.oid = x.indexrelid AND i.relkind = 'i'
   JOIN pg_namespace n ON n.oid = i.relnamespace
   JOIN pg_class c ON c.oid = x.indrelid
  UNION ALL
-SELECT 'partition', n.nspname::text, c.relname::text, p.relname::text, NOT h.inhdetachpending, 0
+SELECT 'partition', n.nspname::text, c.relname::text, p.relname::text,
+       format('%%I.%%I', n.nspname, c.relname), NOT h.inhdetachpending, 0
   FROM tables
   JOIN pg_class c ON c.oid = tables.oid AND c.relispartition
   JOIN pg_namespace n ON n.oid = c.relnamespace

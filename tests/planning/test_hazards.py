@@ -604,6 +604,28 @@ def test_what_goes_along_is_named_with_its_own_hazard(
 _ALONG = ("table", "column", "other")
 
 
+@pytest.mark.parametrize(
+    ("update", "keys"),
+    [
+        ("UPDATE a SET total = 1", []),
+        ("UPDATE a SET code = 'x'", ["foreign key to_code of c"]),
+        ('UPDATE a SET (total, "Id") = (1, 2)', ["foreign key to_id of b"]),
+        ("INSERT INTO a VALUES (1) ON CONFLICT DO NOTHING", []),
+        ("DELETE FROM a", ["foreign key to_code of c", "foreign key to_id of b"]),
+    ],
+)
+def test_an_update_names_the_keys_that_refer_to_what_it_sets(
+    database: Database, assess: Assess, update: str, keys: list[str]
+) -> None:
+    database.load(
+        'CREATE TABLE a ("Id" int PRIMARY KEY, code text UNIQUE, total numeric);'
+        "CREATE TABLE b (a int CONSTRAINT to_id REFERENCES a);"
+        "CREATE TABLE c (a text CONSTRAINT to_code REFERENCES a (code))"
+    )
+    named = [each for risk in assess(update) for each in risk.dependents]
+    assert [each for each in named if "foreign key" in each] == keys
+
+
 def test_a_header_that_accepts_the_column_accepts_no_view(
     database: Database, assess: Assess
 ) -> None:

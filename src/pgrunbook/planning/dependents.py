@@ -4,6 +4,7 @@ them. Reads only.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -64,17 +65,21 @@ class Dependents:
 _IN_OTHERS = {"type", "domain", "function", "procedure", "aggregate", "routine", "schema"}
 
 
-def _key(row: Mapping[str, Any], danger: Danger) -> tuple[int, int, str]:
+_Key = tuple[int, int, str, str]
+
+
+def _key(row: Mapping[str, Any], danger: Danger) -> _Key:
     """Return what dependents are asked of: the relation's OID, the number of a column (0 for the
-    whole relation), and the name of a part that is dropped, such as a constraint.
+    whole relation), the name of a part that is dropped, such as a constraint, and the columns that
+    are set, as JSON.
     """
     dropped = danger.thing.part if danger.hazard is Hazard.DROPS_OTHER else ""
-    return row["oid"], row["attnum"], dropped
+    return row["oid"], row["attnum"], dropped, json.dumps(danger.columns)
 
 
 def _of_relations(
     conn: Session, schema: str, answers: Catalog, cases: Sequence[Case]
-) -> dict[tuple[int, int, str], tuple[str, ...]]:
+) -> dict[_Key, tuple[str, ...]]:
     keys = set()
     for case in cases:
         row = answers.relation(case.danger.thing, case.path)
@@ -82,11 +87,12 @@ def _of_relations(
             keys.add(_key(row, case.danger))
     if not keys:
         return {}
-    oids, attnums, parts = zip(*sorted(keys), strict=True)
-    asked = {"oids": [*oids], "attnums": [*attnums], "parts": [*parts], "printed_for": schema}
-    dependents: dict[tuple[int, int, str], tuple[str, ...]] = {}
-    for row in catalog.rows(conn, "hazard_dependents", **asked):
-        key = row["oid"], row["attnum"], row["part"]
+    names = ("oids", "attnums", "parts", "columns")
+    lists = map(list, zip(*sorted(keys), strict=True))
+    asked = dict(zip(names, lists, strict=True))
+    dependents: dict[_Key, tuple[str, ...]] = {}
+    for row in catalog.rows(conn, "hazard_dependents", **asked, printed_for=schema):
+        key = row["oid"], row["attnum"], row["part"], row["columns"]
         dependents[key] = (*dependents.get(key, ()), row["dependent"])
     return dependents
 

@@ -137,13 +137,16 @@ def _row_hazards(node: ast.Node, line: int) -> Iterator[Danger]:
     """Yield the hazards of a statement that writes rows, and of those that its WITH holds."""
     yield from _with_hazards(node, line)
     every = ""
+    columns: tuple[str, ...] = ()
+    if isinstance(node, ast.UpdateStmt):
+        columns = tuple(each.name for each in node.targetList)
     if isinstance(node, ast.UpdateStmt | ast.DeleteStmt) and not node.whereClause:
         every = "every row"
     events = _events(node)
     for event in events:
         if event in _CHANGING:
             table = relation("table", node.relation)
-            yield Danger(_CHANGING[event], table, line, (), every)
+            yield Danger(_CHANGING[event], table, line, (), every, columns=columns)
     for event in events:
         yield _fired(node.relation, event, line)
 

@@ -126,7 +126,8 @@ class Danger(NamedTuple):
 
     `detail` is what else its words say: `every row`, `CASCADE`. `during`: it is there if one of
     these is, which takes long. `path`: where a name without a schema is looked up, as SET takes it;
-    empty for the run's schema, `search_paths.ANYWHERE` where nothing tells.
+    empty for the run's schema, `search_paths.ANYWHERE` where nothing tells. `columns`: those that
+    UPDATE sets.
     """
 
     hazard: Hazard
@@ -136,6 +137,7 @@ class Danger(NamedTuple):
     detail: str = ""
     during: tuple[Danger, ...] = ()
     path: str = ""
+    columns: tuple[str, ...] = ()
 
     @property
     def along(self) -> str:

@@ -87,12 +87,12 @@ def _of_relations(
             keys.add(_key(row, case.danger))
     if not keys:
         return {}
-    names = ("oids", "attnums", "parts", "columns")
+    names = ("oids", "attnums", "parts", "sets")
     lists = map(list, zip(*sorted(keys), strict=True))
     asked = dict(zip(names, lists, strict=True))
     dependents: dict[_Key, tuple[str, ...]] = {}
     for row in catalog.rows(conn, "hazard_dependents", **asked, printed_for=schema):
-        key = row["oid"], row["attnum"], row["part"], row["columns"]
+        key = row["oid"], row["attnum"], row["part"], row["sets"]
         dependents[key] = (*dependents.get(key, ()), row["dependent"])
     return dependents
 

@@ -150,6 +150,19 @@ def test_each_adopts_what_is_named_of_its_own_blocks(database: Database, empty: 
     assert (done.code, "no block is called 020_nobodys" in done.text) == (2, True), done.text
 
 
+def test_a_plan_says_what_it_takes_for_done(database: Database, empty: Project) -> None:
+    rows = {"015_rows.sql": "UPDATE customers SET name = upper(name);"}
+    project = having(empty, orders=ORDERS | rows)
+    database.load("".join(ORDERS.values()))
+    done = project.command(*RUN, "plan", FIRST)
+    assert done.code == 0, done.text
+    assert "planned: 0 of 3 blocks to apply, 3 to adopt, nothing was changed" in done.text
+    assert "assumed:  015_rows is done, as a later block is there" in done.text
+    done = project.command(*RUN, "plan", FIRST, "-p", "adopt", "none")
+    assert "planned: 1 of 3 blocks to apply, 2 to adopt" in done.text
+    assert "assumed:" not in done.text
+
+
 def test_where_one_is_refused_those_behind_it_are_not_planned(
     database: Database, empty: Project
 ) -> None:

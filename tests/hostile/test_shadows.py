@@ -87,8 +87,7 @@ VALUES = {
     "idle_in_transaction_session_timeout": "1min", "enums": ["state"], "attnums": [1], "kinds": ["index"],
     "functions": ["now"], "parents": ["things"], "parts": ["Kind"], "qualified": "public.things", "beside": ["", ""], "setting": "event_triggers", "searched": ["public"],
     "block": "010_x", "revision": 0, "slices": 5, "backfill": 1, "copies": "pgrunbook_", "others": ["elsewhere"], "constraints": ["things_pkey"],
-    "runs": ["00000000-0000-0000-0000-000000000000"], "identities": ["public.things"],
-    "classes": [1259],  # pg_class
+    "runs": ["00000000-0000-0000-0000-000000000000"], "identities": ["public.things"], "sets": ['["id"]'], "classes": [1259],
 }  # fmt: skip
 MADE = """
 CREATE TYPE state AS ENUM ('new', 'gone');

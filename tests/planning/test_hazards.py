@@ -564,6 +564,109 @@ def test_the_tables_and_columns_that_go_along_are_dropped(
     assert foretold == judged == taken
 
 
+WITH_OTHERS = """
+CREATE SCHEMA s; CREATE TABLE orders (id int PRIMARY KEY, total numeric, note text, double numeric GENERATED ALWAYS AS (total * 2) STORED);
+CREATE TABLE lines (id int PRIMARY KEY, orders_id int CONSTRAINT refers REFERENCES orders, other int);
+CREATE VIEW totals AS SELECT total FROM orders; CREATE MATERIALIZED VIEW sums AS SELECT sum(total) FROM totals;
+CREATE TABLE of_view (t totals); CREATE POLICY p ON lines USING (EXISTS (SELECT FROM orders WHERE note = 'x'));
+CREATE INDEX ON orders (total); ALTER TABLE orders ADD CHECK (note <> '');
+CREATE TYPE pair AS (a int, b int); CREATE TABLE typed OF pair; CREATE VIEW pairs AS SELECT a FROM typed;
+CREATE SEQUENCE q; ALTER TABLE lines ALTER other SET DEFAULT nextval('q');
+CREATE TABLE child () INHERITS (orders); CREATE VIEW of_child AS SELECT total FROM child;
+CREATE TYPE mood AS ENUM ('good'); CREATE TABLE s.m (m mood); CREATE VIEW s.moods AS SELECT m FROM s.m;
+"""
+
+
+@pytest.mark.parametrize(
+    ("drop", "hazards"),
+    [
+        ("ALTER TABLE orders DROP COLUMN total CASCADE", {"drops_other"}),
+        ("ALTER TABLE orders DROP COLUMN note CASCADE", {"drops_other"}),
+        ("ALTER TABLE lines DROP COLUMN other CASCADE", set()),
+        ("ALTER TABLE orders DROP CONSTRAINT orders_pkey CASCADE", set()),
+        ("ALTER TYPE pair DROP ATTRIBUTE a CASCADE", {"drops_column"}),
+        ("ALTER TYPE pair DROP ATTRIBUTE b CASCADE", {"drops_column"}),
+        ("DROP TABLE lines CASCADE", set()),
+        ("DROP TABLE orders, lines CASCADE", {"drops_column", "drops_other"}),
+        ("DROP VIEW totals CASCADE", {"drops_column"}),
+        ("DROP SEQUENCE q CASCADE", set()),
+        ("DROP TYPE mood CASCADE", {"drops_column"}),
+        ("DROP SCHEMA s CASCADE", {"drops_table"}),
+    ],
+)  # fmt: skip
+def test_what_goes_along_is_named_with_its_own_hazard(
+    database: Database, assess: Assess, drop: str, hazards: set[str]
+) -> None:
+    """As PostgreSQL names it where it drops it."""
+    database.load(WITH_OTHERS)
+    found = assess(drop)
+    named = {each for risk in found for each in risk.dependents}
+    with database.connect() as conn:
+        notices: list[str] = []
+        conn.add_notice_handler(
+            lambda told: notices.extend(
+                (told.message_detail or told.message_primary or "").splitlines()
+            )
+        )
+        conn.execute("SET client_min_messages = notice")
+        conn.execute(drop.encode())
+    dropped = {each.removeprefix("drop cascades to ") for each in notices if "cascades" in each}
+    dropped -= {each for each in dropped if each.endswith("other objects")}
+    assert dropped <= named
+    assert {str(risk.hazard) for risk in found if risk.danger.along in _ALONG} == hazards
+
+
+_ALONG = ("table", "column", "other")
+
+
+@pytest.mark.parametrize(
+    ("update", "keys"),
+    [
+        ("UPDATE a SET total = 1", []),
+        ("UPDATE a SET code = 'x'", ["foreign key to_code of c"]),
+        ('UPDATE a SET (total, "Id") = (1, 2)', ["foreign key to_id of b"]),
+        ("INSERT INTO a VALUES (1) ON CONFLICT DO NOTHING", []),
+        ("DELETE FROM a", ["foreign key to_code of c", "foreign key to_id of b"]),
+    ],
+)
+def test_an_update_names_the_keys_that_refer_to_what_it_sets(
+    database: Database, assess: Assess, update: str, keys: list[str]
+) -> None:
+    database.load(
+        'CREATE TABLE a ("Id" int PRIMARY KEY, code text UNIQUE, total numeric);'
+        "CREATE TABLE b (a int CONSTRAINT to_id REFERENCES a);"
+        "CREATE TABLE c (a text CONSTRAINT to_code REFERENCES a (code))"
+    )
+    named = [each for risk in assess(update) for each in risk.dependents]
+    assert [each for each in named if "foreign key" in each] == keys
+
+
+def test_a_header_that_accepts_the_column_accepts_no_view(
+    database: Database, assess: Assess
+) -> None:
+    database.load(WITH_OTHERS)
+    sql = "ALTER TABLE orders DROP COLUMN total CASCADE"
+    left = [risk for risk in assess(sql, header="-- accepts: drops_column") if not risk.accepted]
+    assert told(left)[-1] == "drops_other column orders.total (CASCADE)"
+    assert {"view totals", "materialized view sums"} <= {*left[-1].dependents}
+
+
+def test_the_tables_that_are_truncated_along_are_named(database: Database, assess: Assess) -> None:
+    """As PostgreSQL names them where it truncates them."""
+    database.load(
+        "CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY REFERENCES a);"
+        "CREATE TABLE c (id int REFERENCES b); CREATE TABLE d (id int)"
+    )
+    (plain,), (found,) = assess("TRUNCATE a"), assess("TRUNCATE a CASCADE")
+    notices: list[str] = []
+    with database.connect() as conn:
+        conn.add_notice_handler(lambda told: notices.append(told.message_primary or ""))
+        conn.execute("TRUNCATE a CASCADE")
+    assert notices == [f'truncate cascades to table "{name}"' for name in "bc"]
+    assert found.dependents[:2] == ("table b", "table c")
+    assert "table c" not in plain.dependents
+
+
 def test_only_functions_that_run_code_are_code_in_what_writes_rows(
     database: Database, assess: Assess
 ) -> None:

@@ -106,6 +106,41 @@ def test_what_keeps_a_block_from_running_is_foretold(
         assert set(found) <= {"ok" if kept is False else "not run"}
 
 
+@pytest.mark.newest
+@pytest.mark.parametrize(
+    ("sql", "remedy"),
+    [
+        ("ALTER TABLE orders ALTER note TYPE text", "in a block before this one"),
+        ("ALTER TABLE orders ALTER total TYPE bigint", "in a block before this one"),
+        ("ALTER TABLE orders DROP note", "write CASCADE"),
+        ("ALTER TABLE orders ALTER note TYPE text USING nme", "correct the SQL, then plan again"),
+        ("ALTER TABLE orders ADD vat text DEFAULT upper(note)", "correct the SQL, then plan again"),
+        (
+            "DROP VIEW notes; ALTER TABLE orders DROP note, ADD vat text DEFAULT id",
+            "correct the SQL, then plan again",
+        ),
+        ("DROP TABLE orders", "write CASCADE"),
+    ],
+)
+def test_cascade_is_the_remedy_where_something_depends_on_it_alone(
+    empty: Database, host: Server, sql: str, remedy: str
+) -> None:
+    empty.load(THERE)
+    made = decided(["ALTER TABLE orders ALTER state TYPE varchar(9)", sql])
+    target = Target("env:CRM_URL", empty.url)
+    with connect(target, schema="public", read_only=True) as look:
+
+        @contextmanager
+        def make() -> Iterator[twin_server.Twin]:
+            with twin_server.make_twin(target, look, host, empty.name) as twin:
+                yield twin
+
+        risks = hazards.assess(look, "public", made)
+        (result,) = refusals.check(look, make, made, risks, planning=True).results
+    assert result.problem
+    assert result.problem.remedy.endswith(remedy)
+
+
 LONG = pytest.mark.long
 
 # What a plan refuses, as PostgreSQL does: each of another kind.

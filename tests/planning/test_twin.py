@@ -104,11 +104,11 @@ def _nothing(_: Sequence[str]) -> Mapping[str, Entry]:
 
 def _adopted(names: Sequence[str]) -> Mapping[str, Entry]:
     """A ledger that has adopted one block."""
-    adopted: Any = SimpleNamespace(event="adopted", done=True)
+    adopted: Any = SimpleNamespace(event="adopted", done=True, run_id="1")
     return {name: adopted for name in names if name == "000_adopted"}
 
 
-_DONE: Any = SimpleNamespace(event="applied", done=True)
+_DONE: Any = SimpleNamespace(event="applied", done=True, run_id="1")
 
 
 def _block(number: int, sql: str, *, transaction: bool = True) -> Block:
@@ -484,6 +484,62 @@ def test_what_leaves_no_trace_behind_the_last_that_is_there_cannot_be_told(askin
     assert asking.actions(*HISTORY[:3], adopt="none") == ["adopt", "adopt", "apply"]
 
 
+# psql has run all but the second and the fourth.
+OUT_OF_ORDER = (
+    "CREATE TABLE t (a int)",
+    "ALTER TABLE t ADD b int",
+    "CREATE TABLE seeded (id int PRIMARY KEY); INSERT INTO seeded VALUES (1)",
+    "UPDATE t SET a = 1",
+    "VACUUM t",
+    "ALTER TABLE t ADD c int",
+    "UPDATE t SET c = 1",
+)
+
+
+def test_where_blocks_were_not_done_in_order_rows_are_asked_for(asking: Asking) -> None:
+    asking.database.load("; ".join(OUT_OF_ORDER[n] for n in (0, 2, 5)))
+    blocks = [_block(n, sql, transaction=n != 4) for n, sql in enumerate(OUT_OF_ORDER)]
+    judged = asking.of(*blocks)
+    actions = [str(each.action) for each in judged]
+    assert actions == ["adopt", "apply", "refuse", "refuse", "apply", "adopt", "refuse"]
+    (problem,) = judged[3].problems
+    assert "not done in order: 002_block was absent, 006_block is there" in problem.what
+    assert problem.remedy.endswith("-p adopt 004_block; or, if none was, -p adopt none")
+    told = asking.of(*blocks, adopt="003_block, none")
+    actions = [str(each.action) for each in told]
+    assert actions == ["adopt", "apply", "adopt", "apply", "apply", "adopt", "apply"]
+    (_, _, seeded, *_) = asking.of(*blocks, adopt="none")
+    assert (seeded.action, seeded.statements) == (Action.COMPLETE, (1,))
+
+
+def test_blocks_that_a_run_has_found_out_of_order_stay_so(asking: Asking) -> None:
+    """The run behind one that was broken off sees them in order."""
+    asking.database.load("; ".join(OUT_OF_ORDER[n] for n in (0, 1, 5)))
+    blocks = [_block(n, OUT_OF_ORDER[n]) for n in (0, 1, 3, 5)]
+    assert asking.actions(*blocks) == ["adopt", "adopt", "adopt", "adopt"]
+    entry = partial(SimpleNamespace, done=True, run_id="2")
+    events = {"001_block": "applied", "002_block": "adopted"}
+    ledger: Any = {name: entry(event=event) for name, event in events.items()}
+    order = [block.name for block in blocks]
+    target = Target("env:CRM_URL", asking.database.url)
+    with connect(target, schema="public", read_only=True) as look:
+        twins = Twins(lambda names: {n: ledger[n] for n in names if n in ledger}, order)
+        twins.make = lambda: twin_server.make_twin(target, look, asking.host, "out_of_order")
+        judged = twins.judge(look, blocks[2:], partial(read, look))
+    assert [str(each.action) for each in judged.values()] == ["refuse", "adopt"]
+
+
+def test_none_runs_again_what_is_taken_for_done_so_the_remedy_names_that(asking: Asking) -> None:
+    history = OUT_OF_ORDER[0], OUT_OF_ORDER[3], OUT_OF_ORDER[2], OUT_OF_ORDER[5], OUT_OF_ORDER[6]
+    asking.database.load("; ".join(history[:4]))
+    (*_, judged) = asking.of(*history)
+    (problem,) = judged.problems
+    assert problem.remedy.endswith("if no other was, -p adopt 002_block,003_block,none")
+    actions = ["adopt", "adopt", "adopt", "adopt", "apply"]
+    assert asking.actions(*history, adopt="002_block,003_block,none") == actions
+    assert asking.actions(*history[:4], adopt="none") == ["adopt", "apply", "complete", "adopt"]
+
+
 SEEDED = "CREATE TABLE seeded (id int PRIMARY KEY); INSERT INTO seeded VALUES (1)"
 
 
@@ -541,7 +597,7 @@ def test_what_is_adopted_as_nothing_is_there_shows_nothing_of_what_follows(
         done: set[str] = set()
 
         def entries(names: Sequence[str]) -> Mapping[str, Entry]:
-            adopted: Any = SimpleNamespace(event="adopted", done=True)
+            adopted: Any = SimpleNamespace(event="adopted", done=True, run_id="1")
             return {name: adopted for name in names if name in done}
 
         twins = Twins(entries, [block.name for block in blocks], make, say=[].append)

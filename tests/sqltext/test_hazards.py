@@ -35,7 +35,7 @@ def _may_fire(danger: Danger) -> bool:
     ("sql", "expected"),
     [
         # dropped
-        ("DROP TABLE t, s.u CASCADE", ["drops_table table t CASCADE", "drops_table table s.u CASCADE"]),
+        ("DROP TABLE t, s.u CASCADE", ["drops_table table t CASCADE", "drops_column table t CASCADE unless taken along", "drops_other table t CASCADE unless taken along", "drops_table table s.u CASCADE", "drops_column table s.u CASCADE unless taken along", "drops_other table s.u CASCADE unless taken along"]),
         ("DROP FOREIGN TABLE t", ["drops_table foreign table t"]),
         ("ALTER TABLE s.t DROP COLUMN c, DROP CONSTRAINT k", ["drops_column column s.t.c", "drops_other constraint k of s.t"]),
         ("ALTER TYPE t DROP ATTRIBUTE a", ["drops_other attribute a of t"]),
@@ -300,9 +300,9 @@ def test_what_may_have_been_there_before_is_one(sql: str) -> None:
         ("CREATE TABLE t (); CALL p(); DELETE FROM t", ["runs_code procedure p"]),
         # a parent has the rows of its children, and its partitions
         ("CREATE TABLE p (); ALTER TABLE t INHERIT p; DELETE FROM p", ["deletes_rows table t every row, as p"]),
-        ("CREATE TABLE p (); ALTER TABLE t INHERIT p; ALTER TABLE p RENAME TO q; DROP TABLE q CASCADE", ["drops_table table t CASCADE, as q"]),
+        ("CREATE TABLE p (); ALTER TABLE t INHERIT p; ALTER TABLE p RENAME TO q; DROP TABLE q CASCADE", ["drops_table table t CASCADE, as q", "drops_column table t CASCADE, as q unless taken along", "drops_other table t CASCADE, as q unless taken along"]),
         ("CREATE TABLE p () PARTITION BY LIST (c); ALTER TABLE p ATTACH PARTITION s.t FOR VALUES IN (1); TRUNCATE p", ["scans_under_lock table s.t unless checks", "locks_out_reads table s.t unless checks", "truncates table s.t as p"]),
-        ("CREATE TABLE p (); ALTER TABLE t INHERIT p; DROP TABLE p CASCADE; CREATE TABLE p (); DELETE FROM p", ["drops_table table t CASCADE, as p"]),
+        ("CREATE TABLE p (); ALTER TABLE t INHERIT p; DROP TABLE p CASCADE; CREATE TABLE p (); DELETE FROM p", ["drops_table table t CASCADE, as p", "drops_column table t CASCADE, as p unless taken along", "drops_other table t CASCADE, as p unless taken along"]),
         ("CREATE TABLE s.p (); ALTER TABLE t INHERIT s.p; ALTER SCHEMA s RENAME TO o; TRUNCATE o.p", ["truncates table t as o.p"]),
         ("CREATE TABLE p (); CREATE TABLE t (); ALTER TABLE t INHERIT p; DELETE FROM p", []),
         ("CREATE TABLE p (); CREATE TABLE q (); ALTER TABLE t INHERIT q; ALTER TABLE q INHERIT p; ALTER TABLE p DROP COLUMN c", ["drops_column column t.c as p.c"]),

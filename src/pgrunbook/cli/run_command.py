@@ -22,6 +22,7 @@ from pgrunbook.runbooks.project import Project
 
 if TYPE_CHECKING:
     from pgrunbook.records.how_it_ended import Ending
+    from pgrunbook.records.record import Record
 
 # Given a notebook, returns the context that it is to be run in. The context yields the pending
 # runbooks that were planned on its copy before.
@@ -205,6 +206,8 @@ def _run(
         if put_aside:
             yield "put_aside", put_aside
         if dry:
+            if assumed := _assumed(record):
+                yield "assumed", assumed
             yield "hazards", record.rows("hazards")
             if foreseen := record.rows("foreseen"):
                 yield "foreseen", foreseen
@@ -225,6 +228,13 @@ def _how_far(path: Path) -> str:
     with contextlib.suppress(RunbookError):  # what cannot be read, the seal says
         return unfinished_cells.how_far(commands.record(path))
     return ""
+
+
+def _assumed(record: Record) -> list[str]:
+    """Return the blocks that are taken for done only since later ones are there."""
+    from pgrunbook.planning.judgement import ASSUMED
+
+    return [row["block"] for row in record.rows("decisions") if row["reason"] in ASSUMED]
 
 
 def _execute(
@@ -268,6 +278,9 @@ def _say(name: str, value: Any, *, passed: bool) -> None:
         click.secho(value, fg="green" if passed else "red", err=not passed)
     elif name == "put_aside":
         commands.warn([value])
+    elif name == "assumed":
+        for block in value:
+            click.echo(f"assumed:  {controls.one_line(block)} is done, as a later block is there")
     elif name == "hazards":
         for row in value:
             click.echo(f"hazard:   {controls.one_line(hazard_rows.line(row))}")

@@ -11,7 +11,7 @@ from pglast.enums import AlterTableType, DropBehavior
 
 from pgrunbook.errors import Problem
 from pgrunbook.planning.decisions import Action
-from pgrunbook.planning.judgement import NONE, Judgement
+from pgrunbook.planning.judgement import Judgement
 from pgrunbook.records.words import listed
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.sqltext.created_objects import TEMPORARY, CreatedObject, created_objects
@@ -19,11 +19,6 @@ from pgrunbook.sqltext.things import freed_names, name_of
 
 _LISTED = 6  # of what is there
 _SAID = "done by hand, as the parameter adopt says"
-
-
-def names_in(adopt: str) -> set[str]:
-    """Return the names of blocks in the parameter, which has commas between them."""
-    return {name.strip() for name in adopt.split(",")} - {"", NONE}
 
 
 def judge_named(

@@ -164,13 +164,21 @@ class Catalog:
 
     def _takes_along(self, thing: Thing, path: Path, what: str) -> Likely:
         """Return whether what is dropped takes a `table` or a `column` along, or has other tables
-        `locked`.
+        `locked`; or something that is neither, an `other`.
         """
         for place in _places(thing, path or ("",)):
             row = self._taken_along.get(place)
-            if row and row[what]:
+            if row and (self.along(thing, (place[1],), what) if what == "other" else row[what]):
                 return Likely.MAY if ANYWHERE in place else Likely.YES
         return Likely.NO
+
+    def along(self, thing: Thing, path: Path, what: str) -> tuple[str, ...]:
+        """Return what CASCADE drops with the thing: each `table`, `column`, or `other`."""
+        for place in _places(thing, path or ("",)):
+            if place in self._taken_along:
+                found = [each.partition(" ") for each in self._taken_along[place]["along"]]
+                return tuple(name for kind, _, name in found if kind == what)
+        return ()
 
     def locked_beside(self, thing: Thing, path: Path) -> tuple[str, ...]:
         """Return the tables that stay and are locked when the thing is dropped."""

@@ -4,15 +4,15 @@ for how long it is blocked. Reads only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
 
 import pandas as pd
 
 from pgrunbook import durations
 from pgrunbook.ledger import versions
 from pgrunbook.planning.decisions import Decision
+from pgrunbook.planning.dependents import Case, Dependents
 from pgrunbook.planning.doubts import Catalog, Likely, Path
 from pgrunbook.planning.paths import Paths
 from pgrunbook.postgres import catalog
@@ -20,7 +20,7 @@ from pgrunbook.postgres.session import Session
 from pgrunbook.records.words import listed
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.sqltext.dangers import dangers
-from pgrunbook.sqltext.hazards import BESIDE, Danger, Hazard, Trait
+from pgrunbook.sqltext.hazards import Danger, Hazard, Trait
 from pgrunbook.sqltext.names import Names
 from pgrunbook.sqltext.things import IN_RELATIONS
 
@@ -79,15 +79,6 @@ class Risk:
 _LISTED = 6  # dependents, of one thing
 
 
-class Case(NamedTuple):
-    """A danger of a block, and the schemas where its name is looked up; `during`: see `Danger`."""
-
-    block: Block
-    danger: Danger
-    path: Path
-    during: tuple[Case, ...] = ()
-
-
 def assess(conn: Session, schema: str, decisions: Sequence[Decision]) -> list[Risk]:
     """Return the risks of the statements that are to run. What does not exist is at no risk: an
     earlier block makes it, and then it holds no rows that anybody knows.
@@ -143,9 +134,6 @@ def _case(paths: Paths, block: Block, danger: Danger) -> Case:
     return Case(block, danger, paths.of(block, danger.path), during)
 
 
-_IN_OTHERS = {"type", "domain", "function", "procedure", "aggregate", "routine", "schema"}
-
-
 def _likely(answers: Catalog, case: Case) -> Likely:
     if not _is_there(answers, case):
         return Likely.NO
@@ -177,9 +165,7 @@ class _Context:
 
     def __init__(self, conn: Session, schema: str, answers: Catalog, cases: Sequence[Case]) -> None:
         self._answers = answers
-        with_dependents = [case for case in cases if Trait.DEPENDENTS in case.danger.hazard.traits]
-        self._of_relations = _dependents_of_relations(conn, schema, answers, with_dependents)
-        self._of_others = _dependents_of_others(conn, schema, with_dependents)
+        self._dependents = Dependents(conn, schema, answers, cases)
         timed = any(Trait.TIMED in case.danger.hazard.traits for case in cases)
         self._rate = _rate(conn, schema) if timed else None
 
@@ -187,7 +173,7 @@ class _Context:
         """Return the risk of one danger, with its size, dependents and duration."""
         block, danger, path, _ = case
         row = self._answers.relation(danger.thing, path)
-        sized = Trait.SIZED in danger.hazard.traits and BESIDE not in danger.doubts
+        sized = Trait.SIZED in danger.hazard.traits and not danger.along
         size = Size(row["rows"], row["bytes"]) if row and sized else None
         # a block of variants consists of several files, and is called by its own name
         file = block.scripts[0].name if len(block.scripts) == 1 else block.name
@@ -198,21 +184,9 @@ class _Context:
             certain,
             danger.hazard in block.accepts,
             size,
-            self._dependents(case, row),
+            self._dependents.of(case, row),
             self._duration(danger, size),
         )
-
-    def _dependents(self, case: Case, row: Mapping[str, Any] | None) -> tuple[str, ...]:
-        if BESIDE in case.danger.doubts:
-            return self._answers.locked_beside(case.danger.thing, case.path)
-        if Trait.DEPENDENTS not in case.danger.hazard.traits:
-            return ()
-        if row:
-            return self._of_relations.get(_key(row, case.danger), ())
-        for place in _places_of_others(case):
-            if place in self._of_others:
-                return self._of_others[place]
-        return ()
 
     def _duration(self, danger: Danger, size: Size | None) -> str:
         if Trait.TIMED not in danger.hazard.traits or size is None or size.bytes < _LEAST_BYTES:
@@ -222,56 +196,6 @@ class _Context:
         took_ms = size.bytes / self._rate.bytes_per_ms
         about = "about" if danger.hazard is Hazard.REWRITES_TABLE else "at most"
         return f"{about} {durations.words(took_ms)}, at {self._rate}"
-
-
-def _key(row: Mapping[str, Any], danger: Danger) -> tuple[int, int, str]:
-    """Return what dependents are asked of: the relation's OID, the number of a column (0 for the
-    whole relation), and the name of a part that is dropped, such as a constraint.
-    """
-    dropped = danger.thing.part if danger.hazard is Hazard.DROPS_OTHER else ""
-    return row["oid"], row["attnum"], dropped
-
-
-def _dependents_of_relations(
-    conn: Session, schema: str, answers: Catalog, cases: Sequence[Case]
-) -> dict[tuple[int, int, str], tuple[str, ...]]:
-    keys = set()
-    for case in cases:
-        row = answers.relation(case.danger.thing, case.path)
-        if row:
-            keys.add(_key(row, case.danger))
-    if not keys:
-        return {}
-    oids, attnums, parts = zip(*sorted(keys), strict=True)
-    asked = {"oids": [*oids], "attnums": [*attnums], "parts": [*parts], "printed_for": schema}
-    dependents: dict[tuple[int, int, str], tuple[str, ...]] = {}
-    for row in catalog.rows(conn, "hazard_dependents", **asked):
-        key = row["oid"], row["attnum"], row["part"]
-        dependents[key] = (*dependents.get(key, ()), row["dependent"])
-    return dependents
-
-
-def _places_of_others(case: Case) -> list[tuple[str, str, str]]:
-    """Return where something that is not a relation may be: kind, schema and name."""
-    thing = case.danger.thing
-    if thing.kind not in _IN_OTHERS:
-        return []
-    return [(thing.kind, schema, thing.name) for schema in thing.schemas(case.path)]
-
-
-def _dependents_of_others(
-    conn: Session, schema: str, cases: Sequence[Case]
-) -> dict[tuple[str, str, str], tuple[str, ...]]:
-    """Return what depends on types and functions, or is in schemas: by kind, schema and name."""
-    places: set[tuple[str, str, str]] = set()
-    for case in cases:
-        places.update(_places_of_others(case))
-    if not places:
-        return {}
-    kinds, schemas, names = zip(*sorted(places), strict=True)
-    asked = {"kinds": [*kinds], "schemas": [*schemas], "names": [*names], "printed_for": schema}
-    rows = catalog.rows(conn, "hazard_others", **asked)
-    return {(row["kind"], row["schema"], row["name"]): tuple(row["dependents"]) for row in rows}
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,15 +251,15 @@ def frame(risks: Sequence[Risk]) -> pd.DataFrame:
 
 
 def _row(block: str, line: int, concerns: str, group: Sequence[Risk]) -> tuple[str, ...]:
-    """Return the row of the hazards of one thing. They share its size, its dependents and its
-    duration: the first that has each says it.
-    """
-    size = dependents = takes = ""
+    """Return the row of the hazards of one thing. They share its size and its duration."""
+    size = takes = ""
+    found: dict[str, None] = {}
     for risk in group:
         if risk.size and not size:
             size = str(risk.size)
-        dependents = dependents or shorten(risk.dependents)
+        found |= dict.fromkeys(risk.dependents)
         takes = takes or risk.takes
+    dependents = shorten([*found])
     names = ", ".join(risk.name for risk in group)
     accepted = ", ".join(risk.hazard for risk in group if risk.accepted)
     return block, str(line), names, concerns, size, dependents, takes, accepted

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from pgrunbook.errors import Problem
 from pgrunbook.inventory.objects import Definition, Inventory, Object
-from pgrunbook.planning import deviations
+from pgrunbook.planning import adopting, deviations
 from pgrunbook.planning.decisions import Action
 from pgrunbook.planning.timeline import Deviation, Timeline, Vote, Work
 from pgrunbook.planning.twin_limits import LIMITLESS, TwinLimits
@@ -18,6 +18,7 @@ from pgrunbook.planning.votes import (
     Trial,
     blame_first_setter,
     count_votes,
+    first_absent,
     last_done,
     last_number,
 )
@@ -45,6 +46,7 @@ def judge(
     adopt: str,
     expected: Collection[Object] = (),
     limits: TwinLimits = LIMITLESS,
+    absent: str = "",
 ) -> dict[str, Judgement]:
     """Judge each block. Returns the judgements by the blocks' names.
 
@@ -53,9 +55,11 @@ def judge(
     - `named` has, by block, its objects that exist on the target by name.
     - `before` is the ledger's event of the block before the first one: `adopted`, `applied`, or
       empty if that was not done.
-    - `adopt` is the run's parameter: the names of blocks that were done by hand, or `none`.
+    - `adopt` is the run's parameter: the names of blocks that were done by hand, and `none` if no
+      other was.
     - `expected` are the objects that the ledger expects.
     - `limits` says what the twin cannot show.
+    - `absent` is a block that was absent as later ones were there, by the ledger.
     """
     counts = [count_votes(trial, timeline, named.get(trial.block, ())) for trial in trials]
     blame_first_setter(counts)
@@ -65,8 +69,9 @@ def judge(
         timeline,
         last,
         limits,
+        absent=first_absent(counts[: max(last, 0)]) or absent,
         adopting=before == "adopted" or last >= 0,
-        nothing_by_hand=adopt.strip() == NONE,
+        nothing_by_hand=adopting.says_none(adopt),
         applying=before == "applied" and last < 0,
     ).judgements()
     # A block whose objects deviate was done, too, in another shape: the columns of a table are
@@ -84,7 +89,8 @@ def judge(
 
 
 IDLE = "changes nothing that is there"  # the reason to adopt a block that the catalog cannot show
-NONE = "none"  # the value of the parameter `adopt` that says: no block was done by hand
+# The reasons to adopt one that writes rows, or does so last: psql goes through its files in order.
+ASSUMED = ("a later block is there", "identical, its rows too if a later block is there")
 
 
 @dataclass(slots=True)
@@ -92,7 +98,8 @@ class _Judge:
     """Goes through the blocks in order.
 
     - `last` is the place of the last block that something shows to be done. Those before it that
-      nothing shows were done, too.
+      nothing shows were done, too, if the blocks were done in order: none before is absent.
+    - `absent` is a block before that one which is not there as a whole, or was not; or empty.
     - `adopting`: blocks before these were done by hand, so these may have been.
     - `nothing_by_hand`: the parameter `adopt` says so.
     """
@@ -101,16 +108,21 @@ class _Judge:
     timeline: Timeline
     last: int
     limits: TwinLimits
+    absent: str
     adopting: bool
     nothing_by_hand: bool
-    applying: bool = False  # a block before is applied or completed
+    applying: bool = False  # a block behind those that are there is applied or completed
     explained: bool = False  # a problem says what fails on the twin, and what to do: once is enough
+    assumed: list[str] = field(default_factory=list)  # blocks that are adopted on an assumption
 
     def judgements(self) -> Iterator[Judgement]:
         """Yield the judgement of each block."""
         for place, count in enumerate(self.counts):
             judgement = self._judge(place, count)
-            self.applying |= judgement.action in (Action.APPLY, Action.COMPLETE)
+            if place >= self.last:
+                self.applying |= judgement.action in (Action.APPLY, Action.COMPLETE)
+            if judgement.reason in ASSUMED:
+                self.assumed.append(count.block)
             yield replace(judgement, there=self._there(judgement, count))
 
     def _there(self, judgement: Judgement, count: Count) -> dict[Object, Definition]:
@@ -180,46 +192,61 @@ class _Judge:
         likely that the block would fail on the target, too.
         """
         if not self.applying:
-            return _REMEDY.format(by_hand)
+            return adopting.remedy(by_hand, self.named(), self.assumed)
+        none = adopting.option([*self.named(), *self.assumed, adopting.NONE])
+        done = adopting.option([*self.named(), by_hand])
         return (
             f"correct the SQL of {failed}, or bring what it needs to the target first; if the twin "
-            f"alone lacks that: -p adopt none; or if it was done by hand: -p adopt {by_hand}"
+            f"alone lacks that: {none}; or if it was done by hand: {done}"
         )
+
+    def named(self) -> list[str]:
+        """Return the blocks that the parameter `adopt` names."""
+        return [count.block for count in self.counts if count.trial.by_hand]
 
     def _judge_partial(self, count: Count) -> Judgement:
         """Judge a block of which some statements are done, and others are not."""
         done = max(index for index, vote in count.votes.items() if vote is Vote.DONE)
         undone = min(index for index, vote in count.votes.items() if vote is Vote.UNDONE)
         for index in range(done + 1, undone):
-            if count.steps[index].work is Work.ROWS:
-                return _refuse_untold(count, f"statement {index + 1}")
+            if count.steps[index].work is Work.ROWS and not self.nothing_by_hand:
+                return self._refuse_untold(count, f"statement {index + 1}")
         run = [i for i, vote in count.votes.items() if vote is Vote.UNDONE or i > done]
         return Judgement(Action.COMPLETE, tuple(run), _already(count))
 
     def _judge_complete(self, place: int, count: Count) -> Judgement:
         """Judge a block if all its objects are there."""
-        # Rows that it writes after that may be missing, unless a later block is there. Which
-        # statements write them is known only once the changes of each were read.
+        # Rows that it writes after that may be missing, unless a later block is there, and none
+        # before it is absent. Which statements write them is known only once the changes of each
+        # were read.
         done = max(index for index, vote in count.votes.items() if vote is Vote.DONE)
         apart = len(count.steps) == count.trial.statements
         behind = tuple(index for index in count.steps if index > done or not apart)
         written = [index for index in behind if count.steps[index].work is Work.ROWS]
-        if place < self.last or not written:
+        if not written:
             return Judgement(Action.ADOPT, reason="identical")
         if self.nothing_by_hand:
             return Judgement(Action.COMPLETE, behind, _already(count))
-        return _refuse_untold(count, f"statement {written[0] + 1}")
+        if place < self.last and not self.absent:
+            return Judgement(Action.ADOPT, reason=ASSUMED[1] if apart else "identical")
+        return self._refuse_untold(count, f"statement {written[0] + 1}")
 
     def _judge_without_votes(
         self, place: int, count: Count, everything: tuple[int, ...]
     ) -> Judgement:
         """Judge a block of which the catalog does not show whether it was done."""
         works = {step.work for step in count.steps.values()}
+        writes = Work.ROWS in works
+        doubtful = self.adopting and not self.applying
         if place < self.last:
-            return Judgement(Action.ADOPT, reason="a later block is there")
-        if not self.applying and Work.ROWS in works and self.adopting and not self.nothing_by_hand:
-            return _refuse_untold(count, "it")
-        if self.applying or Work.ROWS in works or works == {Work.UPKEEP}:
+            if not writes and works != {Work.UPKEEP}:
+                return Judgement(Action.ADOPT, reason="leaves nothing, and a later block is there")
+            if not self.absent and not self.nothing_by_hand:
+                return Judgement(Action.ADOPT, reason=ASSUMED[0])
+            doubtful = True
+        if writes and doubtful and not self.nothing_by_hand:
+            return self._refuse_untold(count, "it")
+        if self.applying or writes or works == {Work.UPKEEP}:
             return Judgement(Action.APPLY, everything, "not done yet")
         if Vote.EITHER in count.votes.values() and self._has_undone_behind(place):
             # Its objects look now as before the block, and as after a later one that undoes it.
@@ -233,6 +260,21 @@ class _Judge:
             why_not = self.limits.of(each, count.block)
             problems.append(deviations.problem(each, count.block, why_not))
         return Judgement(Action.REFUSE, (), _ANOTHER_SHAPE, tuple(problems))
+
+    def _refuse_untold(self, count: Count, which: str) -> Judgement:
+        what = f"cannot be told: {which} leaves no trace in the catalog, and "
+        if self.absent and self.last >= 0:
+            last = self.counts[self.last].block
+            what += f"blocks were not done in order: {self.absent} was absent, {last} is there"
+        else:
+            what += "what comes before was done by hand"
+        problem = Problem(
+            what,
+            where=count.block,
+            expected="to know whether it was done by hand, too",
+            remedy=adopting.remedy(count.block, self.named(), self.assumed),
+        )
+        return Judgement(Action.REFUSE, (), _UNTOLD, (problem,))
 
     def _has_undone_behind(self, place: int) -> bool:
         return any(Vote.UNDONE in count.votes.values() for count in self.counts[place + 1 :])
@@ -251,18 +293,6 @@ class _Judge:
 
 _ANOTHER_SHAPE = "there in another shape"
 _UNTOLD = "cannot be told"
-_REMEDY = "say which blocks were done by hand: -p adopt {0}; or, if none was, -p adopt none"
-
-
-def _refuse_untold(count: Count, which: str) -> Judgement:
-    problem = Problem(
-        f"cannot be told: {which} leaves no trace in the catalog, and what comes before was done "
-        "by hand",
-        where=count.block,
-        expected="to know whether it was done by hand, too",
-        remedy=_REMEDY.format(count.block),
-    )
-    return Judgement(Action.REFUSE, (), _UNTOLD, (problem,))
 
 
 def _already(count: Count) -> str:
@@ -299,12 +329,15 @@ def _without_guesses(
     """
     failed = next((each.block for each in counts if each.trial.failure), "")
     explained = failed and bool(judgements[failed].problems)
+    named = [each.block for each in counts if each.trial.by_hand]
+    assumed = [block for block, each in judgements.items() if each.reason in ASSUMED]
     for block, judgement in judgements.items():
         if failed and judgement.reason in (_ANOTHER_SHAPE, _UNTOLD):
             problem = Problem(f"cannot be judged: {failed}, behind it, fails on the twin", block)
             if not explained:
                 found = f"{judgement.reason}; a block behind may have altered it"
-                problem = replace(problem, found=found, remedy=_REMEDY.format(failed))
+                remedy = adopting.remedy(failed, named, assumed)
+                problem = replace(problem, found=found, remedy=remedy)
             explained = True
             judgements[block] = replace(judgement, problems=(problem,))
     return judgements

@@ -38,12 +38,12 @@ _GOING_ALONG = ("index ", "constraint ")  # of the same table
 _CHECK = "are not refused, whatever rows there are"
 _MOST_RELATIONS = 5_000  # with indexes and the system's own; their copy takes some seconds
 
-# dependent_objects_still_exist; feature_not_supported, as of the type of a column in a view.
-_DEPENDED_ON = ("2BP01", "0A000")
-_CASCADE = (
-    "drop, or define anew, what depends on it in a block before this one; or, if it is to go with "
-    "it, write CASCADE"
-)
+# dependent_objects_still_exist; feature_not_supported, which is said of much else, too: of what
+# reads a column that gets another type, its detail names that.
+_STILL_EXIST, _NOT_SUPPORTED = "2BP01", "0A000"
+_READER = re.compile(r"; .+ depends on column |uses its row type", re.DOTALL)
+_BEFORE = "drop, or define anew, what depends on it in a block before this one"
+_CASCADE = f"{_BEFORE}; or, if it is to go with it, write CASCADE"
 
 # The classes of what does not hang on rows: what depends on an object, what is not supported, the
 # name of a schema, syntax and access rules. Whatever else fails on the twin may be for want of
@@ -146,8 +146,10 @@ def _result_of(trial: Trial | None, *, depended_on: bool, believed: bool) -> Che
     remedy = ""
     if believed and not trial.in_doubt and _is_whatever_rows(trial):
         remedy = "correct the SQL, then plan again"
-    if depended_on and trial.sqlstate in _DEPENDED_ON:
+    if depended_on and trial.sqlstate == _STILL_EXIST:
         remedy = _CASCADE
+    elif depended_on and trial.sqlstate == _NOT_SUPPORTED and _READER.search(trial.failure.found):
+        remedy = _BEFORE
     if remedy and not _NEVER_THERE.search(trial.failure.found):
         problem = replace(trial.failure, remedy=remedy)
         return CheckResult(problem.where, _CHECK, problem)

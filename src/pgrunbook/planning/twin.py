@@ -14,10 +14,11 @@ from pgrunbook.inventory.names import names, parent
 from pgrunbook.inventory.objects import Inventory, Object
 from pgrunbook.ledger.ledger import Entry
 from pgrunbook.planning import existing_columns, judgement, later_defaults
-from pgrunbook.planning.by_hand import judge_named, names_in
+from pgrunbook.planning.adopting import names_in, says_none
+from pgrunbook.planning.by_hand import judge_named
 from pgrunbook.planning.decisions import Action
 from pgrunbook.planning.existing_objects import find_existing, is_new
-from pgrunbook.planning.judgement import IDLE, NONE, Judgement
+from pgrunbook.planning.judgement import IDLE, Judgement
 from pgrunbook.planning.timeline import Timeline, TwinStep
 from pgrunbook.planning.twin_limits import TwinLimits, compare
 from pgrunbook.planning.twin_run import TwinRun
@@ -53,7 +54,7 @@ class Twins:
     - `order` has the names of all blocks, in the order in which they are applied.
     - `make` makes the twin.
     - `adopt` is the run's parameter: the names of blocks that were done by hand, with commas
-      between, or `none`.
+      between, and `none` if no other was.
     - `say` prints that a twin is asked, and what it cannot have.
     - `expected` returns the objects that the ledger expects.
     - `applied` returns those of them that the ledger's blocks have made, and left as they are.
@@ -102,7 +103,7 @@ class Twins:
             made = named, unexplained
             judged = self._ask(look, pending, made, by_hand, target(), event_before)
         except Refused as exc:
-            if self.adopt.strip() == NONE:
+            if says_none(self.adopt):
                 return plain
             judged = {name: _unjudged(name, made, exc) for name, made in named.items()}
         self._idle |= {name for name, each in judged.items() if each.reason == IDLE}
@@ -141,6 +142,7 @@ class Twins:
                 self.adopt,
                 self.expected(),
                 tried.limits,
+                self._passed_over(),
             )
             if {each.action for each in judged.values()} <= {Action.APPLY, Action.ADOPT}:
                 break
@@ -231,6 +233,18 @@ class Twins:
         before = earlier[-1]
         entry = self.entries([before]).get(before)
         return entry.event if entry and entry.done else ""
+
+    def _passed_over(self) -> str:
+        """Return a block that a run has applied, though it adopted a later one; or empty."""
+        applied: dict[str, str] = {}
+        entries = self.entries(self.order)
+        for name in self.order:
+            entry = entries.get(name)
+            if entry and entry.event == "adopted" and entry.run_id in applied:
+                return applied[entry.run_id]
+            if entry and entry.event == "applied":
+                applied.setdefault(entry.run_id, name)
+        return ""
 
     def _try(
         self,

@@ -164,3 +164,14 @@ def _decide_behind_done(count: Count, timeline: Timeline) -> None:
 def last_number(counts: Sequence[Count]) -> int:
     """Return the number of the last statement of these blocks, 0 if they have none."""
     return max((max(count.trial.numbers, default=0) for count in counts), default=0)
+
+
+def first_absent(counts: Sequence[Count]) -> str:
+    """Return the name of the first of these blocks of which something is absent; empty if all are
+    there.
+    """
+    for count in counts:
+        failed = not count.trial.tried or count.trial.failure
+        if Vote.UNDONE in count.votes.values() or (failed and not count.named):
+            return count.block
+    return ""

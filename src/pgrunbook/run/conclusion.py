@@ -13,7 +13,7 @@ import psycopg
 
 from pgrunbook.applying.outcome import Outcome
 from pgrunbook.errors import Failed, Interrupted, LockedOut, Refused, RunbookError
-from pgrunbook.planning.decisions import Decision
+from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.postgres import locks
 from pgrunbook.postgres.driver_errors import problem_of
 from pgrunbook.postgres.identity import Identity
@@ -111,8 +111,11 @@ def summary(
 def _summary(chosen: Parameters, final: Sequence[Decision], outcomes: Sequence[Outcome]) -> str:
     blocks = words.counted(len(final), "block")
     if chosen.mode == "plan":
-        pending = sum(decision.pending for decision in final)
-        return f"planned: {pending} of {blocks} to apply, nothing was changed"
+        said = f"planned: {sum(decision.pending for decision in final)} of {blocks} to apply"
+        adopted = sum(decision.action is Action.ADOPT for decision in final)
+        if adopted:
+            said += f", {adopted} to adopt"
+        return f"{said}, nothing was changed"
     counts = Counter(outcome.event for outcome in outcomes)
     done = ", ".join(f"{number} {event}" for event, number in counts.items())
     done = done or "nothing was left to do"

@@ -14,9 +14,9 @@ from pgrunbook.inventory.description import describe
 from pgrunbook.inventory.objects import Definition, Object
 from pgrunbook.ledger.server_match import ServerMatch
 from pgrunbook.planning import (
+    adopting,
     approval,
     batch_keys,
-    by_hand,
     checks,
     delays,
     estimates,
@@ -146,7 +146,7 @@ class Preparation:
     def _check_run(self, decided: Sequence[Decision]) -> list[CheckResult]:
         """Check what the run was given, and that it is on the right server."""
         results = [CheckResult(each.where, each.what, each) for each in self.agenda.problems]
-        results += checks.unknown_names("adopt", by_hand.names_in(self.parameters.adopt), decided)
+        results += checks.unknown_names("adopt", adopting.names_in(self.parameters.adopt), decided)
         results += checks.unknown_names("discard", self.parameters.discarded, decided)
         results += self._cells(decided)
         results += server_checks.check_passwords(self.look, credentials.passwords_of(self.target))

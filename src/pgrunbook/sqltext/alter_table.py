@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from pglast import ast
-from pglast.enums import AlterTableType, ConstrType, ObjectType
+from pglast.enums import AlterTableType, ConstrType, DropBehavior, ObjectType
 from pglast.stream import RawStream, maybe_double_quote_name
 
-from pgrunbook.sqltext.hazards import BESIDE, Danger, Doubt, Hazard, Thing
+from pgrunbook.sqltext.hazards import BESIDE, Danger, Doubt, Hazard, Thing, taken_along
 from pgrunbook.sqltext.parse_tree import nodes
 from pgrunbook.sqltext.things import kind_of, relation
 
@@ -38,14 +38,23 @@ def dangers(node: ast.AlterTableStmt, line: int) -> Iterator[Danger]:
     for command in node.cmds:
         for hazard, thing, doubts in _command(table, command):
             beside = "tables beside it" if BESIDE in doubts else ""
-            yield Danger(hazard, thing, line, doubts, beside)
+            yield from _dropped(Danger(hazard, thing, line, doubts, beside), command)
+
+
+def _dropped(danger: Danger, command: ast.AlterTableCmd) -> Iterator[Danger]:
+    """Yield a danger of the command, and what goes along if it drops with CASCADE."""
+    if command.behavior == DropBehavior.DROP_CASCADE:
+        danger = danger._replace(detail="CASCADE")
+    yield danger
+    if danger.detail == "CASCADE":
+        yield from taken_along(danger)
 
 
 def _of_type(node: ast.AlterTableStmt, table: Thing, line: int) -> Iterator[Danger]:
     for command in node.cmds:
         if command.subtype == AlterTableType.AT_DropColumn:
             attribute = table._replace(kind="attribute", part=command.name)
-            yield Danger(Hazard.DROPS_OTHER, attribute, line)
+            yield from _dropped(Danger(Hazard.DROPS_OTHER, attribute, line), command)
 
 
 # A hazard, what it concerns, and what only the catalog can tell.

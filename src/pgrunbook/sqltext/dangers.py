@@ -19,7 +19,7 @@ from pglast.enums import (
 from pgrunbook.sqltext import alter_table
 from pgrunbook.sqltext.alter_table import Found
 from pgrunbook.sqltext.explained import executed
-from pgrunbook.sqltext.hazards import BESIDE, Danger, Doubt, Hazard, Thing
+from pgrunbook.sqltext.hazards import BESIDE, Danger, Doubt, Hazard, Thing, taken_along
 from pgrunbook.sqltext.held_locks import HeldLocks, dropped_with_others, locked_out
 from pgrunbook.sqltext.mentions import relations
 from pgrunbook.sqltext.names import EVENTS, Names
@@ -93,7 +93,7 @@ def _hazards_of(node: ast.Node, line: int) -> Iterator[Danger]:
                 yield dropped
                 # the tables of an extension go without CASCADE, too
                 if dropped.detail or kind == ObjectType.OBJECT_EXTENSION:
-                    yield from _cascade_dangers(dropped)
+                    yield from taken_along(dropped)
         case ast.TruncateStmt(relations=relations, behavior=behavior):
             for each in relations:
                 table = relation("table", each)
@@ -126,12 +126,6 @@ def _drop_hazard(kind: int) -> Hazard:
     return Hazard.DROPS_OTHER
 
 
-def _cascade_dangers(dropped: Danger) -> Iterator[Danger]:
-    if dropped.hazard is Hazard.DROPS_OTHER:
-        for hazard, what in ((Hazard.DROPS_TABLE, "table"), (Hazard.DROPS_COLUMN, "column")):
-            yield dropped._replace(hazard=hazard, doubts=(Doubt("taken along", (what,)),))
-
-
 def _cascade(behavior: int) -> str:
     return "CASCADE" if behavior == DropBehavior.DROP_CASCADE else ""
 
@@ -143,13 +137,16 @@ def _row_hazards(node: ast.Node, line: int) -> Iterator[Danger]:
     """Yield the hazards of a statement that writes rows, and of those that its WITH holds."""
     yield from _with_hazards(node, line)
     every = ""
+    columns: tuple[str, ...] = ()
+    if isinstance(node, ast.UpdateStmt):
+        columns = tuple(each.name for each in node.targetList)
     if isinstance(node, ast.UpdateStmt | ast.DeleteStmt) and not node.whereClause:
         every = "every row"
     events = _events(node)
     for event in events:
         if event in _CHANGING:
             table = relation("table", node.relation)
-            yield Danger(_CHANGING[event], table, line, (), every)
+            yield Danger(_CHANGING[event], table, line, (), every, columns=columns)
     for event in events:
         yield _fired(node.relation, event, line)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterator
 from typing import NamedTuple
 
 
@@ -107,7 +108,7 @@ class Doubt(NamedTuple):
     | `returns set` | functions | each returns one value |
     | `absent` | a column, or nothing for the whole object | it is there: IF NOT EXISTS |
     | `stored` | a column | it is generated when it is read |
-    | `taken along` | `table` or `column` | none goes with what is dropped |
+    | `taken along` | `table`, `column` or `other` | none goes with what is dropped |
     | | `locked` | nothing goes along of a table that stays |
     | `fires` | an event, as `insert` | no rule or trigger is for it; `select`: no view calls code |
     """
@@ -125,7 +126,8 @@ class Danger(NamedTuple):
 
     `detail` is what else its words say: `every row`, `CASCADE`. `during`: it is there if one of
     these is, which takes long. `path`: where a name without a schema is looked up, as SET takes it;
-    empty for the run's schema, `search_paths.ANYWHERE` where nothing tells.
+    empty for the run's schema, `search_paths.ANYWHERE` where nothing tells. `columns`: those that
+    UPDATE sets.
     """
 
     hazard: Hazard
@@ -135,3 +137,26 @@ class Danger(NamedTuple):
     detail: str = ""
     during: tuple[Danger, ...] = ()
     path: str = ""
+    columns: tuple[str, ...] = ()
+
+    @property
+    def along(self) -> str:
+        """What goes along with the thing, if that is the danger: `table`, `column` …; or empty."""
+        return next((each.values[0] for each in self.doubts if each.about == "taken along"), "")
+
+
+# what CASCADE may drop beside a thing, by the hazard that this is
+ALONG = {
+    Hazard.DROPS_TABLE: "table",
+    Hazard.DROPS_COLUMN: "column",
+    Hazard.DROPS_OTHER: "other",
+}
+
+
+def taken_along(dropped: Danger) -> Iterator[Danger]:
+    """Yield the hazards of what goes with something that is dropped with CASCADE, but for that
+    hazard which it has itself.
+    """
+    for hazard, what in ALONG.items():
+        if dropped.hazard in ALONG and hazard is not dropped.hazard:
+            yield dropped._replace(hazard=hazard, doubts=(Doubt("taken along", (what,)),))

@@ -1,6 +1,7 @@
 -- Which of these objects, where they are dropped with all that depends on them, take a table along, or a column of one that
 -- stays? And which tables that stay are locked for it, as a key, a trigger, a policy, a default … of theirs goes along? What is
 -- internal to another object takes that along. In place of a schema, `*` is any.
+-- `along` is what goes by CASCADE alone: what depends on something as on no part of it, see src/backend/catalog/dependency.c.
 -- printed for the schema
 WITH RECURSIVE given AS (
     SELECT * FROM unnest(%(kinds)s::text[], %(schemas)s::text[], %(names)s::text[], %(parts)s::text[])
@@ -48,7 +49,14 @@ WITH RECURSIVE given AS (
       JOIN pg_namespace n ON g.nspname IN (n.nspname, '*')
       JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = g.name
      CROSS JOIN LATERAL (SELECT 'pg_class'::regclass, attrelid, attnum::int FROM pg_attribute
-                          WHERE attrelid = c.oid AND attname = g.part AND g.kind = 'column'
+                          WHERE attname = g.part
+                            AND (g.kind = 'column'
+                                 AND attrelid IN (WITH RECURSIVE child AS (SELECT c.oid
+                                                                            UNION
+                                                                           SELECT inhrelid FROM pg_inherits JOIN child ON inhparent = child.oid)
+                                                  SELECT oid FROM child)
+                                 OR g.kind = 'attribute'
+                                AND (attrelid = c.oid OR attrelid IN (SELECT oid FROM pg_class WHERE reloftype = c.reltype)))
                           UNION ALL
                          SELECT 'pg_constraint'::regclass, oid, 0 FROM pg_constraint
                           WHERE conrelid = c.oid AND conname = g.part AND g.kind = 'constraint') AS o
@@ -87,6 +95,38 @@ WITH RECURSIVE given AS (
                          SELECT d.refclassid, d.refobjid, d.refobjsubid
                            FROM pg_depend d
                           WHERE d.classid = t.classid AND d.objid = t.objid AND d.objsubid = t.objsubid AND d.deptype = 'i') AS n
+), edge AS (
+    SELECT t.kind, t.nspname, t.name, t.part, d.classid, d.objid, d.objsubid, d.deptype
+      FROM taken t
+      JOIN pg_depend d ON d.refclassid = t.classid AND d.refobjid = t.objid AND t.objsubid IN (0, d.refobjsubid)
+), along AS (
+    SELECT e.kind, e.nspname, e.name, e.part, COALESCE(o.refclassid, e.classid) AS classid, COALESCE(o.refobjid, e.objid) AS objid,
+           COALESCE(o.refobjsubid, e.objsubid) AS objsubid
+      FROM edge e
+      LEFT JOIN pg_depend o ON o.classid = e.classid AND o.objid = e.objid AND o.objsubid = e.objsubid AND o.deptype = 'i'
+     WHERE e.deptype = 'n'
+    EXCEPT
+    SELECT kind, nspname, name, part, classid, objid, objsubid FROM edge WHERE deptype <> 'n'
+    EXCEPT
+    SELECT kind, nspname, name, part, classid, objid, objsubid FROM there
+     UNION
+    SELECT t.kind, t.nspname, t.name, t.part, t.classid, t.objid, t.objsubid
+      FROM there t
+      JOIN pg_class c ON c.oid = t.objid AND c.reloftype <> 0
+     WHERE t.kind = 'attribute'
+), named AS (
+    SELECT a.kind, a.nspname, a.name, a.part, pg_describe_object(a.classid, a.objid, a.objsubid) AS object,
+           CASE WHEN c.oid IS NULL THEN 'other' WHEN a.objsubid > 0 THEN 'column' ELSE 'table' END AS what
+      FROM along a
+      LEFT JOIN pg_class c ON a.classid = 'pg_class'::regclass AND c.oid = a.objid AND c.relkind IN ('r', 'p', 'f')
+     WHERE (a.objsubid = 0
+            OR NOT EXISTS (SELECT FROM taken w
+                            WHERE w.kind = a.kind AND w.nspname = a.nspname AND w.name = a.name AND w.part = a.part
+                              AND w.classid = a.classid AND w.objid = a.objid AND w.objsubid = 0))
+       -- of a table that is dropped, too
+       AND NOT EXISTS (SELECT FROM edge w
+                        WHERE w.kind = 'table' AND w.part = '' AND w.deptype <> 'n'
+                          AND w.classid = a.classid AND w.objid = a.objid AND w.objsubid = a.objsubid)
 ), locked AS (
     SELECT DISTINCT t.kind, t.nspname, t.name, t.part, c.oid::regclass::text AS relation
       FROM taken t
@@ -121,7 +161,11 @@ SELECT t.kind, t.nspname AS "schema", t.name, t.part,
        ARRAY(SELECT 'table ' || l.relation
                FROM locked l
               WHERE l.kind = t.kind AND l.nspname = t.nspname AND l.name = t.name AND l.part = t.part
-              ORDER BY 1) AS locked
+              ORDER BY 1) AS locked,
+       ARRAY(SELECT n.what || ' ' || n.object
+               FROM named n
+              WHERE n.kind = t.kind AND n.nspname = t.nspname AND n.name = t.name AND n.part = t.part
+              ORDER BY 1) AS along
   FROM taken t
   LEFT JOIN pg_class c ON t.classid = 'pg_class'::regclass AND c.oid = t.objid AND c.relkind IN ('r', 'p', 'f')
  GROUP BY t.kind, t.nspname, t.name, t.part

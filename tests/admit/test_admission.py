@@ -820,18 +820,18 @@ def test_finds_the_column(empty: Database) -> None:
         (
             ["a", "b"],
             ["x"],
-            ["which table is meant", "found:    a, b", "the parameter connections_table"],
+            ["which table is meant", "found:    a, b", "-p connections_table NAME"],
         ),
         (
             ["no", "nor"],
             ["x"],
-            ["no such table", "expected: one of no, nor", "the parameter connections_table"],
+            ["no such table", "expected: one of no, nor", "-p connections_table NAME"],
         ),
         (["v"], ["x"], ["no such table", "found:    v (a view)"]),
         (
             ["a", "v"],
             ["x", "y"],
-            ["which column is meant", "found:    x, y", "the parameter source_type_column"],
+            ["which column is meant", "found:    x, y", "-p source_type_column NAME"],
         ),
         (["a"], ["no"], ["no such column", "public.a", "found:    none of them"]),
     ],

@@ -71,8 +71,9 @@ def run(
     """Run RUNBOOK (its number or name) with papermill, and keep the executed notebook under
     outputs/.
 
-    The last lines are the verdict, the target, how far it came if it failed, in the modes plan and
-    rehearse the digest of the plan if anything is to do, the path of the notebook, and its seal.
+    The last lines are the verdict, the target and how far it came if it did not pass, in the modes
+    plan and rehearse the digest of the plan if anything is to do, the path of the notebook, and its
+    seal.
     With --json they are the runbook, verdict, message, problems, target, far, plan, notebook, page
     and seal; and an error if it could not be begun or sealed. A parameter that the runbook does not
     declare, or of another type, refuses the run before anything is started.
@@ -288,5 +289,5 @@ def _say(name: str, value: Any, *, passed: bool) -> None:
         counts = Counter(row["change"] for row in value)
         found = ", ".join(f"{number} {change}" for change, number in counts.items())
         click.echo(f"foreseen: {found}, tried on a copy without rows")
-    elif name not in ("verdict", "problems", "after"):
+    elif name not in ("verdict", "problems", "after") and not (name == "target" and passed):
         click.echo(f"{name + ':':<10}{controls.one_line(value)}")

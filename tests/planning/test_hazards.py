@@ -253,6 +253,8 @@ def test_how_much_it_is_and_what_depends_on_it(database: Database, assess: Asses
     )
     (column,) = assess("ALTER TABLE deals DROP COLUMN note")
     assert column.dependents == ("index by_note", "view noted")
+    (view,) = assess("DROP VIEW noted")
+    assert view.size is None
     (key,) = assess("ALTER TABLE deals DROP COLUMN id")
     assert key.dependents == (
         "constraint deals_pkey",
@@ -304,12 +306,12 @@ def test_of_a_foreign_table_nobody_knows_the_size(database: Database, assess: As
         CREATE FOREIGN TABLE far (a int) SERVER s;
         CREATE TABLE t (c int) PARTITION BY LIST (c);
         CREATE FOREIGN TABLE p PARTITION OF t FOR VALUES IN (1) SERVER s;
-        CREATE TABLE near (a int); CREATE VIEW v AS SELECT a FROM near
+        CREATE TABLE near (a int)
         """
     )
-    risks = assess("DELETE FROM far; DELETE FROM t; DELETE FROM near; DROP VIEW v")
+    risks = assess("DELETE FROM far; DELETE FROM t; DELETE FROM near")
     unknown = "an unknown number of rows"
-    assert [str(each.size) for each in risks] == [unknown, unknown, "0 bytes", "0 bytes"]
+    assert [str(each.size) for each in risks] == [unknown, unknown, "0 bytes"]
 
 
 def test_what_is_not_there_is_at_no_risk(database: Database, assess: Assess) -> None:

@@ -17,12 +17,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import catalogs
-import psycopg
 from measuring import table
 
 from pgrunbook.inventory.changes import read_changes, read_overwritten
 from pgrunbook.inventory.read import read, read_objects
 from pgrunbook.postgres import embedded
+from pgrunbook.postgres.connection import connect
+from pgrunbook.postgres.target import Target
 
 CHANGE = "ALTER TABLE many.t1 ADD more int; DROP TABLE many.t2"
 
@@ -30,10 +31,8 @@ CHANGE = "ALTER TABLE many.t1 ADD more int; DROP TABLE many.t2"
 def section(server: embedded.Server, times: int, count: int = 10_000) -> str:
     """Measure, in Markdown."""
     conninfo = catalogs._database(server, count)
-    with (
-        psycopg.connect(conninfo, autocommit=True) as block,
-        psycopg.connect(conninfo, autocommit=True) as other,
-    ):
+    target = Target("bench", conninfo)
+    with connect(target, schema="many") as block, connect(target, schema="many") as other:
         block.execute("BEGIN")
         for statement in CHANGE.split("; "):
             block.execute(statement.encode())

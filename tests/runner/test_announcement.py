@@ -21,7 +21,7 @@ def shown(**frame: Any) -> dict[str, Any]:
 
 
 def test_each_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
-    announcement.hazards(shown(rows=[ROW, ["021_more", *ROW[1:]]]))
+    announcement.tell(shown(rows=[ROW, ["021_more", *ROW[1:]]]))
     assert capsys.readouterr() == (
         "",
         "hazard:   020_tidy:4 drops_table, table notes\nhazard:   021_more:4 drops_table, table notes\n",
@@ -29,7 +29,7 @@ def test_each_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_what_a_terminal_would_obey_is_escaped(capsys: pytest.CaptureFixture[str]) -> None:
-    announcement.hazards(shown(rows=[["x\x1b[2J\nPASSED", *ROW[1:]]]))
+    announcement.tell(shown(rows=[["x\x1b[2J\nPASSED", *ROW[1:]]]))
     (line,) = capsys.readouterr().err.splitlines()
     assert "\x1b" not in line
 
@@ -53,8 +53,7 @@ def test_what_a_terminal_would_obey_is_escaped(capsys: pytest.CaptureFixture[str
 def test_what_is_not_ours_to_say_is_not_said(
     content: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    announcement.hazards(content)
-    announcement.waits(content)
+    announcement.tell(content)
     assert capsys.readouterr() == ("", "")
 
 
@@ -67,7 +66,7 @@ def test_whom_a_block_waits_for(capsys: pytest.CaptureFixture[str]) -> None:
     rows: list[list[Any]] = [[1, "7", "psql", "ada", "active"], [2, None, None, None, None]]
     rows += [[number, "8", "", "kim", "idle in transaction"] for number in (3, 4)]
     for number in range(len(rows)):
-        announcement.waits(waiting(*rows[: number + 1]))
+        announcement.tell(waiting(*rows[: number + 1]))
     assert capsys.readouterr().err.splitlines() == [
         "waiting:  020_tidy, attempt 1, for psql (pid 7, ada, active)",
         "waiting:  020_tidy, attempt 2, for somebody who was not seen",

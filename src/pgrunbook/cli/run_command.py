@@ -15,7 +15,7 @@ import click
 from pgrunbook import controls, signals
 from pgrunbook.cli import commands
 from pgrunbook.errors import Failed, Interrupted, RunbookError, Verdict
-from pgrunbook.records import hazard_rows
+from pgrunbook.records import hazard_rows, words
 from pgrunbook.runbooks import arguments, parameters
 from pgrunbook.runbooks.arguments import Arguments
 from pgrunbook.runbooks.project import Project
@@ -286,8 +286,7 @@ def _say(name: str, value: Any, *, passed: bool) -> None:
         for row in value:
             click.echo(f"hazard:   {controls.one_line(hazard_rows.line(row))}")
     elif name == "foreseen":
-        counts = Counter(row["change"] for row in value)
-        found = ", ".join(f"{number} {change}" for change, number in counts.items())
-        click.echo(f"foreseen: {found}, tried on a copy without rows")
+        found = Counter(row["change"] for row in value)
+        click.echo(f"foreseen: {words.tally(found)}, tried on a copy without rows")
     elif name not in ("verdict", "problems", "after") and not (name == "target" and passed):
         click.echo(f"{name + ':':<10}{controls.one_line(value)}")

@@ -173,9 +173,8 @@ class _Context:
         """Return the risk of one danger, with its size, dependents and duration."""
         block, danger, path, _ = case
         row = self._answers.relation(danger.thing, path)
-        sized = Trait.SIZED in danger.hazard.traits and not danger.along
-        if danger.thing.kind == "view":  # which has no rows of its own
-            sized = False
+        has_rows = danger.thing.kind != "view"
+        sized = Trait.SIZED in danger.hazard.traits and not danger.along and has_rows
         size = Size(row["rows"], row["bytes"]) if row and sized else None
         # a block of variants consists of several files, and is called by its own name
         file = block.scripts[0].name if len(block.scripts) == 1 else block.name

@@ -19,7 +19,7 @@ from pgrunbook.records.record import Record
 from pgrunbook.records.seal import Seal
 from pgrunbook.records.shown import Row, ShownBlock
 from pgrunbook.records.unfinished_cells import begun_blocks, cell_at_work
-from pgrunbook.records.words import counted, listed, sentence
+from pgrunbook.records.words import counted, listed, sentence, tally
 
 UNREADABLE = "This version of pgrunbook cannot read it in the record. See the notebook below."
 
@@ -215,7 +215,7 @@ def _verified(record: Record) -> str:
 
 def _count_results(rows: Sequence[Row]) -> str:
     counts = Counter(row["result"] for row in rows)
-    return ", ".join(f"{number} {result}" for result, number in counts.items())
+    return tally(counts)
 
 
 def _versions(record: Record) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 _SHOWN = 8
 _ALONE = r"(?<!\w)NAME(?!\w)"
@@ -30,6 +30,11 @@ def counted(number: int, noun: str) -> str:
         return f"1 {noun}"
     plural = _PLURALS.get(noun, f"{noun}s")
     return f"{number:,} {plural}"
+
+
+def tally(counts: Mapping[str, int]) -> str:
+    """Return `3 made, 1 dropped`."""
+    return ", ".join(f"{number} {what}" for what, number in counts.items())
 
 
 def listed(names: Sequence[str], most: int = _SHOWN) -> str:

@@ -117,8 +117,7 @@ def _summary(chosen: Parameters, final: Sequence[Decision], outcomes: Sequence[O
             said += f", {adopted} to adopt"
         return f"{said}, nothing was changed"
     counts = Counter(outcome.event for outcome in outcomes)
-    done = ", ".join(f"{number} {event}" for event, number in counts.items())
-    done = done or "nothing was left to do"
+    done = words.tally(counts) or "nothing was left to do"
     if chosen.mode == "revert":
         return f"none of {blocks} is applied any more: {done}"
     place = "in place on the copy" if chosen.mode == "rehearse" else "in place"

@@ -25,6 +25,7 @@ from pgrunbook.records.card import inline
 from pgrunbook.records.format import parts
 from pgrunbook.records.format.bundles import bundle, bundle_many
 from pgrunbook.records.format.parts import Decided, Done, Kind
+from pgrunbook.records.words import tally
 from pgrunbook.run import backfills, frames
 from pgrunbook.run.display import moment, named, sql
 
@@ -177,8 +178,7 @@ class Together(_Live):
         # A line: whoever reads the record as text has the rows in its data.
         first, last = self._decisions[0].block.name, self._decisions[-1].block.name
         events = Counter(done.event for done in self._outcomes.values())
-        counts = ", ".join(f"{number} {event}" for event, number in events.items())
-        return f"{first} to {last}: {counts or 'nothing was done'}"
+        return f"{first} to {last}: {tally(events) or 'nothing was done'}"
 
     def _frame(self) -> pd.DataFrame:
         rows = []

@@ -18,32 +18,25 @@ from pgrunbook.records.format.parts import Frame, Kind
 _MOST = 200  # lines
 
 
-def hazards(content: Mapping[str, Any]) -> None:
-    """Say what a message of the kernel shows of hazards, if the run is going to write.
+def tell(content: Mapping[str, Any]) -> None:
+    """Say what a message of the kernel shows of hazards, if the run is going to write, as a plan
+    says them at its end; and whom a block waits for, at the attempts 1, 2, 4, 8 …
 
-    A plan says it at its end. Any cell can send such data: what cannot be read is not said, and is
-    no error; neither is a closed terminal.
+    Any cell can send such data: what cannot be read is not said, and is no error; neither is a
+    closed terminal.
     """
     with suppress(*bundles.UNREADABLE, OSError):
         for frame in bundles.parts(content["data"], Frame):
             if frame.kind == Kind.HAZARDS and frame.mode in ("apply", "revert"):
-                _say(frame)
+                _say_hazards(frame)
+            elif frame.kind == Kind.ATTEMPTS:
+                _say_last_attempt(frame)
 
 
-def _say(frame: Frame) -> None:
+def _say_hazards(frame: Frame) -> None:
     for values in frame.rows[:_MOST]:
         row = dict(zip(frame.columns, values, strict=True))
         click.echo(f"hazard:   {one_line(hazard_rows.line(row))}", err=True)
-
-
-def waits(content: Mapping[str, Any]) -> None:
-    """Say whom a block waits for, if a message of the kernel shows it: at the attempts 1, 2, 4, 8 …
-    As with hazards, what cannot be read is not said.
-    """
-    with suppress(*bundles.UNREADABLE, OSError):
-        for frame in bundles.parts(content["data"], Frame):
-            if frame.kind == Kind.ATTEMPTS:
-                _say_last_attempt(frame)
 
 
 def _say_last_attempt(frame: Frame) -> None:

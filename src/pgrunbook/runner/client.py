@@ -83,8 +83,7 @@ class NotebookClient(PapermillNotebookClient):  # type: ignore[misc]
 
     def _tell(self, content: Mapping[str, Any]) -> None:
         """Tell the terminal what somebody there may want to know at once."""
-        announcement.hazards(content)
-        announcement.waits(content)
+        announcement.tell(content)
         self.progress.show(content)
 
     def _move_displays(self, cell_index: int, left_out: Sequence[int]) -> None:

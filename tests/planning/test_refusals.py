@@ -4,7 +4,7 @@ takes is not.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from support.databases import Database
 
 from pgrunbook.errors import Failed
 from pgrunbook.planning import hazards, refusals
+from pgrunbook.planning.checks import CheckResult
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.twin import no_server
 from pgrunbook.postgres import twin_server
@@ -70,6 +71,13 @@ def foretold(
     database: Database, host: Server | None, sqls: list[str], *, planning: bool = False
 ) -> list[str]:
     """What the result says of the blocks: what is found, or `not run`."""
+    results = checked(database, host, sqls, planning=planning)
+    return [result.problem.found if result.problem else result.result for result in results]
+
+
+def checked(
+    database: Database, host: Server | None, sqls: list[str], *, planning: bool
+) -> Sequence[CheckResult]:
     target = Target("env:CRM_URL", database.url)
     with connect(target, schema="public", read_only=True) as look:
 
@@ -82,7 +90,7 @@ def foretold(
         maker = make if host else no_server
         results = refusals.check(look, maker, made, risks, planning=planning).results
     assert all(result.problem.remedy for result in results if result.problem)
-    return [result.problem.found if result.problem else result.result for result in results]
+    return results
 
 
 @pytest.mark.parametrize(("sqls", "kept"), BLOCKS)
@@ -224,6 +232,38 @@ def test_a_plan_refuses_what_postgresql_does(empty: Database, host: Server, sql:
     with pytest.raises(psycopg.Error) as caught:
         empty.execute(sql)
     assert caught.value.diag.message_primary in found
+
+
+@pytest.mark.newest
+def test_a_plan_names_all_that_fails_at_once(empty: Database, host: Server) -> None:
+    """But for what may fail only because something before it did: that is counted."""
+    empty.load(THERE)
+    sqls = [
+        "ALTER TABLE orders ADD due dat; ALTER TABLE lines ADD n int; SELECT nothing();"
+        'CREATE TABLE "The Bills" (id int, of_order unknown_type)',
+        'ALTER TABLE "The Bills" ADD paid date; CREATE INDEX due_orders ON orders (due);'
+        "COMMENT ON INDEX due_orders IS 'what is due'",
+        "ALTER TABLE lines ADD m int DEFAULT n",
+        "ALTER TABLE lines ALTER n SET DEFAULT 7",
+    ]
+    problems = [result.problem for result in checked(empty, host, sqls, planning=True)]
+    found = [(each.where, each.found, each.remedy) for each in problems if each]
+    correct = "correct the SQL, then plan again"
+    behind = "behind it, of what it makes, drops or renames, failed without it"
+    assert found == [
+        (
+            "deploy/000_block.sql:1",
+            'type "dat" does not exist',
+            f"{correct}; 2 statements {behind}",
+        ),
+        ("deploy/000_block.sql:1", "function nothing() does not exist", correct),
+        (
+            "deploy/000_block.sql:1",
+            'type "unknown_type" does not exist',
+            f"{correct}; 1 statement {behind}",
+        ),
+        ("deploy/002_block.sql:1", "cannot use column reference in DEFAULT expression", correct),
+    ]
 
 
 # What only the copy refuses, with an error that does not sound like rows: what is there, what
@@ -415,3 +455,21 @@ def test_on_a_constraint_that_is_no_key_nothing_depends(empty: Database) -> None
     empty.load("CREATE VIEW per_order AS SELECT id, note FROM orders GROUP BY id")
     empty.load("ALTER TABLE lines DROP CONSTRAINT lines_orders_id_fkey")
     assert foretold(empty, None, ["ALTER TABLE orders DROP CONSTRAINT orders_pkey"]) == ["not run"]
+
+
+@pytest.mark.newest
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "ALTER TABLE lines ALTER CONSTRAINT lines_orders_id_fkey DEFERRABLE INITIALLY DEFERRED;"
+        "INSERT INTO lines VALUES (7, 7)",
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'never'; END $$;"
+        "CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON orders DEFERRABLE INITIALLY DEFERRED"
+        " FOR EACH ROW EXECUTE FUNCTION refuse(); INSERT INTO orders VALUES (7)",
+    ],
+)
+def test_what_fails_only_at_commit_may_be_for_want_of_rows(
+    empty: Database, host: Server, sql: str
+) -> None:
+    empty.load(THERE)
+    assert foretold(empty, host, [sql, "SELECT 1"], planning=True) == ["not run"]

@@ -1322,8 +1322,8 @@ def test_a_plan_looks_once_at_what_a_block_has_changed(
         connect(target, schema="public", read_only=True) as look,
         twin_server.make_twin(target, look, asking.host, asking.database.name) as twin,
     ):
-        failed, (step,) = try_pending(twin, "public", [Decision(block, Action.APPLY, "", (0, 1))])
-    assert (failed, len(step.changes), len(looks)) == (None, 2, 1)
+        failures, (step,) = try_pending(twin, "public", [Decision(block, Action.APPLY, "", (0, 1))])
+    assert (failures, len(step.changes), len(looks)) == ([], 2, 1)
 
 
 MADE = "CREATE TABLE t (id serial); CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'"

@@ -22,11 +22,12 @@ from pgrunbook.planning.paths import Paths
 from pgrunbook.planning.roles import role_set
 from pgrunbook.planning.timeline import TwinStep
 from pgrunbook.planning.twin import Maker
+from pgrunbook.planning.twin_failure import TwinFailure, causes
 from pgrunbook.planning.twin_run import try_pending
-from pgrunbook.planning.votes import Trial
 from pgrunbook.postgres import catalog, search_path
 from pgrunbook.postgres.session import Session
 from pgrunbook.postgres.twin_server import Twin
+from pgrunbook.records.words import counted
 from pgrunbook.sqltext.hazards import Hazard
 
 # Set for the cells of a plan that is one of many: a twin for each would take hours.
@@ -65,7 +66,7 @@ _Numbers = list[dict[str, Any]]  # rows of the catalog query `copied`
 
 
 class Tried(NamedTuple):
-    """What a trial has shown: the results of the check, one or none; and what the blocks change."""
+    """What a trial has shown: the results of the check, and what the blocks change."""
 
     results: Sequence[CheckResult] = ()
     steps: Sequence[TwinStep] = ()
@@ -93,13 +94,19 @@ def check(
     try:
         with make() as twin:
             believed = planning and _is_whole(twin, copied)
-            trial, steps = try_pending(twin, search_path.of(conn), pending)
+            failures, steps = try_pending(twin, search_path.of(conn), pending)
     except (Refused, Failed) as exc:
         why = exc.problems[0].what if exc.problems else str(exc)
         return Tried([CheckResult("statements", _CHECK, not_run=f"no twin: {why}")])
-    if trial and _has_other_roles(trial, pending):
-        believed = False
-    return Tried([_result_of(trial, depended_on=depended_on, believed=believed)], steps)
+    if not failures:
+        return Tried([CheckResult("statements", _CHECK)], steps)
+    results = []
+    for each in causes(failures):
+        sure = believed and not _has_other_roles(each, pending)
+        results.append(_result_of(each, depended_on=depended_on, believed=sure))
+        if not results[-1].problem:
+            break  # of what fails behind it no more can be said
+    return Tried(results, steps)
 
 
 def _why_not_tried(copied: _Numbers, pending: Sequence[Decision]) -> str:
@@ -123,47 +130,48 @@ def _is_whole(twin: Twin, copied: _Numbers) -> bool:
         return catalog.rows(there, "copied") == copied
 
 
-def _has_other_roles(trial: Trial, pending: Sequence[Decision]) -> bool:
-    """Whether statements of the block run as another role than the run's. A block before may have
+def _has_other_roles(failure: TwinFailure, pending: Sequence[Decision]) -> bool:
+    """Whether statements of its block run as another role than the run's. A block before may have
     let it do more, or see more schemas: what it does of roles is left out on the twin.
     """
     for decision in pending:
         block = decision.block
-        if block.name == trial.block:
+        if block.name == failure.block:
             return bool(block.role) or any(role_set(each.node) for each in block.statements)
     return False
 
 
-def _result_of(trial: Trial | None, *, depended_on: bool, believed: bool) -> CheckResult:
-    """Return what the first block that failed says, if one did.
+def _result_of(failure: TwinFailure, *, depended_on: bool, believed: bool) -> CheckResult:
+    """Return what the check says of a failure.
 
     - `depended_on`: something depends on what is dropped, or gets another type.
     - `believed`: the twin lacks nothing that the target has, and the run has changed nothing if it
       is refused.
     """
-    if trial is None or trial.failure is None:
-        return CheckResult("statements", _CHECK)
+    problem = failure.problem
     remedy = ""
-    if believed and not trial.in_doubt and _is_whatever_rows(trial):
+    if believed and not failure.in_doubt and _is_whatever_rows(failure):
         remedy = "correct the SQL, then plan again"
-    if depended_on and trial.sqlstate == _STILL_EXIST:
+    if depended_on and failure.sqlstate == _STILL_EXIST:
         remedy = _CASCADE
-    elif depended_on and trial.sqlstate == _NOT_SUPPORTED and _READER.search(trial.failure.found):
+    elif depended_on and failure.sqlstate == _NOT_SUPPORTED and _READER.search(problem.found):
         remedy = _BEFORE
-    if remedy and not _NEVER_THERE.search(trial.failure.found):
-        problem = replace(trial.failure, remedy=remedy)
-        return CheckResult(problem.where, _CHECK, problem)
-    why = f"{trial.failure.where} fails on a copy without rows: {trial.failure.found}"
-    return CheckResult("statements", _CHECK, not_run=why)
+    if not remedy or _NEVER_THERE.search(problem.found):
+        why = f"{problem.where} fails on a copy without rows: {problem.found}"
+        return CheckResult("statements", _CHECK, not_run=why)
+    if failure.behind:
+        number = counted(failure.behind, "statement")
+        remedy += f"; {number} behind it, of what it makes, drops or renames, failed without it"
+    return CheckResult(problem.where, _CHECK, replace(problem, remedy=remedy))
 
 
-def _is_whatever_rows(trial: Trial) -> bool:
-    found = trial.failure.found if trial.failure else ""
-    if trial.sqlstate == _UNDEFINED_OBJECT:
+def _is_whatever_rows(failure: TwinFailure) -> bool:
+    found = failure.problem.found
+    if failure.sqlstate == _UNDEFINED_OBJECT:
         return bool(_COPIED.match(found))
-    if trial.sqlstate in _OF_CONSTANTS:
-        return trial.of_text and not _AS_THE_SERVER_IS.search(found)
-    return trial.sqlstate.startswith(_CLASSES) and trial.sqlstate != _INSUFFICIENT_PRIVILEGE
+    if failure.sqlstate in _OF_CONSTANTS:
+        return failure.of_text and not _AS_THE_SERVER_IS.search(found)
+    return failure.sqlstate.startswith(_CLASSES) and failure.sqlstate != _INSUFFICIENT_PRIVILEGE
 
 
 def _has_drops_with_dependents(risks: Sequence[Risk]) -> bool:

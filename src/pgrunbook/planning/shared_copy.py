@@ -16,6 +16,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pgrunbook.errors import Refused
 from pgrunbook.inventory.objects import Definition, Object
 from pgrunbook.planning.decisions import Decision
+from pgrunbook.planning.twin_failure import causes
 from pgrunbook.planning.twin_run import try_pending
 from pgrunbook.postgres import session_settings
 from pgrunbook.postgres.schema_copy import Copy
@@ -100,10 +101,10 @@ class SharedCopy:
         """
         twin = Twin(self.conninfo, self.role, self.server, self.missing or {}, tuple(self.warnings))
         pending = [each for each in decisions if each.pending]
-        trial, _ = try_pending(twin, path, pending)
-        if trial and trial.failure:
+        failures, _ = try_pending(twin, path, pending)
+        if failures:
             remedy = f"correct it; if it fails only where there are no rows, plan it alone: {alone}"
             raise Refused(
                 "It cannot be tried on the twin, so that no runbook after it can be planned.",
-                problems=[replace(trial.failure, remedy=remedy)],
+                problems=[replace(each.problem, remedy=remedy) for each in causes(failures)],
             )

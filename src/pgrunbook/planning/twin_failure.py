@@ -5,13 +5,16 @@ too.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 
 import psycopg
 from pglast import ast
 
 from pgrunbook.errors import Problem
 from pgrunbook.runbooks.scripts import Statement
+from pgrunbook.sqltext.created_objects import created_objects
 from pgrunbook.sqltext.parse_tree import nodes
+from pgrunbook.sqltext.things import freed_names
 
 # DDL of which the server does not say where in the text an error is.
 _WITHOUT_PLACE = (
@@ -33,10 +36,18 @@ class TwinFailure(Exception):
     - `sqlstate` is PostgreSQL's code of what it said.
     - `in_code`: it is of the code of a function, or of DO.
     - `of_text`: it is of the statement's text, which was not run yet, and so of no rows.
+    - `block` is the statement's block.
+    - `in_doubt`: it is of code, or behind code, which may do otherwise where there are rows.
+    - `behind` are the statements behind it that may fail for it alone: see `causes`.
     """
+
+    block = ""
+    in_doubt = False
+    behind = 0
 
     def __init__(self, statement: Statement, exc: psycopg.Error, before: int = 0) -> None:
         """`before`: the characters that were sent before the statement."""
+        self.statement = statement
         said = exc.diag
         at = int(said.statement_position or 0) - 1 - before
         where = statement.place(max(at, 0))
@@ -46,6 +57,37 @@ class TwinFailure(Exception):
         # what reads JSON says where it is in that
         self.in_code = not (said.context or "JSON data").startswith("JSON data")
         self.of_text = bool(said.statement_position) or _is_of_constant(statement.node, exc)
+
+    def mentions(self, name: str) -> bool:
+        """Whether the statement's text has the name, in lower case, as a word."""
+        text = self.statement.sql.casefold()
+        return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text) is not None
+
+
+def causes(failures: Sequence[TwinFailure]) -> list[TwinFailure]:
+    """Return the failures but for those of statements that name what one of the returned was to
+    make, drop or rename, which may be why they fail: it says how many they are.
+    """
+    found: list[TwinFailure] = []
+    cause_of: dict[str, TwinFailure] = {}  # by the names, in lower case
+    for each in failures:
+        cause = next((cause_of[n] for n in cause_of if each.mentions(n)), each)
+        if cause is each:
+            found.append(each)
+        else:
+            cause.behind += 1
+        for name in _names_of(each.statement.node):
+            cause_of.setdefault(name, cause)
+    return found
+
+
+def _names_of(node: ast.Node) -> Iterator[str]:
+    """Yield the names of what a statement makes, drops or renames."""
+    for name, _ in freed_names(node):
+        yield name.casefold()
+    for each in created_objects(node):
+        if each.name:
+            yield each.name.casefold()
 
 
 def _is_of_constant(node: ast.Node, exc: psycopg.Error) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from functools import cache, partial
+from itertools import takewhile
 
 import psycopg
 from pglast import ast
@@ -20,13 +21,13 @@ from pgrunbook.inventory.read import read
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.planning.existing_objects import path_to
 from pgrunbook.planning.timeline import Change, TwinStep
+from pgrunbook.planning.twin_execution import run_alone, run_statement
 from pgrunbook.planning.twin_failure import TwinFailure
 from pgrunbook.planning.twin_state import TwinState, is_one_of
 from pgrunbook.planning.twin_statements import as_role, replaced_objects, work_of
 from pgrunbook.planning.votes import Trial
 from pgrunbook.postgres import search_path
 from pgrunbook.postgres.query_plans import QueryPlans
-from pgrunbook.postgres.session import Session
 from pgrunbook.postgres.twin_server import Twin
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.runbooks.scripts import Statement
@@ -40,9 +41,9 @@ _STOOD_IN = "pgrunbook.stood_in"  # set by what stands in for a function: extens
 
 def try_pending(
     twin: Twin, path: str, pending: Sequence[Decision]
-) -> tuple[Trial | None, Sequence[TwinStep]]:
-    """Run what is pending on the twin. Returns the first block that fails there, if one does; and
-    what each block before it changes.
+) -> tuple[Sequence[TwinFailure], Sequence[TwinStep]]:
+    """Run what is pending on the twin. Returns what fails there, each statement left out for those
+    behind it; and what each block before the first failure changes.
 
     `path` is the search path of blocks that have none of their own.
     """
@@ -50,28 +51,35 @@ def try_pending(
     for each in pending:
         statements = tuple(each.block.statements[n] for n in each.statements)
         blocks.append(replace(each.block, statements=statements))
-    with closing(TwinRun(twin, path, apart=False)) as twin_run:
-        for trial in twin_run.run(blocks):
-            if trial.failure:
-                return trial, twin_run.steps
-    return None, twin_run.steps
+    with closing(TwinRun(twin, path, apart=False, leave_out=True)) as twin_run:
+        twin_run.run(blocks)
+    failed = {each.block for each in twin_run.failures}
+    return twin_run.failures, [*takewhile(lambda step: step.block not in failed, twin_run.steps)]
 
 
 class TwinRun:
     """Runs blocks on a twin.
 
-    `steps` has what each statement, or each block, has changed so far; `stood_in`, by block, the
-    function that it called and that only stands in for one of an extension: see `TwinLimits`.
+    - `steps` has what each statement, or each block, has changed so far.
+    - `failures` has the statements that have failed.
+    - `stood_in` has, by block, the function that it called and that only stands in for one of an
+      extension: see `TwinLimits`.
     """
 
-    def __init__(self, twin: Twin, path: str, *, apart: bool = True) -> None:
+    def __init__(
+        self, twin: Twin, path: str, *, apart: bool = True, leave_out: bool = False
+    ) -> None:
         """Open the sessions on the twin.
 
-        `path` is the search path of blocks that have none of their own. `apart`: read the changes
-        after each statement, which is slower, and needed only if a block is there in part.
+        - `path` is the search path of blocks that have none of their own.
+        - `apart`: read the changes after each statement, which is slower, and needed only if a
+          block is there in part.
+        - `leave_out`: a statement that fails is left out, not its block and those behind it.
         """
         self._apart = apart
+        self._leave_out = leave_out
         self.steps: list[TwinStep] = []
+        self.failures: list[TwinFailure] = []
         self.stood_in: dict[str, str] = {}
         self._path = path
         self._missing = twin.missing
@@ -148,22 +156,15 @@ class TwinRun:
         path = block.search_path or self._path
         self._conn.execute(f"SET search_path = {path}; SET {_STOOD_IN} = ''".encode())
         block = replace(block, statements=tuple(as_role(s, self._role) for s in block.statements))
-        run = _in_transaction if block.transaction else _alone
+        run = self._in_transaction if block.transaction else self._alone
         size = len(block.statements)
         try:
             self._set_role(block)
-            steps = [*run(self._conn, block, state, apart=self._apart)]
+            steps = [*run(block, state)]
             ((self.stood_in[block.name],),) = self._conn.execute(f"SHOW {_STOOD_IN}".encode())
         except TwinFailure as exc:  # it has changed nothing: its transaction was rolled back
-            in_doubt = exc.in_code or state.code_was_run
-            return Trial(
-                block.name,
-                size,
-                failure=exc.problem,
-                sqlstate=exc.sqlstate,
-                in_doubt=in_doubt,
-                of_text=exc.of_text,
-            )
+            self._note_failure(exc, block, state)
+            return Trial(block.name, size, failure=exc.problem)
         first = len(self.steps) + 1
         self.steps += steps
         self._plans.note_made(sum(len(step.changes) for step in steps), self._conn, self._beside)
@@ -175,6 +176,64 @@ class TwinRun:
             self._conn.execute(sql.SQL("SET ROLE {}").format(role))
         except psycopg.Error as exc:  # a block before makes it, and roles are not made on a twin
             raise TwinFailure(block.statements[0], exc) from exc
+
+    def _note_failure(self, exc: TwinFailure, block: Block, state: TwinState) -> None:
+        exc.block = block.name
+        exc.in_doubt = exc.in_code or state.code_was_run
+        self.failures.append(exc)
+
+    def _in_transaction(self, block: Block, state: TwinState) -> Iterator[TwinStep]:
+        conn = self._conn
+        near = not state.has_event_triggers
+        state.written.begin()
+        try:
+            for index, part in self._parts(block):
+                for statement in part:
+                    near = near and locks_what_it_changes(statement.node)
+                    self._run_statement(statement, block, state)
+                changes = state.transaction_changes(replaced_objects(part), near=near)
+                state.take(changes)
+                yield _step(block.name, index, part, changes)
+                if self._apart:
+                    state.written.begin_statement()
+            try:
+                conn.execute("COMMIT")
+            except psycopg.Error as exc:  # what is deferred: it may be for want of rows
+                raise TwinFailure(block.statements[-1], exc) from exc
+        finally:
+            if not conn.closed and conn.info.transaction_status != TransactionStatus.IDLE:
+                conn.execute("ROLLBACK")
+
+    def _alone(self, block: Block, state: TwinState) -> Iterator[TwinStep]:
+        """Run each statement by itself, as PostgreSQL refuses them in a transaction."""
+        for index, part in self._parts(block):
+            for statement in part:
+                self._run_statement(statement, block, state)
+            changes = state.all_changes()
+            state.take(changes)
+            yield _step(block.name, index, part, changes)
+
+    def _run_statement(self, statement: Statement, block: Block, state: TwinState) -> None:
+        """Run a statement. If it fails, that is noted, or it raises TwinFailure: see `__init__`."""
+        run = run_statement if block.transaction else run_alone
+        try:
+            run(self._conn, statement, state)
+        except TwinFailure as exc:
+            if not self._leave_out or self._conn.closed:
+                raise
+            self._note_failure(exc, block, state)
+        else:
+            state.note_run(statement)
+
+    def _parts(self, block: Block) -> Iterator[tuple[int, Sequence[Statement]]]:
+        """Yield the statements after which changes are read, one by one or together, each part with
+        the index of its last statement.
+        """
+        if self._apart:
+            for index, statement in enumerate(block.statements):
+                yield index, [statement]
+        elif block.statements:
+            yield len(block.statements) - 1, block.statements
 
 
 _Name = tuple[str, str]  # an object's name, and that of its table, empty if it has none
@@ -225,106 +284,6 @@ def _may_exist(each: CreatedObject) -> bool:
     """Whether a statement that makes the object may find it there."""
     # An extension may take a superuser to make: it is not dropped.
     return each.replaces or each.kind == "extension" or (each.kind == "schema" and each.lenient)
-
-
-def _in_transaction(
-    conn: Session, block: Block, state: TwinState, *, apart: bool
-) -> Iterator[TwinStep]:
-    near = not state.has_event_triggers
-    state.written.begin()
-    try:
-        for index, part in _parts(block, apart=apart):
-            for statement in part:
-                near = near and locks_what_it_changes(statement.node)
-                named = all(each.name for each in statement.made)
-                execute = _execute if named or not state.cleared else _execute_unnamed
-                execute(conn, statement, state)
-                state.note_run(statement)
-            changes = state.transaction_changes(replaced_objects(part), near=near)
-            state.take(changes)
-            yield _step(block.name, index, part, changes)
-            if apart:
-                state.written.begin_statement()
-        conn.execute("COMMIT")
-    finally:
-        if not conn.closed and conn.info.transaction_status != TransactionStatus.IDLE:
-            conn.execute("ROLLBACK")
-
-
-def _execute_unnamed(conn: Session, statement: Statement, state: TwinState) -> None:
-    """Run a statement that leaves a name to PostgreSQL. If the twin has what it makes already, undo
-    the statement, drop that, and run it again: `clear_away` had no name by which to drop it.
-    """
-    with state.written.by_one_statement():
-        _execute(conn, statement, state)
-        duplicates = state.duplicates(state.transaction_changes([]))
-    if duplicates:
-        conn.execute("ROLLBACK TO pgrunbook_statement")
-        _drop_leftovers(conn, duplicates, state)
-        _execute(conn, statement, state)
-
-
-def _parts(block: Block, *, apart: bool) -> Iterator[tuple[int, Sequence[Statement]]]:
-    """Yield the statements after which changes are read, one by one or together, each part with the
-    index of its last statement.
-    """
-    if apart:
-        for index, statement in enumerate(block.statements):
-            yield index, [statement]
-    elif block.statements:
-        yield len(block.statements) - 1, block.statements
-
-
-def _execute(conn: Session, statement: Statement, state: TwinState) -> None:
-    """Run a statement behind a savepoint. If it fails because the twin has what it makes already,
-    that is dropped, or the statement is replaced by one that does without: see `substitute`.
-    """
-    for _ in range(_MOST_OBSTACLES):
-        try:
-            conn.execute(f"{_SAVEPOINT}{statement.sql}".encode())
-            return
-        except psycopg.Error as exc:
-            if conn.closed:
-                raise TwinFailure(statement, exc, len(_SAVEPOINT)) from exc
-            conn.execute("ROLLBACK TO pgrunbook_statement")
-            leftovers = state.find_obstacles(exc, statement)
-            if leftovers:
-                _drop_leftovers(conn, leftovers, state)
-                continue
-            instead = state.substitute(statement, exc)
-            if instead is None:
-                raise TwinFailure(statement, exc, len(_SAVEPOINT)) from exc
-        try:
-            conn.execute(instead.encode())
-            return
-        except psycopg.Error as exc:
-            raise TwinFailure(statement, exc) from exc
-
-
-# In the statement's message. Thousands within each other would make each row slower to see.
-_SAVEPOINT = "RELEASE pgrunbook_statement; SAVEPOINT pgrunbook_statement;\n"
-_MOST_OBSTACLES = 100  # objects that one DO or CALL makes
-
-
-def _drop_leftovers(conn: Session, objects: Sequence[Object], state: TwinState) -> None:
-    """Drop what `clear_away` has left on the twin, as no statement says that it makes it."""
-    for each in objects:
-        state.drop(each)
-    conn.execute(_SAVEPOINT)
-
-
-def _alone(conn: Session, block: Block, state: TwinState, *, apart: bool) -> Iterator[TwinStep]:
-    """Run each statement by itself, as PostgreSQL refuses them in a transaction."""
-    for index, part in _parts(block, apart=apart):
-        for statement in part:
-            try:
-                conn.execute(statement.sql.encode())
-            except psycopg.Error as exc:
-                raise TwinFailure(statement, exc) from exc
-            state.note_run(statement)
-        changes = state.all_changes()
-        state.take(changes)
-        yield _step(block.name, index, part, changes)
 
 
 def _step(

@@ -58,8 +58,10 @@ class Written:
         """Look only for what is written within, and then for all that was looked for before."""
         before = self._since, self._deleted_before
         self.begin_statement()
-        yield
-        self._since, self._deleted_before = before
+        try:
+            yield
+        finally:
+            self._since, self._deleted_before = before
 
     @property
     def in_part(self) -> bool:

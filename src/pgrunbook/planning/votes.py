@@ -19,11 +19,8 @@ class Trial:
     - `statements` is how many it has; `numbers` are those of its steps in the timeline.
     - `by_hand`: the parameter `adopt` names it, so it was not tried.
     - `tried` is False for a block behind one that failed.
-    - `failure` is what PostgreSQL said of the statement that failed, `sqlstate` its code. The block
-      was rolled back, and has no steps.
-    - `in_doubt`: the failure is of code, or behind code, which may do otherwise where there are
-      rows.
-    - `of_text`: the failure is of the statement's text: see `TwinFailure`.
+    - `failure` is what PostgreSQL said of the statement that failed. The block was rolled back, and
+      has no steps.
     """
 
     block: str
@@ -32,9 +29,6 @@ class Trial:
     by_hand: bool = False
     tried: bool = True
     failure: Problem | None = None
-    sqlstate: str = ""
-    in_doubt: bool = False
-    of_text: bool = False
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ import click
 from pgrunbook import controls, signals
 from pgrunbook.cli import commands
 from pgrunbook.errors import Failed, Interrupted, RunbookError, Verdict
-from pgrunbook.records import hazard_rows, words
+from pgrunbook.records import row_words, words
 from pgrunbook.runbooks import arguments, parameters
 from pgrunbook.runbooks.arguments import Arguments
 from pgrunbook.runbooks.project import Project
@@ -284,7 +284,7 @@ def _say(name: str, value: Any, *, passed: bool) -> None:
             click.echo(f"assumed:  {controls.one_line(block)} is done, as a later block is there")
     elif name == "hazards":
         for row in value:
-            click.echo(f"hazard:   {controls.one_line(hazard_rows.line(row))}")
+            click.echo(f"hazard:   {controls.one_line(row_words.hazard(row))}")
     elif name == "foreseen":
         found = Counter(row["change"] for row in value)
         click.echo(f"foreseen: {words.tally(found)}, tried on a copy without rows")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from pgrunbook.durations import moment
-from pgrunbook.records import fleet_answers, hazard_rows
+from pgrunbook.records import fleet_answers, row_words
 from pgrunbook.records.backfill_answers import how_fast
 from pgrunbook.records.changes_answer import NOT_SO_FAR, RAN, changes
 from pgrunbook.records.failure import what_failed, where_it_failed
@@ -176,7 +176,7 @@ def _at_risk(record: Record) -> str:
         return "The record does not say." if record.last(Kind.PRECONDITIONS) else NOT_SO_FAR
     if not frame.rows:
         return "Nothing: no hazard was found in what was to run."
-    lines = [hazard_rows.line(row) for row in frame.rows[:_FEW_RISKS]]
+    lines = [row_words.hazard(row) for row in frame.rows[:_FEW_RISKS]]
     more = len(frame.rows) - len(lines)
     rest = f" And {more} more, which the cell shows." if more > 0 else ""
     return f"{'. '.join(lines)}.{rest}"

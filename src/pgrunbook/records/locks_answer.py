@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from pgrunbook.records import row_words
 from pgrunbook.records.backfill_answers import what_they_gave_way_to
 from pgrunbook.records.changes_answer import RAN
 from pgrunbook.records.record import Record
-from pgrunbook.records.shown import Row, ShownBlock
+from pgrunbook.records.shown import ShownBlock
 from pgrunbook.records.unfinished_cells import begun_blocks, cell_at_work
 from pgrunbook.records.words import counted, listed
 
@@ -58,15 +59,8 @@ def _waits_outside(record: Record) -> str:
 
 def _wait(block: ShownBlock) -> str:
     attempts = len({row["attempt"] for row in block.attempts})
-    blockers = dict.fromkeys(_blocker(row) for row in block.attempts if row["pid"])
+    blockers = dict.fromkeys(row_words.blocker(row) for row in block.attempts if row["pid"])
     return (
         f"{block.name} in {counted(attempts, 'attempt')}, for "
         f"{', '.join(blockers) or 'nobody that was seen'}"
-    )
-
-
-def _blocker(row: Row) -> str:
-    return (
-        f"{row['application'] or 'a session without a name'} (pid {row['pid']}, {row['role']}, "
-        f"{row['state']})"
     )

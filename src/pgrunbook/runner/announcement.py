@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from pgrunbook.controls import one_line
-from pgrunbook.records import hazard_rows
+from pgrunbook.records import row_words
 from pgrunbook.records.format import bundles
 from pgrunbook.records.format.parts import Frame, Kind
 
@@ -36,7 +36,7 @@ def tell(content: Mapping[str, Any]) -> None:
 def _say_hazards(frame: Frame) -> None:
     for values in frame.rows[:_MOST]:
         row = dict(zip(frame.columns, values, strict=True))
-        click.echo(f"hazard:   {one_line(hazard_rows.line(row))}", err=True)
+        click.echo(f"hazard:   {one_line(row_words.hazard(row))}", err=True)
 
 
 def _say_last_attempt(frame: Frame) -> None:
@@ -44,11 +44,7 @@ def _say_last_attempt(frame: Frame) -> None:
     number = max(row["attempt"] for row in rows)
     if number.bit_count() != 1:
         return
-    blockers = [_blocker(row) for row in rows if row["attempt"] == number and row["pid"]]
+    blockers = [row_words.blocker(row) for row in rows if row["attempt"] == number and row["pid"]]
     whom = "; ".join(blockers) or "somebody who was not seen"
     text = f"{frame.block}, attempt {number}, for {whom}"
     click.echo(f"waiting:  {one_line(text)}", err=True)
-
-
-def _blocker(row: Mapping[str, Any]) -> str:
-    return f"{row['application'] or 'a session'} (pid {row['pid']}, {row['role']}, {row['state']})"

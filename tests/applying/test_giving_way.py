@@ -21,7 +21,7 @@ from support.projects import wait_for
 from pgrunbook.applying import giving_way
 from pgrunbook.errors import Interrupted
 from pgrunbook.ledger import batches, requests
-from pgrunbook.planning import batch_keys, unseen_lag
+from pgrunbook.planning import batch_keys, delays
 from pgrunbook.planning.checks import CheckResult
 from pgrunbook.postgres import pressure
 from pgrunbook.postgres.catalog import Connection
@@ -156,7 +156,7 @@ def test_lag_that_is_not_shown_is_told_before_and_noted_meanwhile(
         with closing(Sessions(target, "public", "test")) as sessions:
             decided = [backfill.decide(backfill.agenda(sessions))]
             keys = batch_keys.find_keys(sessions.look, decided)
-            return [*unseen_lag.check(sessions.look, decided, keys, give_way)]
+            return [*delays.replicas(sessions.look, decided, keys, give_way)]
 
     assert checked("replication lag 5 s") == []
     monkeypatch.setattr(pressure, "look", hidden)

@@ -70,5 +70,5 @@ def test_whom_a_block_waits_for(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err.splitlines() == [
         "waiting:  020_tidy, attempt 1, for psql (pid 7, ada, active)",
         "waiting:  020_tidy, attempt 2, for somebody who was not seen",
-        "waiting:  020_tidy, attempt 4, for a session (pid 8, kim, idle in transaction)",
+        "waiting:  020_tidy, attempt 4, for a session without a name (pid 8, kim, idle in transaction)",
     ]

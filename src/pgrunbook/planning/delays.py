@@ -1,5 +1,5 @@
 """Checks what delays a commit, and with it everybody who waits for its locks: the distance to the
-server, and standbys that do not answer.
+server, and standbys that do not answer; and whether it is shown how far replicas are behind.
 """
 
 from __future__ import annotations
@@ -10,13 +10,20 @@ import statistics
 import time
 from collections.abc import Iterator, Sequence
 
+from psycopg import sql
+
 from pgrunbook.durations import milliseconds
+from pgrunbook.errors import Problem
+from pgrunbook.planning.batch_keys import Keys
 from pgrunbook.planning.checks import CheckResult, result
 from pgrunbook.planning.decisions import Decision
+from pgrunbook.planning.keyset import Keyset
 from pgrunbook.planning.timeouts import Timeouts
-from pgrunbook.postgres import catalog
+from pgrunbook.postgres import catalog, pressure
 from pgrunbook.postgres.catalog import Connection
+from pgrunbook.postgres.session import Session
 from pgrunbook.records.words import listed
+from pgrunbook.runbooks import give_way
 from pgrunbook.runbooks.blocks import Block
 
 _SAMPLES = 5  # round trips that are measured
@@ -98,3 +105,29 @@ def _needed(names: str) -> int:
     """
     found = re.match(r"\s*(?:(?:FIRST|ANY)\s+)?(\d+)\s*\(", names, re.IGNORECASE)
     return int(found[1]) if found else 1
+
+
+def replicas(
+    conn: Session, decisions: Sequence[Decision], keys: Keys, of_target: str
+) -> Iterator[CheckResult]:
+    """Check that blocks in batches can give way to replicas: a role that may not read the server's
+    statistics is not shown how far these are behind. No result if it is shown.
+
+    `of_target` is the target's own `give_way`. Where a limit of the lag is stated and the lag is
+    not shown, that is a problem.
+    """
+    for decision in decisions:
+        block = decision.block
+        there = keys.get(block.name)
+        if not there or not block.batching:
+            continue
+        if pressure.LAG not in pressure.look(conn, Keyset.of(there, block).name).unseen:
+            continue
+        grant = f"GRANT pg_monitor TO {sql.Identifier(conn.info.user).as_string()}"
+        what = "how far replicas are behind is not shown to this role"
+        if give_way.states_lag(block.batching.give_way, of_target):
+            expected = "the limit that is stated, replication lag, to be seen to"
+            problem = Problem(what, block.name, expected, conn.info.user, grant)
+            yield CheckResult(block.name, what, problem)
+        else:
+            yield CheckResult(block.name, "can give way to replicas", not_run=f"{what}: {grant}")

@@ -30,20 +30,18 @@ from pgrunbook.planning import (
     right_target,
     server_checks,
     statement_errors,
-    unseen_lag,
 )
 from pgrunbook.planning.agenda import Agenda
 from pgrunbook.planning.checks import CheckResult
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.hazards import Risk
-from pgrunbook.planning.make_plan import make_plan
 from pgrunbook.planning.timeline import TwinStep
 from pgrunbook.planning.timeouts import Timeouts
 from pgrunbook.postgres import search_path
 from pgrunbook.postgres.identity import Identity
 from pgrunbook.postgres.session import Session
 from pgrunbook.postgres.target import Target
-from pgrunbook.records.plan import Plan
+from pgrunbook.records.plan import Plan, Step
 from pgrunbook.run.rehearsal import Rehearsal
 from pgrunbook.runbooks import arguments, cells, credentials
 from pgrunbook.runbooks.blocks import Block
@@ -51,7 +49,7 @@ from pgrunbook.runbooks.facts import Facts
 from pgrunbook.runbooks.fingerprints import Sources
 from pgrunbook.runbooks.parameters import Parameters
 from pgrunbook.runbooks.project import Project
-from pgrunbook.sqltext.strings import strings
+from pgrunbook.sqltext.parse_tree import strings
 
 
 @dataclass
@@ -171,7 +169,7 @@ class Preparation:
             keys = batch_keys.find_keys(self.look, decided)
         results += hidden_rows.check(self.look, decided, self.identity.role)
         if self.identity.recovery == "primary":
-            results += unseen_lag.check(self.look, decided, keys, self.target.expected.give_way)
+            results += delays.replicas(self.look, decided, keys, self.target.expected.give_way)
         self.backfills = estimates.frame(self.look, decided, keys)
         results += self._delays(decided)
         results += server_checks.check_encoding(self.look, lambda: self._written(decided))
@@ -189,8 +187,25 @@ class Preparation:
         facts |= {f"{each}, kept": self._describe(made) for each, made in self._find_kept(decided)}
         if self.look.behind:  # where it is another, the same SQL may mean something else
             facts["search path"] = search_path.of(self.look)
-        self.plan = make_plan(
-            self.agenda.runbook, self.agenda.schema, self.identity, decided, facts, self.sources
+        # blocks that are done already are no part of it
+        steps = []
+        for each in decided:
+            if each.action is not Action.SKIP:
+                sql = each.sql if each.pending else ""
+                steps.append(Step(each.block.name, str(each.action), sql))
+        reverting = any(step.action == Action.REVERT for step in steps)
+        self.plan = Plan(
+            self.agenda.runbook,
+            "revert" if reverting else "apply",
+            {
+                "database": self.identity.database,
+                "system identifier": self.identity.system_identifier,
+                "server": self.identity.server,
+                "schema": self.agenda.schema,
+            },
+            steps[::-1] if reverting else steps,
+            {**self.sources.files, **self.sources.code},  # the notebook by its code alone
+            dict(sorted(facts.items())),
         )
         if self.plan.steps and not self.rehearsal:
             self.rehearsals = approval.rehearsals(self.project, self.target, self.plan)

@@ -48,3 +48,21 @@ def rewrite(node: Any, change: Callable[[ast.Node], ast.Node]) -> Any:
         return node
     fields = {name: rewrite(getattr(node, name), change) for name in node}
     return change(replace(node, **fields))
+
+
+def strings(node: ast.Node) -> Iterator[str]:
+    """Yield the strings in a statement as PostgreSQL takes them, names and constants, without
+    quotes and escapes: `€` of `U&'\\20AC'`; and the words of the parse tree.
+    """
+    yield from _within(node(skip_none=True))
+
+
+def _within(part: Any) -> Iterator[str]:
+    if isinstance(part, str):
+        yield part
+    elif isinstance(part, dict):
+        for each in part.values():
+            yield from _within(each)
+    elif isinstance(part, list | tuple):
+        for each in part:
+            yield from _within(each)

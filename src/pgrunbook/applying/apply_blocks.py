@@ -49,10 +49,7 @@ class Worker:
     @property
     def timeouts(self) -> Timeouts:
         """The timeouts of the run; a block may have its own."""
-        chosen = self.parameters
-        return Timeouts(
-            chosen.lock_timeout, chosen.statement_timeout, chosen.lock_budget, self.round_trip_ms
-        )
+        return Timeouts.of_run(self.parameters, self.round_trip_ms)
 
     def apply_all(self, blocks: Sequence[Block], reporter: Reporter) -> None:
         """Do with each of these what `apply` does, in order."""

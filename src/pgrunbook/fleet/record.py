@@ -128,7 +128,9 @@ def _notebook(state: State, journal: str) -> NotebookNode:
         new_markdown_cell(about, id="about"),
         _cell("run", {**_facts_table(state), **bundle(_identity(state))}),
         _cell("waves", _table(_WAVES, _wave_rows(state))),
-        _cell("picture", _picture(state)),
+        _cell(
+            "picture", {"image/svg+xml": picture.draw(state), "text/plain": "The waves over time"}
+        ),
         _cell("not-passed", _not_passed(state)),
         _cell("targets", {**_all_targets(state), **bundle(_fleet(state))}),
         _cell("verdict", _card(state)._repr_mimebundle_()),
@@ -250,10 +252,6 @@ def _all_targets(state: State) -> dict[str, Any]:
         "text/html": f"<details><summary>{len(lines):,} targets, each with the SHA-256 of its "
         f"record</summary><pre>{escape(chr(10).join(lines))}</pre></details>",
     }
-
-
-def _picture(state: State) -> dict[str, str]:
-    return {"image/svg+xml": picture.draw(state), "text/plain": "The waves over time"}
 
 
 def _card(state: State) -> VerdictCard:

@@ -129,9 +129,17 @@ class Agenda:
         """All blocks, rendered, in the order in which they are to be applied. Raises Refused if a
         placeholder of any of the runbook's files has no value.
         """
-        if missing := list(self._missing_values()):
+        missing: list[Problem] = []
+        for script, variables in self._all_used():
+            missing += script.missing_values(variables)
+        if missing:
             raise Refused(problems=[*self.problems, *missing])
-        if secrets := list(self._secrets()):
+        # without its values each file was searched when it was read
+        secrets: list[Problem] = []
+        for script, variables in self._all_used():
+            if script.variables and not script.exposed:
+                secrets += literals.problems(substitute(script.text, variables), script.name)
+        if secrets:
             raise Refused("The SQL holds a secret: nothing was changed.", problems=secrets)
         plain = [self.source.block(name, self.variables) for name in self.source.plain_blocks()]
         return sorted([*plain, *self.columns.blocks], key=lambda block: block.name)
@@ -143,19 +151,6 @@ class Agenda:
         for kind in (self.source.deploy, self.source.verify, self.source.revert):
             for _, script, variables in self._used(kind):
                 yield script, variables
-
-    def _missing_values(self) -> Iterator[Problem]:
-        """Yield a problem for each placeholder of these files that has no value."""
-        for script, variables in self._all_used():
-            yield from script.missing_values(variables)
-
-    def _secrets(self) -> Iterator[Problem]:
-        """Yield a problem for each secret that stands in a file once its placeholders are filled
-        in. Without its values each file was searched when it was read.
-        """
-        for script, variables in self._all_used():
-            if script.variables and not script.exposed:
-                yield from literals.problems(substitute(script.text, variables), script.name)
 
     def decide(self, blocks: Sequence[Block], found: Facts) -> list[Decision]:
         """Return what to do with each of these blocks, now. `found` are the facts that hold of
@@ -188,8 +183,10 @@ class Agenda:
                 altered = self.state.problems(block, drifted, kept)
                 decision = decisions.decide_recorded(block, found, entry, altered)
             elif entry and block.name in backfills:
-                table = batch_keys.find_table(self.sessions.look, block)
-                decision = resume_backfill.decide(block, entry, self._backfill(entry), table)
+                table = batch_keys.find_table(self.look, block)
+                asked = self.look, self.runbook, self.schema, block.name
+                backfill = batches.find_backfill(*asked, entry.revision)
+                decision = resume_backfill.decide(block, entry, backfill, table)
             elif block.admits:
                 decision = decisions.decide_admitting(block, found, entry)
             elif block.name in begun:
@@ -200,12 +197,6 @@ class Agenda:
                 decision = decisions.decide_judged(block, judged[block.name], entry, taken)
             decided.append(decisions.keep(decision, kept.get(block.name, [])))
         return decided
-
-    def _backfill(self, entry: ledger.Entry) -> batches.Backfill | None:
-        """Return how far the batches of a block have come."""
-        return batches.find_backfill(
-            self.look, self.runbook, self.schema, entry.block, entry.revision
-        )
 
     def _find_begun(
         self, blocks: Sequence[Block], entries: Mapping[str, ledger.Entry]
@@ -311,7 +302,8 @@ class Agenda:
         for about, script, variables in self._used(self.source.verify):
             if not names or not script.proves.union([entry_of(about)]).isdisjoint(names):
                 path = script.header.get("search_path", "")
-                yield about, path, _statements(script, variables)
+                script.render(variables)  # which refuses a script that lacks one
+                yield about, path, script.statements_with(variables)
 
     def _used(
         self, kind: Mapping[str, Script | Variants]
@@ -342,8 +334,3 @@ class Agenda:
         probe = self.columns.probes.get(block.name)
         if probe and "admitted" in there:
             yield there["admitted"], probe
-
-
-def _statements(script: Script, variables: Mapping[str, str]) -> tuple[Statement, ...]:
-    script.render(variables)  # which refuses a script that lacks one
-    return script.statements_with(variables)

@@ -94,20 +94,17 @@ def check(keys: Keys, decisions: Sequence[Decision]) -> list[CheckResult]:
         if not decision.pending:
             continue
         if block.batching:
+            table = block.batching.table
             wrong = list(problems(block, keys[block.name]))
             if not wrong:
                 results.append(CheckResult(block.name, _CHECK))
-            elif any(_may_change(each, block.batching.table) for each in earlier):
+            elif any(each.runs_code or table in each.names for each in earlier):
                 why = f"{wrong[0].what}: a block before it may change that"
                 results.append(CheckResult(block.name, _CHECK, not_run=why))
             else:
                 results += [CheckResult(block.name, problem.what, problem) for problem in wrong]
         earlier.append(block)
     return results
-
-
-def _may_change(block: Block, table: str) -> bool:
-    return block.runs_code or table in {name for _, name in block.relations}
 
 
 def problems(block: Block, there: Mapping[str, Any] | None) -> Iterator[Problem]:

@@ -11,7 +11,6 @@ from pgrunbook.errors import Refused
 from pgrunbook.inventory.objects import Inventory
 from pgrunbook.inventory.read import read
 from pgrunbook.ledger import drift
-from pgrunbook.ledger.drift import Drift
 from pgrunbook.ledger.fold import Fold, read_fold
 from pgrunbook.planning import checks, preflight, right_target
 from pgrunbook.postgres import locks
@@ -44,19 +43,18 @@ def collect(project: Project, target: str, schema: str) -> dict[str, Any]:
         except psycopg.errors.LockNotAvailable as exc:
             raise Refused(problems=[locks.unreadable(conn, target)]) from exc
         version = conn.info.server_version // 10_000
-        differing = drift.find_drift(expected, found, version)
+        drifted = []
+        for each in drift.find_drift(expected, found, version):
+            about = {"object": str(each.object), "origin": each.origin}
+            drifted.append(about | asdict(each.problem))
     return {
         "target": target,
         "schema": schema,
         "expected": len(expected.history),
-        "drift": [_as_json(each) for each in differing],
+        "drift": drifted,
         "unread": [str(each) for each in sorted(expected.unread | expected.outdated(version))],
         "others": _others(expected, found, schema),
     }
-
-
-def _as_json(each: Drift) -> dict[str, str]:
-    return {"object": str(each.object), "origin": each.origin, **asdict(each.problem)}
 
 
 def _others(expected: Fold, found: Inventory, schema: str) -> list[str]:

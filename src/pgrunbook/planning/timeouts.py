@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from pgrunbook.durations import milliseconds
 from pgrunbook.runbooks.blocks import Block
+from pgrunbook.runbooks.parameters import Parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,12 @@ class Timeouts:
     lock_budget: str
     round_trip_ms: float = 0.0
     idle: str = "3s"  # how long our side may be silent in the middle of a block
+
+    @classmethod
+    def of_run(cls, chosen: Parameters, round_trip_ms: float) -> Timeouts:
+        """Return the timeouts of a run, by its parameters."""
+        timeouts = chosen.lock_timeout, chosen.statement_timeout, chosen.lock_budget
+        return cls(*timeouts, round_trip_ms)
 
     def of(self, block: Block) -> Timeouts:
         """Return the timeouts of a block: its own, as far as its header gives them."""

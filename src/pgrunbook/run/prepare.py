@@ -256,10 +256,7 @@ class Preparation:
         if not any(decision.pending for decision in decided):
             return []
         self.round_trip_ms = delays.measure(self.look)
-        chosen = self.parameters
-        timeouts = Timeouts(
-            chosen.lock_timeout, chosen.statement_timeout, chosen.lock_budget, self.round_trip_ms
-        )
+        timeouts = Timeouts.of_run(self.parameters, self.round_trip_ms)
         return [*delays.distance(decided, timeouts), *delays.standbys(self.look)]
 
     def _written(self, decided: Sequence[Decision]) -> dict[str, str]:

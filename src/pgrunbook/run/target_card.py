@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
@@ -17,20 +18,12 @@ from pgrunbook.runbooks.parameters import Parameters
 def card(there: Identity, chosen: Parameters, **known: Any) -> IdentityCard:
     """What a program is told, with what else is `known` of the run."""
     return IdentityCard(
-        database=there.database,
-        host=there.host,
-        server_version=there.server_version,
-        system_identifier=there.system_identifier,
-        role=there.role,
-        superuser=there.superuser,
-        recovery=there.recovery,
-        read_only=there.read_only,
         mode=chosen.mode,
         schema=chosen.schema_,
         ticket=chosen.ticket,
         approved_plan=chosen.approved_plan,
         approver=chosen.approver,
-        **known,
+        **(asdict(there) | known),
     )
 
 

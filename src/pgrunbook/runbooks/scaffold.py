@@ -100,10 +100,7 @@ def _require_word(name: str) -> None:
 
 
 def _render(template: str, **values: object) -> str:
-    return _environment().get_template(template).render(values)
-
-
-def _environment() -> Environment:
     loader = PackageLoader("pgrunbook", "templates/new")
     # no HTML
-    return Environment(loader=loader, undefined=StrictUndefined, keep_trailing_newline=True)  # noqa: S701
+    made = Environment(loader=loader, undefined=StrictUndefined, keep_trailing_newline=True)  # noqa: S701
+    return made.get_template(template).render(values)

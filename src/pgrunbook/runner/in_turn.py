@@ -39,7 +39,9 @@ class InTurn:
     def __init__(self, project: Project, asked: Mapping[Path, Arguments]) -> None:
         self._project = project
         self._asked = asked
-        self._keys = {path: _key(each) for path, each in asked.items()}
+        self._keys: dict[Path, _CopyKey] = {}
+        for path, each in asked.items():
+            self._keys[path] = _CopyKey(each.chosen.target, each.chosen.mode)
         self._copies: dict[_CopyKey, SharedCopy] = {}
         self._before: dict[_CopyKey, Inventory] = {}  # what each copy had when it was made
         self._stack = ExitStack()
@@ -105,10 +107,6 @@ class InTurn:
                 shared = SharedCopy.of(self._stack.enter_context(making))
         self._before[key] = _read(shared)
         return shared
-
-
-def _key(asked: Arguments) -> _CopyKey:
-    return _CopyKey(asked.chosen.target, asked.chosen.mode)
 
 
 def _read(shared: SharedCopy) -> Inventory:

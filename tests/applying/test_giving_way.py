@@ -24,11 +24,11 @@ from pgrunbook.ledger import batches, requests
 from pgrunbook.planning import batch_keys, delays
 from pgrunbook.planning.checks import CheckResult
 from pgrunbook.postgres import pressure
-from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.embedded import Server
 from pgrunbook.postgres.pressure import Pressure
 from pgrunbook.postgres.run_sessions import Sessions
+from pgrunbook.postgres.session import Session
 from pgrunbook.postgres.target import Target
 
 pytestmark = pytest.mark.parametrize("server", [18], indirect=True)
@@ -148,7 +148,7 @@ def test_lag_that_is_not_shown_is_told_before_and_noted_meanwhile(
 ) -> None:
     look = pressure.look
 
-    def hidden(conn: Connection, table: str) -> Pressure:
+    def hidden(conn: Session, table: str) -> Pressure:
         return replace(look(conn, table), unseen=(pressure.LAG,))
 
     def checked(give_way: str = "") -> list[CheckResult]:

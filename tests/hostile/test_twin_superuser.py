@@ -21,9 +21,9 @@ from support.databases import Database
 
 from pgrunbook.errors import Refused
 from pgrunbook.postgres import embedded, schema_copy, twin_server
-from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.embedded import Server
+from pgrunbook.postgres.session import Session
 from pgrunbook.postgres.target import Target
 
 # What a role may do that owns a schema and nothing else. The functions are harmless where it made them:
@@ -127,7 +127,7 @@ def folder(place: Path) -> Iterator[Path]:
         Server(version, data, embedded.PROGRAMS[version], data).stop()
 
 
-def rehearsed(database: Database, folder: Path, conn: Connection) -> list[str]:
+def rehearsed(database: Database, folder: Path, conn: Session) -> list[str]:
     """Copy the schema as a rehearsal does; what could not be copied."""
     with schema_copy.copy_schema(Target("t", database.url), conn, folder, "x") as copy:
         with closing(psycopg.connect(copy.target.conninfo)) as there:
@@ -135,7 +135,7 @@ def rehearsed(database: Database, folder: Path, conn: Connection) -> list[str]:
         return list(copy.warnings)
 
 
-def twin(database: Database, folder: Path, conn: Connection) -> list[str]:
+def twin(database: Database, folder: Path, conn: Session) -> list[str]:
     """The same as a twin."""
     server = twin_server.embedded_server(folder, conn.info.server_version // 10_000)
     with twin_server.make_twin(Target("t", database.url), conn, server, "x") as made:
@@ -145,7 +145,7 @@ def twin(database: Database, folder: Path, conn: Connection) -> list[str]:
         return list(made.warnings)
 
 
-def superuser(conn: Connection) -> bool:
+def superuser(conn: Session) -> bool:
     asked = "SELECT bool_or(rolsuper) FROM pg_roles WHERE rolname IN (current_user, session_user)"
     row = conn.execute(asked).fetchone()
     return bool(row and row[0])
@@ -156,7 +156,7 @@ def test_no_superuser_calls_what_a_lesser_role_has_made(
     lesser: Database,
     folder: Path,
     harmed: Path,
-    copy: Callable[[Database, Path, Connection], list[str]],
+    copy: Callable[[Database, Path, Session], list[str]],
 ) -> None:
     with connect(Target("t", lesser.url), schema="public", read_only=True) as conn:
         warnings = copy(lesser, folder, conn)

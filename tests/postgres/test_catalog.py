@@ -9,8 +9,9 @@ import pytest
 from support.databases import Database
 
 from pgrunbook.postgres import session_settings
-from pgrunbook.postgres.catalog import Connection, snapshot
+from pgrunbook.postgres.catalog import snapshot
 from pgrunbook.postgres.connection import connect
+from pgrunbook.postgres.session import Session
 from pgrunbook.postgres.target import Target
 from pgrunbook.run.diff import diff
 
@@ -62,13 +63,13 @@ SELECT t.relname, i.relname, pg_get_indexdef(x.indexrelid, 0, true)
 
 
 @pytest.fixture
-def look(empty: Database) -> Iterator[Connection]:
+def look(empty: Database) -> Iterator[Session]:
     empty.load(MADE)
     with connect(Target("test", empty.url), schema="public", read_only=True) as conn:
         yield conn
 
 
-def test_every_index_is_defined_as_the_server_says(look: Connection) -> None:
+def test_every_index_is_defined_as_the_server_says(look: Session) -> None:
     found = snapshot(look, "public", TABLES).indexes
     with session_settings.as_block(look):
         expected = {(table, index): text for table, index, text in look.execute(DEFINITIONS)}
@@ -89,7 +90,7 @@ def test_what_rows_may_break_is_not_called_not_null(empty: Database) -> None:
         }
 
 
-def test_types_are_enums_and_domains_the_server_s_own_too(look: Connection) -> None:
+def test_types_are_enums_and_domains_the_server_s_own_too(look: Session) -> None:
     types = snapshot(look, "public", TABLES).types
     assert types["kind"].to_dict() == {
         "state": "enum",
@@ -110,7 +111,7 @@ def test_a_type_that_has_changed_is_no_table(empty: Database) -> None:
 
 
 @pytest.mark.parametrize("server", [18], indirect=True)
-def test_of_many_tables_the_same_is_seen_as_of_few(look: Connection) -> None:
+def test_of_many_tables_the_same_is_seen_as_of_few(look: Session) -> None:
     look.execute("SET default_transaction_read_only = off")
     look.execute("ANALYZE public.kinds")
     absent = [f"absent_{n}" for n in range(1_000)]

@@ -22,8 +22,8 @@ from support.projects import Project
 
 from pgrunbook.errors import Failed, Refused
 from pgrunbook.postgres import embedded, restore, schema_copy
-from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.connection import connect
+from pgrunbook.postgres.session import Session
 from pgrunbook.postgres.target import Target
 from pgrunbook.records.naming import seal_of
 
@@ -106,7 +106,7 @@ def target(database: Database) -> Target:
     return Target("env:CRM_URL", database.url)
 
 
-def databases_of(folder: Path, conn: Connection) -> set[str]:
+def databases_of(folder: Path, conn: Session) -> set[str]:
     """The copies that are there, on the embedded server of that version."""
     version = conn.info.server_version // 10_000
     server = embedded.start(folder / f"postgres-{version}", version)

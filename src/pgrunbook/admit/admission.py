@@ -15,7 +15,7 @@ from pgrunbook.admit.findings import TABLE_KINDS, Constraint, Obstacle, kind_of_
 from pgrunbook.admit.inspect_column import Inspection
 from pgrunbook.errors import Problem, Refused
 from pgrunbook.postgres import catalog
-from pgrunbook.postgres.catalog import Connection
+from pgrunbook.postgres.session import Session
 
 __all__ = ["Admission", "Constraint", "Obstacle", "find_column", "inspect", "judge_by"]
 
@@ -55,7 +55,7 @@ class Admission:
 
 
 def inspect(
-    conn: Connection,
+    conn: Session,
     schema: str,
     table: str,
     column: str,
@@ -93,7 +93,7 @@ def judge_by(answers: AnswerCache, schema: str, table: str, column: str, value: 
 
 
 def find_column(
-    conn: Connection,
+    conn: Session,
     schema: str,
     tables: Sequence[str],
     columns: Sequence[str],

@@ -23,7 +23,6 @@ from pgrunbook.admit import expressions
 from pgrunbook.admit.check_evaluator import CannotJudge, CheckEvaluator
 from pgrunbook.admit.gist import gist
 from pgrunbook.postgres import catalog
-from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.session import Session
 
 Rows = list[dict[str, Any]]
@@ -42,7 +41,7 @@ class AnswerCache:
     - `answers` has all that was asked, in that order, whether it was sent or known.
     """
 
-    conn: Connection
+    conn: Session
     known: Mapping[_Question, Rows] = field(default_factory=dict)
     evaluated: dict[Hashable, str | bool | None] = field(default_factory=dict)
     answers: dict[_Question, Rows] = field(default_factory=dict)
@@ -121,7 +120,7 @@ class AnswerCache:
                 planned = True
         return statements
 
-    def with_answers(self, conn: Connection, answers: Iterable[Rows]) -> AnswerCache:
+    def with_answers(self, conn: Session, answers: Iterable[Rows]) -> AnswerCache:
         """Return a cache that knows these answers, one for each of `statements`; `conn` is the
         session that has sent them.
         """

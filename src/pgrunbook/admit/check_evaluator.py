@@ -15,7 +15,7 @@ from psycopg import sql
 from pgrunbook.admit import expressions
 from pgrunbook.admit.expressions import Subject
 from pgrunbook.postgres import search_path
-from pgrunbook.postgres.catalog import Connection
+from pgrunbook.postgres.session import Session
 
 
 class CannotJudge(Exception):
@@ -44,7 +44,7 @@ class CheckEvaluator:
     - `row_columns` are the columns of the table, by name.
     """
 
-    conn: Connection
+    conn: Session
     path: str
     subject: Subject
     value: str

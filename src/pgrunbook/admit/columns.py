@@ -13,7 +13,6 @@ from pgrunbook.admit import admission, variants
 from pgrunbook.admit.admission import Admission
 from pgrunbook.admit.answer_cache import AnswerCache
 from pgrunbook.ledger import ledger
-from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.blocks import Admits, Block
@@ -96,7 +95,7 @@ class Columns:
         finally:
             self._seen = None
 
-    def facts(self, blocks: Sequence[Block], conn: Connection | None = None) -> dict[Fact, str]:
+    def facts(self, blocks: Sequence[Block], conn: Session | None = None) -> dict[Fact, str]:
         """Return the facts that hold now of the columns of these blocks, as the session `conn` sees
         them, or else `look`.
         """
@@ -133,7 +132,7 @@ class Columns:
             self._seen[admits] = found
         return found
 
-    def _inspect_by(self, conn: Connection, admits: Admits) -> tuple[Admission, AnswerCache]:
+    def _inspect_by(self, conn: Session, admits: Admits) -> tuple[Admission, AnswerCache]:
         answers = AnswerCache(conn)
         return admission.inspect(conn, self.schema, *admits, answers), answers
 

@@ -18,8 +18,8 @@ from pglast.enums import AlterTableType, ConstrType, ObjectType
 from psycopg.sql import Identifier
 
 from pgrunbook.postgres import catalog
-from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.locks import BLOCKS, STRONGEST
+from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.scripts import Statement
 from pgrunbook.sqltext.created_objects import RELATIONS, created_objects
 from pgrunbook.sqltext.search_paths import may_set_path
@@ -48,7 +48,7 @@ class WantedLock(NamedTuple):
 
 
 def lock_statements(
-    conn: Connection, path: Sequence[str], statements: Sequence[Statement]
+    conn: Session, path: Sequence[str], statements: Sequence[Statement]
 ) -> list[list[str]]:
     """Return for each statement of a block the LOCK TABLE statements to send before it: of tables
     that exist, and that this role may lock. Reads only.

@@ -33,7 +33,6 @@ from pgrunbook.postgres.blockers import (
     Blocker,
     blockers,
 )
-from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.session import Session
 from pgrunbook.secrets.patterns import redact
 
@@ -157,7 +156,7 @@ def _try(
 
 @contextmanager
 def watch_blockers(
-    work: Session, look: Connection, lock_timeout: str, limit_ms: float | None = None
+    work: Session, look: Session, lock_timeout: str, limit_ms: float | None = None
 ) -> Iterator[Sequence[Blocker]]:
     """Watch, in the session `look`, who blocks the session `work`, as long as the `with` block
     lasts. Yields the blockers that were seen last.
@@ -212,7 +211,7 @@ def watch_blockers(
 _ANSWERING_S = 2.0
 
 
-def _find_blockers(conn: Connection, pid: int) -> Iterator[Blocker]:
+def _find_blockers(conn: Session, pid: int) -> Iterator[Blocker]:
     """Yield who blocks this session now; an autovacuum that may be cancelled is, if this role may
     do so.
     """
@@ -223,7 +222,7 @@ def _find_blockers(conn: Connection, pid: int) -> Iterator[Blocker]:
             yield blocker
 
 
-def _cancel_autovacuum(conn: Connection, pid: int) -> str:
+def _cancel_autovacuum(conn: Session, pid: int) -> str:
     """Cancel an autovacuum, and return what came of it."""
     # A worker of autovacuum belongs to no role. The process may be another one by now.
     try:

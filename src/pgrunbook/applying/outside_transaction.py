@@ -36,7 +36,6 @@ from pgrunbook.planning.remains import detached_partition, find_half_done, is_de
 from pgrunbook.planning.timeouts import Timeouts
 from pgrunbook.postgres import catalog, locks, search_path, session_settings
 from pgrunbook.postgres.blockers import Attempt
-from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.driver_errors import problem_of
 from pgrunbook.postgres.lockers import Locked
 from pgrunbook.postgres.locks import Lock, Trace
@@ -136,7 +135,7 @@ def _require_alone(sessions: Sessions, decision: Decision) -> None:
         )
 
 
-def _now(conn: Connection) -> datetime:
+def _now(conn: Session) -> datetime:
     """The server's time."""
     row = conn.execute("SELECT clock_timestamp()").fetchone()
     return cast(datetime, row and row[0])

@@ -8,7 +8,6 @@ from pgrunbook.errors import Failed
 from pgrunbook.inventory import changes
 from pgrunbook.inventory.read import read_objects
 from pgrunbook.postgres import catalog
-from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.session import Session
 
 _REMEDY = (
@@ -22,7 +21,7 @@ def catalogs_query(conn: Session) -> str:
     return catalog.statement(conn, "catalogs_written")
 
 
-def require(work: Session, look: Connection, block: str) -> None:
+def require(work: Session, look: Session, block: str) -> None:
     """Raise Failed, with everything rolled back, if the open transaction of `work` has changed
     anything but rows and temporary objects. Called only if it has written to a catalog.
     """

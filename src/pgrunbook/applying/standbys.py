@@ -18,8 +18,7 @@ from psycopg.errors import Diagnostic
 from pgrunbook.errors import Failed
 from pgrunbook.postgres import catalog
 from pgrunbook.postgres.blockers import Blocker
-from pgrunbook.postgres.catalog import Connection
-from pgrunbook.postgres.session import CANCEL_S
+from pgrunbook.postgres.session import CANCEL_S, Session
 
 # Commits with the role's own synchronous_commit, whatever the block has set. With `off` the commit
 # might not be on the disk when the ledger is believed to have it; with a stricter value it would
@@ -48,7 +47,7 @@ class Commit:
 
 @contextmanager
 def watch_commit(
-    work: Connection, look: Connection, limit_ms: float, *, awaits: bool = True
+    work: Session, look: Session, limit_ms: float, *, awaits: bool = True
 ) -> Iterator[Commit]:
     """Watch the commit that `work` sends in the `with` block: its wait for standbys is cancelled
     after `limit_ms`. Then it is committed on the primary, and not `confirmed`. Does nothing unless
@@ -77,7 +76,7 @@ def watch_commit(
 
 
 def _guard(
-    work: Connection, look: Connection, guard: str, limit_ms: float, over: threading.Event
+    work: Session, look: Session, guard: str, limit_ms: float, over: threading.Event
 ) -> None:
     with suppress(psycopg.Error):  # whatever fails here, the commit is not to fail for it
         look.execute(guard.encode())

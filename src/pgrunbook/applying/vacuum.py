@@ -15,7 +15,6 @@ from psycopg.errors import Diagnostic, LockNotAvailable, QueryCanceled
 
 from pgrunbook.applying.outside_transaction import limits
 from pgrunbook.applying.waiters import GaveWay, cancel_for_waiters
-from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.session import Session
 
 # SKIP_LOCKED: it does not wait for anybody. TRUNCATE off: nobody waits for it at its end, where it
@@ -43,7 +42,7 @@ class VacuumResult:
 
 def vacuum(
     work: Session,
-    look: Connection,
+    look: Session,
     table: str,
     *,
     limit_ms: float,

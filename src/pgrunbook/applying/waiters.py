@@ -18,7 +18,6 @@ import psycopg
 from pgrunbook.errors import Failed, first_line
 from pgrunbook.postgres import catalog
 from pgrunbook.postgres.blockers import Blocker
-from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.session import Session
 from pgrunbook.secrets.patterns import redact
 
@@ -54,7 +53,7 @@ class GaveWay(psycopg.errors.QueryCanceled):
 
 @contextmanager
 def cancel_for_waiters(
-    work: Session, look: Connection, limit_ms: float, asked: Callable[[], bool] = lambda: False
+    work: Session, look: Session, limit_ms: float, asked: Callable[[], bool] = lambda: False
 ) -> Iterator[Waiters]:
     """Watch who waits for the transaction of the session `work`, as long as the `with` block lasts.
 
@@ -95,7 +94,7 @@ def cancel_for_waiters(
         _end(over, thread, look)
 
 
-def _look(look: Connection, pid: int, patience_ms: float, waiters: Waiters) -> None:
+def _look(look: Session, pid: int, patience_ms: float, waiters: Waiters) -> None:
     for row in catalog.rows(look, "waiters", pid=pid, limit_ms=patience_ms):
         if row["waited_ms"] >= waiters.waited_ms:
             waiters.waited_ms = row["waited_ms"]
@@ -104,7 +103,7 @@ def _look(look: Connection, pid: int, patience_ms: float, waiters: Waiters) -> N
         waiters.gave_way = waiters.gave_way or row["cancelled"]
 
 
-def _end(over: threading.Event, thread: threading.Thread, look: Connection) -> None:
+def _end(over: threading.Event, thread: threading.Thread, look: Session) -> None:
     """Wait until the last look has its answer, so that no late cancel hits what comes next.
 
     The server sends the cancel before it answers the look, and a session that executes nothing

@@ -15,10 +15,10 @@ from pgrunbook.ledger.run_rows import progress_of
 from pgrunbook.ledger.server_match import ServerMatch
 from pgrunbook.planning import checks, decisions, preflight, right_target
 from pgrunbook.postgres import run_locks
-from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.connection import connect
 from pgrunbook.postgres.driver_errors import driver_errors
 from pgrunbook.postgres.identity import identify
+from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks import targets
 from pgrunbook.runbooks.blocks import entry_of
 from pgrunbook.runbooks.project import Project
@@ -71,9 +71,7 @@ def pending(report: dict[str, Any]) -> bool:
     return last is not None and last["verdict"] != Verdict.PASSED
 
 
-def _report(
-    conn: Connection, runbook: str, source: Source, about: dict[str, str]
-) -> dict[str, Any]:
+def _report(conn: Session, runbook: str, source: Source, about: dict[str, str]) -> dict[str, Any]:
     schema = about["schema"]
     runs = ledger.runs(conn, runbook, schema)
     complete = any(run["verdict"] == Verdict.PASSED for run in runs)
@@ -94,7 +92,7 @@ def _report(
 
 
 def _progress(
-    conn: Connection,
+    conn: Session,
     runbook: str,
     schema: str,
     entry: ledger.Entry,
@@ -152,7 +150,7 @@ _AT_WORK = "at work"
 _UNKNOWN = "no verdict: at work, or died"
 
 
-def _last_run(conn: Connection, schema: str, runs: list[dict[str, Any]]) -> dict[str, Any] | None:
+def _last_run(conn: Session, schema: str, runs: list[dict[str, Any]]) -> dict[str, Any] | None:
     """Return the last run with its verdict. For a run without a verdict: whether it is at work, and
     how far it is known to be.
     """
@@ -168,7 +166,7 @@ def _last_run(conn: Connection, schema: str, runs: list[dict[str, Any]]) -> dict
     return {"run": run["run_id"], "verdict": verdict, "reason": reason, "operator": run["operator"]}
 
 
-def _without_verdict(conn: Connection, run_id: str) -> str:
+def _without_verdict(conn: Session, run_id: str) -> str:
     """Return `at work` if the run holds its lock, else `died`."""
     # The application name of each session has the first digits of its run's id.
     holders = [holder["application"] for holder in run_locks.holders(conn, run_locks.DATABASE)]

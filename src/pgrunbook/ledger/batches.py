@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from pgrunbook.ledger import install, versions, write
 from pgrunbook.postgres import catalog, lockers
-from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.session import Session
 
 if TYPE_CHECKING:
@@ -90,7 +89,7 @@ def sum_rows(
 
 @lockers.named
 def find_backfill(
-    conn: Connection, runbook: str, schema: str, block: str, revision: int
+    conn: Session, runbook: str, schema: str, block: str, revision: int
 ) -> Backfill | None:
     """Return the backfill of a block that began with this revision, the number of rows that the
     ledger has on the block; None if none did. Reads only.
@@ -119,7 +118,7 @@ class CurrentPause:
 
 
 @lockers.named
-def current_pause(conn: Connection, backfill: int) -> CurrentPause | None:
+def current_pause(conn: Session, backfill: int) -> CurrentPause | None:
     """Return the pause that a backfill is in, or was in when its run died. Reads only."""
     for row in catalog.rows(conn, "ledger_pausing", backfill=backfill):
         return CurrentPause(**row)
@@ -127,7 +126,7 @@ def current_pause(conn: Connection, backfill: int) -> CurrentPause | None:
 
 
 @lockers.named
-def gaps(conn: Connection, runbook: str, schema: str, block: str) -> list[dict[str, Any]]:
+def gaps(conn: Session, runbook: str, schema: str, block: str) -> list[dict[str, Any]]:
     """Return the batches that do not begin where the one before has ended, or do not reach the
     upper bound. Reads only.
     """
@@ -138,7 +137,7 @@ def gaps(conn: Connection, runbook: str, schema: str, block: str) -> list[dict[s
 
 
 @lockers.named
-def skipped_rows(conn: Connection, runbook: str, schema: str, block: str) -> tuple[int, str]:
+def skipped_rows(conn: Session, runbook: str, schema: str, block: str) -> tuple[int, str]:
     """Return how many rows were put aside, and the constraints that they break. Reads only."""
     if versions.installed(conn) < versions.WITH_BATCHES:
         return 0, ""
@@ -163,7 +162,7 @@ class History:
 
 
 @lockers.named
-def history(conn: Connection, runbook: str, schema: str, block: str, slices: int = 60) -> History:
+def history(conn: Session, runbook: str, schema: str, block: str, slices: int = 60) -> History:
     """Return how a block's batches have gone on, of all runs that have worked on it, with the time
     cut into so many `slices`. Reads only.
     """
@@ -175,7 +174,7 @@ def history(conn: Connection, runbook: str, schema: str, block: str, slices: int
     )
 
 
-def _latest(conn: Connection, runbook: str, schema: str, block: str) -> int | None:
+def _latest(conn: Session, runbook: str, schema: str, block: str) -> int | None:
     """Return the id of the backfill with which a block in batches has begun the last time."""
     for row in catalog.rows(conn, "ledger_latest", runbook=runbook, schema=schema, block=block):
         return int(row["id"])
@@ -183,7 +182,7 @@ def _latest(conn: Connection, runbook: str, schema: str, block: str) -> int | No
 
 
 @lockers.named
-def rate(conn: Connection) -> float | None:
+def rate(conn: Session) -> float | None:
     """Return how many rows a second the last backfill has changed; None if there was none. Reads
     only.
     """
@@ -194,7 +193,7 @@ def rate(conn: Connection) -> float | None:
 
 
 @lockers.named
-def wal_of_a_row(conn: Connection, table: str) -> float | None:
+def wal_of_a_row(conn: Session, table: str) -> float | None:
     """Return how many bytes of WAL the last backfill of the table has written for each row; None if
     there was none. Reads only.
     """
@@ -260,7 +259,7 @@ def prepare(conn: Session) -> None:
 
 @lockers.named
 def note_pause(
-    conn: Connection,
+    conn: Session,
     backfill: int,
     run_id: str,
     began_at: datetime,

@@ -17,7 +17,7 @@ from psycopg.types.json import Jsonb
 from pgrunbook.inventory.objects import Definition, Object
 from pgrunbook.ledger import versions, write
 from pgrunbook.postgres import catalog
-from pgrunbook.postgres.catalog import Connection
+from pgrunbook.postgres.session import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +226,7 @@ def _definition(properties: Mapping[str, Any] | None) -> Definition | None:
     return None if properties is None else Definition(properties)
 
 
-def read_fold(conn: Connection, schema: str) -> Fold:
+def read_fold(conn: Session, schema: str) -> Fold:
     """Return the expected state for a schema, as the ledger has it. Reads only."""
     fold = Fold()
     version = versions.installed(conn)
@@ -248,7 +248,7 @@ def read_fold(conn: Connection, schema: str) -> Fold:
 
 
 def _rows_elsewhere(
-    conn: Connection, schema: str, rows: Sequence[Mapping[str, Any]]
+    conn: Session, schema: str, rows: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
     """Return the rows of runs in other schemas that have changed objects of these rows, or of the
     schema itself.
@@ -267,7 +267,7 @@ def _rows_elsewhere(
 
 
 def note_reading(
-    conn: Connection,
+    conn: Session,
     run_id: str,
     schema: str,
     reason: str,

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 from pgrunbook.ledger import versions
 from pgrunbook.postgres import catalog, durability, lockers
-from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.session import Session
 
 
@@ -20,7 +19,7 @@ class Head(NamedTuple):
 
 
 @lockers.named
-def heads(conn: Connection) -> list[Head]:
+def heads(conn: Session) -> list[Head]:
     """Return every head of an archive that runs have written, the oldest first. Reads only."""
     if versions.installed(conn) < versions.WITH_HEADS:
         return []
@@ -29,7 +28,7 @@ def heads(conn: Connection) -> list[Head]:
 
 
 @lockers.named
-def seals(conn: Connection, run_id: str) -> list[dict[str, Any]]:
+def seals(conn: Session, run_id: str) -> list[dict[str, Any]]:
     """Return the names and digests under which the record of a run is sealed. Reads only."""
     return catalog.rows(conn, "ledger_seals", run_id=run_id)
 

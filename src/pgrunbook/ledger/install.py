@@ -10,7 +10,7 @@ from importlib.resources import files
 from pgrunbook.errors import Problem
 from pgrunbook.ledger.versions import SCHEMA_VERSION, installed
 from pgrunbook.postgres import catalog, lockers, run_locks, trust
-from pgrunbook.postgres.catalog import Connection
+from pgrunbook.postgres.session import Session
 
 
 @cache
@@ -19,7 +19,7 @@ def sql(name: str) -> str:
     return (files("pgrunbook") / "sql" / "ledger" / f"{name}.sql").read_text(encoding="utf-8")
 
 
-def install(conn: Connection) -> None:
+def install(conn: Session) -> None:
     """Create the ledger, or bring an older one up to this version, in one transaction. Raises
     Refused. A run in another schema may do the same at the same time: one waits for the other.
     """
@@ -41,12 +41,12 @@ def install(conn: Connection) -> None:
             conn.execute(revoke.encode())
 
 
-def _grants(conn: Connection) -> set[str]:
+def _grants(conn: Session) -> set[str]:
     """Return what others may do with the ledger, each as the statement that takes it back."""
     return {row["statement"] for row in catalog.rows(conn, "ledger_grants")}
 
 
-def missing_columns(conn: Connection, version: int) -> list[Problem]:
+def missing_columns(conn: Session, version: int) -> list[Problem]:
     """Return the columns that a ledger of this version has, and this one lacks."""
     there = {(row["table"], row["column"]) for row in catalog.rows(conn, "ledger_columns")}
     problems = []

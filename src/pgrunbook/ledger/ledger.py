@@ -16,7 +16,7 @@ from psycopg.rows import tuple_row
 from pgrunbook.errors import Verdict
 from pgrunbook.ledger import versions
 from pgrunbook.postgres import catalog, lockers, trust
-from pgrunbook.postgres.catalog import Connection
+from pgrunbook.postgres.session import Session
 
 if TYPE_CHECKING:
     # Not at run time: it imports PostgreSQL's parser, which takes time, and a program that only
@@ -80,7 +80,7 @@ class Entry:
         return cls(**{**row, "variants": variants, "facts": facts, "kept": kept})
 
 
-def exists(conn: Connection) -> bool:
+def exists(conn: Session) -> bool:
     """Return whether the target has a ledger. Reads only. Raises Refused if something of a role
     that is not trusted is in its place.
     """
@@ -89,7 +89,7 @@ def exists(conn: Connection) -> bool:
 
 @lockers.named
 def entries(
-    conn: Connection, runbook: str, schema: str, blocks: Sequence[str] | None = None
+    conn: Session, runbook: str, schema: str, blocks: Sequence[str] | None = None
 ) -> dict[str, Entry]:
     """Return the latest row on each block of a runbook in a schema, or of those named, by the
     block's name. Reads only.
@@ -103,7 +103,7 @@ def entries(
 
 @lockers.named
 def without_files(
-    conn: Connection, runbook: str, schema: str, files: Collection[str]
+    conn: Session, runbook: str, schema: str, files: Collection[str]
 ) -> list[dict[str, Any]]:
     """Return the blocks of a runbook in a schema that are done, or begun, and have no file or
     folder among `files` any more: `block`, `event`, `run_id`. Reads only.
@@ -115,7 +115,7 @@ def without_files(
 
 
 @lockers.named
-def runs(conn: Connection, runbook: str, schema: str) -> list[dict[str, Any]]:
+def runs(conn: Session, runbook: str, schema: str) -> list[dict[str, Any]]:
     """Return the runs of a runbook in a schema, the latest first, each with its verdict or None.
     Reads only.
     """
@@ -125,7 +125,7 @@ def runs(conn: Connection, runbook: str, schema: str) -> list[dict[str, Any]]:
 
 
 @lockers.named
-def details(conn: Connection, runbook: str, schema: str) -> dict[tuple[str, str], dict[str, Any]]:
+def details(conn: Session, runbook: str, schema: str) -> dict[tuple[str, str], dict[str, Any]]:
     """Return, for each block that a run has done, by run id and block: `elapsed_ms`, `locks` and
     failed `attempts`. Reads only.
 
@@ -138,7 +138,7 @@ def details(conn: Connection, runbook: str, schema: str) -> dict[tuple[str, str]
 
 
 @lockers.named
-def unfinished_runs(conn: Connection, schema: str) -> list[dict[str, Any]]:
+def unfinished_runs(conn: Session, schema: str) -> list[dict[str, Any]]:
     """Return the runs of any runbook in a schema that have written and have no verdict, the oldest
     first: at work, or dead. Reads only.
 
@@ -162,7 +162,7 @@ def unfinished_runs(conn: Connection, schema: str) -> list[dict[str, Any]]:
 
 
 @lockers.named
-def batches_of(conn: Connection, runs: Sequence[str]) -> list[dict[str, Any]]:
+def batches_of(conn: Session, runs: Sequence[str]) -> list[dict[str, Any]]:
     """Return the batches that runs have committed, by run and block: `run_id`, `block`, `batches`,
     `rows`, `last_at`; also of a block that they have only begun. Reads only.
     """
@@ -173,14 +173,14 @@ def batches_of(conn: Connection, runs: Sequence[str]) -> list[dict[str, Any]]:
 
 @lockers.named
 def later_changes(
-    conn: Connection, runbook: str, schema: str, tables: Sequence[str]
+    conn: Session, runbook: str, schema: str, tables: Sequence[str]
 ) -> list[dict[str, Any]]:
     """Return what runbooks that came later have done on these tables. Reads only."""
     return catalog.rows(conn, "ledger_later", runbook=runbook, schema=schema, tables=tables)
 
 
 @lockers.named
-def blocks_of_run(conn: Connection, run_id: str) -> list[tuple[str, str]]:
+def blocks_of_run(conn: Session, run_id: str) -> list[tuple[str, str]]:
     """Return each block that a run has begun, in order, and the last event of it. Reads only."""
     if not exists(conn):
         return []
@@ -190,7 +190,7 @@ def blocks_of_run(conn: Connection, run_id: str) -> list[tuple[str, str]]:
 
 
 @lockers.named
-def verdict(conn: Connection, run_id: str) -> tuple[Verdict, str] | None:
+def verdict(conn: Session, run_id: str) -> tuple[Verdict, str] | None:
     """Return the last verdict that a run has written, with its reason; None if it has not. Reads
     only.
     """
@@ -206,7 +206,7 @@ def verdict(conn: Connection, run_id: str) -> tuple[Verdict, str] | None:
 
 
 @lockers.named
-def block_row(conn: Connection, run_id: str, block: str) -> tuple[str, datetime, datetime] | None:
+def block_row(conn: Session, run_id: str, block: str) -> tuple[str, datetime, datetime] | None:
     """Event, start and end of a block in a run; None if it was not committed. Reads only."""
     query = (
         "SELECT event, started_at, finished_at FROM pgrunbook.blocks"
@@ -216,7 +216,7 @@ def block_row(conn: Connection, run_id: str, block: str) -> tuple[str, datetime,
 
 
 @lockers.named
-def begun_statements(conn: Connection, runbook: str, schema: str, block: str) -> list[str]:
+def begun_statements(conn: Session, runbook: str, schema: str, block: str) -> list[str]:
     """Return the statements of a block outside a transaction that runs have begun, in order. Reads
     only.
     """
@@ -242,7 +242,7 @@ class Start(NamedTuple):
 
 @lockers.named
 def read_starts(
-    conn: Connection, runbook: str, schema: str, block: str, statements: Sequence[str]
+    conn: Session, runbook: str, schema: str, block: str, statements: Sequence[str]
 ) -> dict[str, Start]:
     """Return when runs have begun these statements of a block outside a transaction. Reads only."""
     query = (
@@ -257,13 +257,13 @@ def read_starts(
 
 
 @lockers.named
-def block_events(conn: Connection, runbook: str, schema: str) -> list[dict[str, Any]]:
+def block_events(conn: Session, runbook: str, schema: str) -> list[dict[str, Any]]:
     """Return what runs have done with the blocks of a runbook. Reads only."""
     return catalog.rows(conn, "ledger_done", runbook=runbook, schema=schema)
 
 
 @lockers.named
-def rows_of_run(conn: Connection, run_id: str) -> dict[str, list[dict[str, Any]] | None] | None:
+def rows_of_run(conn: Session, run_id: str) -> dict[str, list[dict[str, Any]] | None] | None:
     """Return every row on a run, by table, as JSON, but those of batches, of which there may be
     thousands; None if the run has written nothing. Reads only.
     """
@@ -281,7 +281,7 @@ def rows_of_run(conn: Connection, run_id: str) -> dict[str, list[dict[str, Any]]
 
 
 @lockers.named
-def has_run(conn: Connection, run_id: str) -> bool:
+def has_run(conn: Session, run_id: str) -> bool:
     """Return whether the run's row is there. Reads only."""
     row = conn.execute(
         "SELECT EXISTS (SELECT FROM pgrunbook.runs WHERE run_id = %s)", [run_id]

@@ -15,7 +15,6 @@ from psycopg import sql
 from pgrunbook.errors import Refused
 from pgrunbook.ledger import ledger, versions
 from pgrunbook.postgres import catalog, durability, lockers, run_locks
-from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.session import Session
 
 What = Literal["pause", "resume", "stop"]
@@ -43,7 +42,7 @@ class Request:
 
 
 @lockers.named
-def last_request(conn: Connection, run_id: str) -> Request | None:
+def last_request(conn: Session, run_id: str) -> Request | None:
     """Return what was asked last of a run; None if nothing was. To be called where the ledger is of
     this version. Reads only.
     """
@@ -51,7 +50,7 @@ def last_request(conn: Connection, run_id: str) -> Request | None:
     return Request(**found[0]) if found else None
 
 
-def run_at_work(conn: Connection, target: str, schema: str) -> str:
+def run_at_work(conn: Session, target: str, schema: str) -> str:
     """Return the id of the run that is at work in a schema of a target. Reads only. Raises Refused
     if none is, or if it cannot be asked anything.
     """

@@ -22,7 +22,7 @@ import psycopg
 from pgrunbook.errors import Problem, Refused
 from pgrunbook.ledger import versions
 from pgrunbook.postgres import catalog, lockers
-from pgrunbook.postgres.catalog import Connection
+from pgrunbook.postgres.session import Session
 from pgrunbook.postgres.target import Target
 
 
@@ -44,7 +44,7 @@ class ServerIdentity:
     server_started_at: datetime
 
     @classmethod
-    def of(cls, conn: Connection) -> Self:
+    def of(cls, conn: Session) -> Self:
         """Return who answers. Reads only."""
         found = catalog.rows(conn, "server")[0]
         # over a Unix-domain socket the server has no address
@@ -96,13 +96,13 @@ class ServerIdentity:
 
 
 @lockers.named
-def _noted_servers(conn: Connection) -> list[dict[str, Any]]:
+def _noted_servers(conn: Session) -> list[dict[str, Any]]:
     if versions.installed(conn) < versions.WITH_SERVERS:
         return []
     return catalog.rows(conn, "ledger_servers")
 
 
-def _timeline(conn: Connection) -> int | None:
+def _timeline(conn: Session) -> int | None:
     with suppress(*_NOT_SHOWN):
         timeline: int | None = catalog.rows(conn, "timeline")[0]["timeline"]
         return timeline
@@ -117,7 +117,7 @@ _NOT_SHOWN = (
 )
 
 
-def _route(conn: Connection) -> str:
+def _route(conn: Session) -> str:
     """Return how this host gets to a server that tells no address: over a Unix-domain socket, or a
     tunnel.
     """
@@ -146,7 +146,7 @@ class ServerMatch:
     standby: bool = False
 
     @classmethod
-    def of(cls, conn: Connection) -> Self:
+    def of(cls, conn: Session) -> Self:
         """Ask the server and its ledger. The role must be able to read the ledger, if there is one;
         before version 5 it names no server. Reads only.
         """
@@ -250,7 +250,7 @@ class ServerMatch:
             f'pgrunbook server --target {shlex.quote(target.name)} --confirm "failover of …"',
         )
 
-    def require_here(self, conn: Connection, target: str) -> None:
+    def require_here(self, conn: Session, target: str) -> None:
         """Raise Refused if this session is on another server than the one that answered before: a
         name may lead to several. Reads only.
         """
@@ -265,7 +265,7 @@ class ServerMatch:
             )
 
     def note(
-        self, conn: Connection, *, target: str, operator: str, reason: str, confirmed: bool = False
+        self, conn: Session, *, target: str, operator: str, reason: str, confirmed: bool = False
     ) -> None:
         """Write the server that answers into the ledger, unless it is there as it is now."""
         event = "confirmed" if confirmed else self._event

@@ -5,7 +5,7 @@ may be older: it lacks the tables and the columns that came later.
 from __future__ import annotations
 
 from pgrunbook.postgres import lockers, trust
-from pgrunbook.postgres.catalog import Connection
+from pgrunbook.postgres.session import Session
 
 # The one that runs of this pgrunbook write: the last file `sql/ledger/NNN.sql`.
 SCHEMA_VERSION = 8
@@ -19,7 +19,7 @@ WITH_BATCHES = 7  # blocks in batches, and requests to a run at work
 
 
 @lockers.named
-def installed(conn: Connection) -> int:
+def installed(conn: Session) -> int:
     """Return the version of the target's ledger; 0 if it has none. Reads only. Raises Refused if
     somebody else has put something in its place.
     """

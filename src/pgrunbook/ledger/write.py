@@ -15,7 +15,6 @@ from pgrunbook.errors import Verdict
 from pgrunbook.ledger.install import sql
 from pgrunbook.ledger.ledger import Entry
 from pgrunbook.postgres import durability, lockers
-from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.session import Session
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 
 @lockers.named
 def start(
-    conn: Connection,
+    conn: Session,
     run_id: str,
     runbook: str,
     *,
@@ -187,7 +186,7 @@ def _repeat(conn: Session, entry: Entry, effect: Sequence[Sequence[object]] | No
 
 @lockers.named
 def note_statement(
-    conn: Connection,
+    conn: Session,
     run_id: str,
     block: str,
     number: int,
@@ -206,7 +205,7 @@ def note_statement(
 
 
 @lockers.named
-def note_attempt(conn: Connection, run_id: str, attempt: Attempt) -> None:
+def note_attempt(conn: Session, run_id: str, attempt: Attempt) -> None:
     """Write how an attempt at a block's locks went. What others do there may be in letters that the
     database lacks.
     """

@@ -23,8 +23,8 @@ from pgrunbook.planning.judgement import Judgement
 from pgrunbook.planning.remains import Remains, find_remains, find_unnamed, without_indexes
 from pgrunbook.planning.twin import Twins
 from pgrunbook.postgres import catalog
-from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.run_sessions import Sessions
+from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.blocks import Block, entry_of
 from pgrunbook.runbooks.facts import Facts
 from pgrunbook.runbooks.scripts import Script, Statement
@@ -65,7 +65,7 @@ class Agenda:
         )
 
     @property
-    def look(self) -> Connection:
+    def look(self) -> Session:
         """The read-only session."""
         return self.sessions.look
 

@@ -20,7 +20,6 @@ from pgrunbook.planning.decisions import Decision
 from pgrunbook.planning.keyset import Keyset
 from pgrunbook.planning.timeouts import Timeouts
 from pgrunbook.postgres import catalog, pressure
-from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.session import Session
 from pgrunbook.records.words import listed
 from pgrunbook.runbooks import give_way
@@ -30,7 +29,7 @@ _SAMPLES = 5  # round trips that are measured
 _LEAST_MS = 20  # for the wait for locks: with less, only locks that nobody holds are got
 
 
-def measure(conn: Connection) -> float:
+def measure(conn: Session) -> float:
     """Return how many milliseconds a round trip takes: the median of a few. Reads only."""
     taken = []
     for _ in range(_SAMPLES):
@@ -70,7 +69,7 @@ def distance(decisions: Sequence[Decision], timeouts: Timeouts) -> Iterator[Chec
         )
 
 
-def standbys(conn: Connection) -> Iterator[CheckResult]:
+def standbys(conn: Session) -> Iterator[CheckResult]:
     """Check that enough of the standbys are connected that a commit waits for; no result if it
     waits for none. Reads only.
     https://www.postgresql.org/docs/current/runtime-config-replication.html

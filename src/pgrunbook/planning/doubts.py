@@ -14,7 +14,7 @@ from pglast import ast
 
 from pgrunbook.admit.expressions import parse
 from pgrunbook.postgres import catalog
-from pgrunbook.postgres.catalog import Connection
+from pgrunbook.postgres.session import Session
 from pgrunbook.sqltext.hazards import Danger, Doubt, Thing
 from pgrunbook.sqltext.search_paths import ANYWHERE
 
@@ -44,9 +44,7 @@ class Catalog:
     the danger's block.
     """
 
-    def __init__(
-        self, conn: Connection, schema: str, dangers: Sequence[tuple[Danger, Path]]
-    ) -> None:
+    def __init__(self, conn: Session, schema: str, dangers: Sequence[tuple[Danger, Path]]) -> None:
         """Ask about all dangers in one round trip. Names are printed for the schema: without it."""
         # Dicts without values: their order is the same each time, which that of a set is not.
         relations: dict[_Place, None] = {}

@@ -24,7 +24,6 @@ from pgrunbook.inventory.objects import (
 )
 from pgrunbook.inventory.read import read, read_objects
 from pgrunbook.postgres import catalog
-from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.session import Session
 from pgrunbook.sqltext.mentions import Relation
 
@@ -91,7 +90,7 @@ class Ground:
         ground.refresh(conn, relations)
         return ground
 
-    def refresh(self, conn: Connection, relations: Collection[Relation]) -> None:
+    def refresh(self, conn: Session, relations: Collection[Relation]) -> None:
         """Read these relations again, with what hangs on them: somebody may have altered them."""
         if not relations:
             return
@@ -156,7 +155,7 @@ class Ground:
         return {each: _foundation(self.seen[each]) for each in self._with_parts(identities)}
 
     def compare(
-        self, conn: Connection, relations: Collection[Relation], *, code: bool
+        self, conn: Session, relations: Collection[Relation], *, code: bool
     ) -> list[Difference]:
         """Read again, as `refresh` does, or everything after `code` has run; return what has
         changed.

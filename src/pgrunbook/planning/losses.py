@@ -25,7 +25,6 @@ from pgrunbook.planning.checks import CheckResult, result
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.paths import Paths
 from pgrunbook.postgres import catalog, search_path, trust
-from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.driver_errors import problem_of
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.facts import Fact
@@ -112,7 +111,7 @@ def _or_discard(found: CheckResult, blocks: Iterable[str]) -> CheckResult:
     return replace(found, problem=replace(found.problem, remedy=remedy))
 
 
-def _place(conn: Connection, loss: Loss, path: Sequence[str]) -> str:
+def _place(conn: Session, loss: Loss, path: Sequence[str]) -> str:
     """Return the schema of the table that a revert script means: the first that has it, or else the
     first of all.
     """
@@ -124,7 +123,7 @@ def _place(conn: Connection, loss: Loss, path: Sequence[str]) -> str:
     return path[0]
 
 
-def _check_empty(conn: Connection, schema: str, decision: Decision, loss: Loss) -> CheckResult:
+def _check_empty(conn: Session, schema: str, decision: Decision, loss: Loss) -> CheckResult:
     """Check that there is nothing to lose: no row; in a column nothing but NULL and its default."""
     what = f"holds nothing that {decision.block.name} would drop"
     table = sql.Identifier(schema, loss.table).as_string()
@@ -151,7 +150,7 @@ def _check_empty(conn: Connection, schema: str, decision: Decision, loss: Loss) 
     )
 
 
-def _untrusted_function(conn: Connection, table: str, column: str) -> Problem | None:
+def _untrusted_function(conn: Session, table: str, column: str) -> Problem | None:
     """Return a problem if a function of a role that is not trusted would run with our rights when
     the column of a table is read: in an index, a policy or the column's default.
     """
@@ -169,7 +168,7 @@ def _remedy(exc: psycopg.Error) -> str:
     return "see that this role can read it"
 
 
-def _has_something(conn: Connection, schema: str, loss: Loss) -> sql.Composed:
+def _has_something(conn: Session, schema: str, loss: Loss) -> sql.Composed:
     """Return the query that says whether something would be lost."""
     table = sql.Identifier(schema, loss.table)
     if not loss.column:
@@ -219,7 +218,7 @@ class Holder(NamedTuple):
         )
 
 
-def _holders(conn: Connection, schema: str, undone: Sequence[Decision]) -> dict[Holder, str]:
+def _holders(conn: Session, schema: str, undone: Sequence[Decision]) -> dict[Holder, str]:
     """Return the columns that may hold a value which is taken back, each with the block that does
     so: the column itself, and those that share its type or its lookup table.
     """
@@ -248,7 +247,7 @@ def _holders(conn: Connection, schema: str, undone: Sequence[Decision]) -> dict[
 _TYPES = {"enum": "type", "domain": "domain"}
 
 
-def _check_unused(conn: Connection, holder: Holder, block: str) -> CheckResult:
+def _check_unused(conn: Session, holder: Holder, block: str) -> CheckResult:
     """Check that no row holds a value that is to be taken back."""
     where = f"{holder.table}.{holder.column}"
     what = f"no row holds {holder.value!r}, which {block} takes back"

@@ -11,14 +11,13 @@ from pgrunbook.planning.checks import CheckResult, result
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.requirements import NeededRelations, check_use, quoted
 from pgrunbook.postgres import catalog
-from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.identity import Identity
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.blocks import Block
 
 
 def check(
-    conn: Connection,
+    conn: Session,
     schema: str,
     identity: Identity,
     decisions: Sequence[Decision],
@@ -58,7 +57,7 @@ def check(
     return list(dict.fromkeys(results))
 
 
-def _named_schemas(conn: Connection, blocks: Sequence[Block], role: str) -> set[str]:
+def _named_schemas(conn: Session, blocks: Sequence[Block], role: str) -> set[str]:
     """Return the schemas in which blocks look names up, besides the run's: see
     `server_checks.named_schemas`.
     """
@@ -69,7 +68,7 @@ def _named_schemas(conn: Connection, blocks: Sequence[Block], role: str) -> set[
     return named
 
 
-def check_ledger_alone(conn: Connection, schema: str, identity: Identity) -> list[CheckResult]:
+def check_ledger_alone(conn: Session, schema: str, identity: Identity) -> list[CheckResult]:
     """Check what it takes to write into the ledger, and nothing else. Reads only."""
     return [
         *_server(identity),
@@ -77,7 +76,7 @@ def check_ledger_alone(conn: Connection, schema: str, identity: Identity) -> lis
     ]
 
 
-def check_schema(conn: Connection, name: str) -> list[CheckResult]:
+def check_schema(conn: Session, name: str) -> list[CheckResult]:
     """Check that the schema exists and may be used, and that the ledger, if there is one, can be
     read. Reads only.
     """
@@ -174,7 +173,7 @@ def _schema(
 
 
 def _ledger(
-    conn: Connection, privileges: Mapping[str, Any], identity: Identity
+    conn: Session, privileges: Mapping[str, Any], identity: Identity
 ) -> Iterator[CheckResult]:
     if not privileges["ledger_exists"]:
         yield _can_be_created(privileges, identity)
@@ -242,7 +241,7 @@ _CHANGES = {
 
 
 def _check_changed(
-    conn: Connection, decisions: Sequence[Decision], role: str
+    conn: Session, decisions: Sequence[Decision], role: str
 ) -> Iterator[CheckResult]:
     """Check what the chosen variants change: a table or a type must belong to the role, a lookup
     table must take its rows.

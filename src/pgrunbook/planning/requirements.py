@@ -13,7 +13,6 @@ from psycopg import sql
 from pgrunbook.planning.checks import CheckResult, result
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.postgres import catalog, search_path, types
-from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.session import Session
 from pgrunbook.records.words import listed
 from pgrunbook.runbooks.blocks import Block
@@ -310,7 +309,7 @@ def _referenced(
 
 
 def _filled(
-    conn: Connection, there: NeededRelations, table: str, filled: Collection[str]
+    conn: Session, there: NeededRelations, table: str, filled: Collection[str]
 ) -> Iterator[CheckResult]:
     """Check that a row can be written with the `filled` columns alone: all others must have a
     default, or allow NULL. So the application can write to the table once the blocks are done.

@@ -14,7 +14,7 @@ from psycopg.sql import Identifier
 
 from pgrunbook.planning.checks import CheckResult, result
 from pgrunbook.postgres import catalog
-from pgrunbook.postgres.catalog import Connection
+from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.sqltext import mentions
 from pgrunbook.sqltext.parse_tree import nodes
@@ -55,7 +55,7 @@ class Roles:
             yield _result(named, place, self.rows[named.role], role)
 
 
-def look(conn: Connection, blocks: Sequence[Block], behind: str = "") -> Roles:
+def look(conn: Session, blocks: Sequence[Block], behind: str = "") -> Roles:
     """Look for the roles of these blocks. `behind` is what runs before them, see `_Mention`."""
     first = _mentions(blocks, behind)
     of_headers = {block.role for block in blocks} - {""}

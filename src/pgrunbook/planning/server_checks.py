@@ -16,14 +16,14 @@ from pgrunbook.ledger import install, ledger, versions
 from pgrunbook.planning.checks import CheckResult, result
 from pgrunbook.planning.roles import role_set
 from pgrunbook.postgres import catalog, role_timeouts, trust
-from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.default_path import DefaultPath
+from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.secrets.encodings import is_distinctive
 from pgrunbook.sqltext import search_paths
 
 
-def check_shadows(conn: Connection, schema: str) -> list[CheckResult]:
+def check_shadows(conn: Session, schema: str) -> list[CheckResult]:
     """Check that no object in the schema, of a role that is not trusted, shadows one of pg_catalog:
     a block, a verify script or `%sql` would call that instead. Reads only.
     """
@@ -46,7 +46,7 @@ def report_path(path: DefaultPath, schema: str) -> Iterator[CheckResult]:
 
 
 def named_schemas(
-    conn: Connection, path: str, nodes: Collection[ast.Node], role: str = ""
+    conn: Session, path: str, nodes: Collection[ast.Node], role: str = ""
 ) -> set[str]:
     """Return the schemas in which statements look names up, as far as their text tells, so that
     `check_shadows` can check them before anything runs.
@@ -64,7 +64,7 @@ def named_schemas(
     return found - {"", "$user", "pg_catalog", "pg_temp"}
 
 
-def check_ledger(conn: Connection, *, there: bool, readable: bool) -> list[CheckResult]:
+def check_ledger(conn: Session, *, there: bool, readable: bool) -> list[CheckResult]:
     """Check that the schema pgrunbook, if it exists, is a ledger that we trust, and whose version
     we know. Reads only; the ledger itself only if it is one.
 
@@ -100,7 +100,7 @@ _NO_LEDGER = Problem(
 )
 
 
-def check_triggers(conn: Connection) -> list[CheckResult]:
+def check_triggers(conn: Session) -> list[CheckResult]:
     """Check that triggers fire, also those of foreign keys and, from version 17 on, event triggers.
     Reads only.
     """
@@ -115,14 +115,14 @@ def check_triggers(conn: Connection) -> list[CheckResult]:
     ]
 
 
-def check_counting(conn: Connection) -> CheckResult:
+def check_counting(conn: Session) -> CheckResult:
     """Check that the server counts the rows that are written: the ledger records these counts, and
     a backfill pauses by the count of dead rows. Reads only.
     """
     return _check_setting(conn, "counts written rows", "track_counts", "on", "off", _COUNTS_NO_ROWS)
 
 
-def check_backslashes(conn: Connection, blocks: Iterable[Block]) -> Iterator[CheckResult]:
+def check_backslashes(conn: Session, blocks: Iterable[Block]) -> Iterator[CheckResult]:
     """Check that the server takes a backslash in a string as it is, if a block has one: psql, and
     whoever reads the file, do so. Reads only.
     """
@@ -137,7 +137,7 @@ def check_backslashes(conn: Connection, blocks: Iterable[Block]) -> Iterator[Che
         )
 
 
-def report_isolation(conn: Connection) -> Iterator[CheckResult]:
+def report_isolation(conn: Session) -> Iterator[CheckResult]:
     """Report a default_transaction_isolation above READ COMMITTED, which a block's transaction does
     not have: psql would run the file otherwise. No result is a problem.
     """
@@ -162,7 +162,7 @@ _COUNTS_NO_ROWS = (
 
 
 def _check_setting(
-    conn: Connection, check: str, setting: str, expected: str, bad_value: str, problem: str
+    conn: Session, check: str, setting: str, expected: str, bad_value: str, problem: str
 ) -> CheckResult:
     row = catalog.rows(conn, "set_for", setting=setting)[0]
     set_for = " in ".join(role_timeouts.who(row["role"], row["database"]))
@@ -190,7 +190,7 @@ def _results(where: str, check: str, problems: list[Problem]) -> list[CheckResul
     return results or [CheckResult(where, check)]
 
 
-def check_catalog_is_utf8(conn: Connection, schema: str) -> list[CheckResult]:
+def check_catalog_is_utf8(conn: Session, schema: str) -> list[CheckResult]:
     """Check that names, definitions and comments of the schema are UTF-8: a database in SQL_ASCII
     keeps whatever bytes it is given. Reads only.
     """
@@ -213,7 +213,7 @@ def check_catalog_is_utf8(conn: Connection, schema: str) -> list[CheckResult]:
     return _results(f"schema {schema}", "can be read as UTF-8", problems)
 
 
-def check_passwords(conn: Connection, passwords: Iterable[str]) -> list[CheckResult]:
+def check_passwords(conn: Session, passwords: Iterable[str]) -> list[CheckResult]:
     """Check that no password of this run is part of a name in the database. Records show names: the
     search for secrets would find it there only after the commit. Reads only.
     """
@@ -237,7 +237,7 @@ def check_passwords(conn: Connection, passwords: Iterable[str]) -> list[CheckRes
     return _results("password", "is no name in the database", problems)
 
 
-def check_encoding(conn: Connection, written: Callable[[], Mapping[str, str]]) -> list[CheckResult]:
+def check_encoding(conn: Session, written: Callable[[], Mapping[str, str]]) -> list[CheckResult]:
     """Check that the database's encoding has every character that is to be written. Reads only.
 
     `written` returns the texts by where they stand; it is called only if the encoding may lack one.
@@ -266,7 +266,7 @@ def check_encoding(conn: Connection, written: Callable[[], Mapping[str, str]]) -
     return _results("encoding", f"{encoding} has all that is to be written", problems)
 
 
-def _has(conn: Connection, character: str) -> bool:
+def _has(conn: Session, character: str) -> bool:
     try:
         conn.execute(
             "SELECT convert(%s, 'UTF8', current_setting('server_encoding')::name)",
@@ -294,7 +294,7 @@ def report_readings(
 
 
 def report_without_files(
-    conn: Connection, runbook: str, schema: str, files: Collection[str]
+    conn: Session, runbook: str, schema: str, files: Collection[str]
 ) -> Iterator[CheckResult]:
     """Report the blocks that the ledger has, and whose `files` are gone. No result is a problem:
     what they made stays, and is compared with the ledger like all else.
@@ -307,7 +307,7 @@ def report_without_files(
         yield CheckResult(row["block"], "has its file in deploy/", not_run=why)
 
 
-def report_event_triggers(conn: Connection) -> Iterator[CheckResult]:
+def report_event_triggers(conn: Session) -> Iterator[CheckResult]:
     """Report the event triggers that each change of the schema runs. No result is a problem, as
     they may well be wanted.
     """

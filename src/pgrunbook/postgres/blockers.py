@@ -12,7 +12,7 @@ from pglast.enums import TransactionStmtKind
 from pglast.parser import ParseError, normalize, scan
 
 from pgrunbook.postgres import catalog, locks
-from pgrunbook.postgres.catalog import Connection
+from pgrunbook.postgres.session import Session
 
 _QUERY_LENGTH = 100
 
@@ -96,7 +96,7 @@ def last_seen(attempts: Sequence[Attempt]) -> tuple[Blocker, ...]:
     return ()
 
 
-def blockers(conn: Connection, pid: int) -> Iterator[Blocker]:
+def blockers(conn: Session, pid: int) -> Iterator[Blocker]:
     """Yield who blocks this session now. Reads only. Without pg_read_all_stats, little is shown of
     other roles.
     """

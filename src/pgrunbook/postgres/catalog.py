@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from functools import cache
 from importlib.resources import files
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg import sql
@@ -21,8 +21,6 @@ from pgrunbook.postgres.session import Session
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Connection: TypeAlias = Session  # whatever is asked of a catalog is asked in one of ours
 
 # Type OIDs of src/include/catalog/pg_type.dat to pandas dtypes that keep NULL apart from every
 # value.
@@ -77,7 +75,7 @@ SELECT * FROM printed
 
 
 def _complete_parameters(
-    conn: Connection, name: str, parameters: Mapping[str, object]
+    conn: Session, name: str, parameters: Mapping[str, object]
 ) -> Mapping[str, object]:
     """Return the parameters, and of a query that prints for a schema, the session's."""
     if "%(printed_for)s" not in query(name) or "printed_for" in parameters:
@@ -85,14 +83,14 @@ def _complete_parameters(
     return {**parameters, "printed_for": conn.schema}
 
 
-def rows(conn: Connection, name: str, **parameters: object) -> list[dict[str, Any]]:
+def rows(conn: Session, name: str, **parameters: object) -> list[dict[str, Any]]:
     """Return the rows of a named query, each a mapping from column to value."""
     with conn.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(statement(conn, name, **parameters).encode()).fetchall()
 
 
 def rows_of_several(
-    conn: Connection, questions: Mapping[str, Mapping[str, object]]
+    conn: Session, questions: Mapping[str, Mapping[str, object]]
 ) -> dict[str, list[dict[str, Any]]]:
     """Return the rows of several named queries, each with its parameters, in one round trip."""
     asked = "; ".join(statement(conn, name, **parameters) for name, parameters in questions.items())
@@ -112,7 +110,7 @@ def statement(conn: Session, name: str, **parameters: object) -> str:
 
 
 def frame(
-    conn: Connection, name: str, index: Sequence[str] = (), **parameters: object
+    conn: Session, name: str, index: Sequence[str] = (), **parameters: object
 ) -> pd.DataFrame:
     """Return the rows of a named query as a frame, built column by column.
 
@@ -207,7 +205,7 @@ _INDEXES: Mapping[str, Sequence[str]] = {
 
 
 def snapshot(
-    conn: Connection, schema: str, tables: Sequence[str], kinds: Sequence[str] = (*_INDEXES,)
+    conn: Session, schema: str, tables: Sequence[str], kinds: Sequence[str] = (*_INDEXES,)
 ) -> TablesSnapshot:
     """Return the state of these tables of the schema, with the enums and domains that their columns
     use.

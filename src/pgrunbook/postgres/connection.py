@@ -12,7 +12,6 @@ import psycopg
 from pgrunbook.durations import milliseconds
 from pgrunbook.errors import Problem, Refused
 from pgrunbook.postgres import backend, role_timeouts, session_settings
-from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.driver_errors import problem_of
 from pgrunbook.postgres.session import MARGIN_S, Session, Silent
 from pgrunbook.postgres.target import Target
@@ -82,7 +81,7 @@ def _open(target: Target) -> Session:
 
 
 @contextmanager
-def closing_unless_usable(conn: Connection, target: Target) -> Iterator[None]:
+def closing_unless_usable(conn: Session, target: Target) -> Iterator[None]:
     """Close the session if the `with` block fails; what the driver says there is a reason to refuse
     the target.
     """
@@ -116,7 +115,7 @@ _KEEPALIVES: dict[str, Any] = {
 OLDEST_SERVER = 150000
 
 
-def _require_new_enough(conn: Connection, target: Target) -> None:
+def _require_new_enough(conn: Session, target: Target) -> None:
     if conn.info.server_version < OLDEST_SERVER:
         raise Refused.of(
             "the server is too old",

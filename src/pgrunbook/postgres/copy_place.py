@@ -14,7 +14,6 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pgrunbook.postgres import catalog, session_settings
-from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.session import Session
 
 PREFIX = "pgrunbook_rehearsal_"  # what has this name is dropped: it must be nobody else's database
@@ -55,7 +54,7 @@ class CopyDatabase:
     server: Host
     name: str
     password: str
-    keeper: Connection
+    keeper: Session
     options: str
 
     @property
@@ -69,7 +68,7 @@ class CopyDatabase:
         )
 
     @contextmanager
-    def superuser(self) -> Iterator[Connection]:
+    def superuser(self) -> Iterator[Session]:
         """A session there as the server's superuser, which may touch nothing that calls code."""
         with closing(session(self.server.conninfo(self.name))) as conn:
             yield conn
@@ -100,7 +99,7 @@ def session(conninfo: str) -> Session:
 
 
 @contextmanager
-def make_place(server: Host, name: str, like: Connection) -> Iterator[CopyDatabase]:
+def make_place(server: Host, name: str, like: Session) -> Iterator[CopyDatabase]:
     """A new database and its owner, dropped at the end; before, those that killed runs left. Its
     encoding, and how its sessions read statements and values, are those of the session `like`.
 
@@ -132,12 +131,12 @@ def make_place(server: Host, name: str, like: Connection) -> Iterator[CopyDataba
                 _drop(conn, name)
 
 
-def _lock(conn: Connection, name: str) -> bool:
+def _lock(conn: Session, name: str) -> bool:
     row = conn.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", [name]).fetchone()
     return bool(row and row[0])
 
 
-def _drop(conn: Connection, name: str) -> None:
+def _drop(conn: Session, name: str) -> None:
     conn.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
     conn.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(name)))
 
@@ -186,13 +185,13 @@ _ITS_SCHEMAS = (
 _OF_COPIES = "SELECT rolname FROM pg_roles WHERE shobj_description(oid, 'pg_authid') = %s"
 
 
-def _make_role(own: Connection, role: sql.Identifier) -> None:
+def _make_role(own: Session, role: sql.Identifier) -> None:
     with own.transaction():
         own.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(role))
         own.execute(sql.SQL("COMMENT ON ROLE {} IS {}").format(role, _MADE))
 
 
-def _drop_made_roles(own: Connection) -> None:
+def _drop_made_roles(own: Session) -> None:
     # Since PostgreSQL 16, a role that has granted others can be dropped only after these, which may
     # have granted others, too. One that somebody has given something stays.
     before: list[str] = []
@@ -204,7 +203,7 @@ def _drop_made_roles(own: Connection) -> None:
         before, names = names, _made_roles(own)
 
 
-def _made_roles(own: Connection) -> list[str]:
+def _made_roles(own: Session) -> list[str]:
     return [name for (name,) in own.execute(_OF_COPIES, [_MADE]).fetchall()]
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pgrunbook.postgres import catalog
+from pgrunbook.postgres.session import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,6 @@ class Identity:
     server: str = ""  # as plans know it: see `server_match.ServerMatch.server`
 
 
-def identify(conn: catalog.Connection) -> Identity:
+def identify(conn: Session) -> Identity:
     """Ask the server who it is."""
     return Identity(**catalog.rows(conn, "identity")[0])

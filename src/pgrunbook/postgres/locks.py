@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pgrunbook.durations import milliseconds
 from pgrunbook.errors import Problem
 from pgrunbook.postgres import catalog
-from pgrunbook.postgres.catalog import Connection
+from pgrunbook.postgres.session import Session
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,7 +95,7 @@ def frame(locks: Sequence[Lock]) -> pd.DataFrame:
 
 
 def holders(
-    conn: Connection, schema: str | None, mode: str, tables: Iterable[str] | None = None
+    conn: Session, schema: str | None, mode: str, tables: Iterable[str] | None = None
 ) -> str:
     """Return who else holds a lock of this mode on tables of the schema, or of any, or on these: a
     line each; empty if nobody does.
@@ -112,7 +112,7 @@ def holders(
     return "\n".join(lines)
 
 
-def unreadable(conn: Connection, target: str) -> Problem:
+def unreadable(conn: Session, target: str) -> Problem:
     """Return the problem of a table that could not be read within the lock_timeout of the session
     that looks, and who holds it.
     """

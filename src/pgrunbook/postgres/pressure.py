@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pgrunbook.postgres import catalog
-from pgrunbook.postgres.catalog import Connection
+from pgrunbook.postgres.session import Session
 
 # To be sent behind a batch: the server would tell what it has written a second later, or ten. Until
 # then it is counted with what the next transaction writes, too.
@@ -57,7 +57,7 @@ class Pressure:
         return 100 * self.dead_rows / max(1, self.dead_rows + self.live_rows)
 
 
-def look(conn: Connection, table: str) -> Pressure:
+def look(conn: Session, table: str) -> Pressure:
     """Look now, with one query. The table is named with its schema, both quoted where SQL needs it.
 
     Reads only. A role without pg_read_all_stats (pg_monitor has it) is not shown everything.

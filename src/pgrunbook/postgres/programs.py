@@ -11,7 +11,7 @@ from typing import Any
 
 from pgrunbook.errors import Refused
 from pgrunbook.postgres import os_user
-from pgrunbook.postgres.catalog import Connection
+from pgrunbook.postgres.session import Session
 
 
 @contextmanager
@@ -87,7 +87,7 @@ _ASK_S = 1.0
 
 
 def run_watched(
-    program: Path, *arguments: str, env: dict[str, str], answers: Connection | None = None
+    program: Path, *arguments: str, env: dict[str, str], answers: Session | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run it, as long as it takes, and as the server that it works on `answers` us. Raises Silent
     if it does not.

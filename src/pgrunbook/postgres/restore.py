@@ -20,9 +20,9 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pgrunbook.errors import Failed
 from pgrunbook.postgres import catalog, copy_place, programs
-from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.copy_place import CopyDatabase
 from pgrunbook.postgres.programs import run_watched
+from pgrunbook.postgres.session import Session
 
 # OIDs of catalogs, of src/include/catalog/
 _DEFAULT_PRIVILEGES = 826
@@ -81,7 +81,7 @@ class Restore:
     `set_statistics`.
     """
 
-    def __init__(self, copy: CopyDatabase, conn: Connection, file: Path, *, roles: bool) -> None:
+    def __init__(self, copy: CopyDatabase, conn: Session, file: Path, *, roles: bool) -> None:
         """`conn` is a session on what was dumped; `roles`: with owners and privileges."""
         self._copy = copy
         self._file = file

@@ -9,7 +9,7 @@ import hashlib
 from typing import Any
 
 from pgrunbook.postgres import catalog
-from pgrunbook.postgres.catalog import Connection
+from pgrunbook.postgres.session import Session
 
 
 def _key(name: str) -> int:
@@ -39,7 +39,7 @@ def of_work(schema: str) -> int:
     return _key(f"pgrunbook work {schema}")
 
 
-def take(conn: Connection, whole: int, own: int, *, alone: bool) -> int | None:
+def take(conn: Session, whole: int, own: int, *, alone: bool) -> int | None:
     """Take the lock of the database, shared unless `alone`, and the schema's own, until the session
     ends. Return the one that somebody else has in the way; None if both are taken. Never waits.
     """
@@ -63,7 +63,7 @@ def of_work_session(schema: str) -> set[tuple[int, int]]:
     return {(WORK, 1), (of_work(schema), 1)}
 
 
-def holders(conn: Connection, key: int) -> list[dict[str, Any]]:
+def holders(conn: Session, key: int) -> list[dict[str, Any]]:
     """Return the sessions that hold a lock: `pid`, `application`, `role`, `since`. Reads only.
 
     Without pg_read_all_stats, `application` is None for the sessions of other roles.

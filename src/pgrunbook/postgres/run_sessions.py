@@ -14,7 +14,6 @@ import psycopg
 from pgrunbook.durations import milliseconds
 from pgrunbook.errors import Failed, LockedOut, Problem, Refused
 from pgrunbook.postgres import catalog, connection, default_path, run_locks, session_settings
-from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.connection import closing_unless_usable
 from pgrunbook.postgres.default_path import DefaultPath
 from pgrunbook.postgres.heartbeat import IDLE_TIMEOUT, Heartbeat
@@ -127,7 +126,7 @@ class Sessions:
         """Take account of so many objects that a block has made: see `QueryPlans`."""
         self._plans.note_made(objects, self._look, self._work)
 
-    def _claim(self, conn: Connection) -> None:
+    def _claim(self, conn: Session) -> None:
         """Take the lock of the session that applies blocks. Whoever has it is about to end."""
         deadline = time.monotonic() + SETTLING_S
         # waiting inside the server would hold a snapshot meanwhile

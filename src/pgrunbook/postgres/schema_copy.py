@@ -14,12 +14,12 @@ from psycopg import sql
 
 from pgrunbook.errors import Problem, Refused
 from pgrunbook.postgres import catalog, copy_place, embedded, locks, programs
-from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.copy_place import PREFIX, Host
 from pgrunbook.postgres.driver_errors import driver_errors
 from pgrunbook.postgres.embedded import Server
 from pgrunbook.postgres.programs import run_watched
 from pgrunbook.postgres.restore import STATISTICS, Restore
+from pgrunbook.postgres.session import Session
 from pgrunbook.postgres.target import Target
 
 # What is left out: replication; our own ledger, whose tables are nothing without their rows.
@@ -54,7 +54,7 @@ class Copy:
 
 
 @contextmanager
-def copy_schema(target: Target, conn: Connection, folder: Path, name: str) -> Iterator[Copy]:
+def copy_schema(target: Target, conn: Session, folder: Path, name: str) -> Iterator[Copy]:
     """Copy the schema of the target's database, and drop the copy at the end.
 
     `conn` is a session on the target, `folder` where the embedded servers keep their data, `name`
@@ -116,7 +116,7 @@ def _server(folder: Path, version: int) -> Iterator[Server]:
             server.stop()
 
 
-def require_readable(conn: Connection) -> None:
+def require_readable(conn: Session) -> None:
     """Raise Refused unless the role may read every table: pg_dump locks them, which takes that."""
     grants = (
         "as its owner: GRANT USAGE ON SCHEMA {schema} TO {role}; GRANT SELECT ON {name} TO {role}"
@@ -135,7 +135,7 @@ def require_readable(conn: Connection) -> None:
         raise Refused("The target cannot be rehearsed: nothing was changed.", problems=problems)
 
 
-def dump(target: Target, conn: Connection, server: Host, file: Path, *options: str) -> None:
+def dump(target: Target, conn: Session, server: Host, file: Path, *options: str) -> None:
     """Write the schema into the file, with the server's pg_dump. Raises Refused if that cannot."""
     service = file.with_name("pg_service.conf")
     env = _lead_to_server(conn, service)
@@ -156,7 +156,7 @@ def dump(target: Target, conn: Connection, server: Host, file: Path, *options: s
         )
 
 
-def _lead_to_server(conn: Connection, service: Path) -> dict[str, str]:
+def _lead_to_server(conn: Session, service: Path) -> dict[str, str]:
     """Return the environment, and the service file `target`, that lead pg_dump to the very server
     of the session: of several hosts it could choose another. Nothing is on the command line, which
     all users of the machine can read; and the password is not in the file, which might outlive us.

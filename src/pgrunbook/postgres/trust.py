@@ -14,7 +14,7 @@ from psycopg import sql
 
 from pgrunbook.errors import Problem, Refused
 from pgrunbook.postgres import catalog, lockers
-from pgrunbook.postgres.catalog import Connection
+from pgrunbook.postgres.session import Session
 
 _TRUSTED = (
     "our role, one that the owner of the database has made it a member of, a superuser, or "
@@ -22,7 +22,7 @@ _TRUSTED = (
 )
 
 
-def shadows(conn: Connection, schema: str) -> list[Problem]:
+def shadows(conn: Session, schema: str) -> list[Problem]:
     """Return a problem for each object of the schema that a block, a verify script or `%sql` may
     take for one of pg_catalog's, if a role that is not trusted has made it.
     """
@@ -53,7 +53,7 @@ def _take_over(schema: str, thing: str, owner: str, role: str) -> str:
 
 
 def functions_called_by_reads(
-    conn: Connection, relation: int, columns: Iterable[str], *, default: bool = False
+    conn: Session, relation: int, columns: Iterable[str], *, default: bool = False
 ) -> list[Problem]:
     """Return a problem for each function of a role that is not trusted that may be called where
     rows of a table are read, or a query on it is planned: the planner evaluates what is constant.
@@ -79,7 +79,7 @@ def functions_called_by_reads(
     return problems_of_calls(found.values(), where, conn.info.user, "cannot be read: a query on it")
 
 
-def callable_functions(conn: Connection) -> bool:
+def callable_functions(conn: Session) -> bool:
     """Return whether roles that are not trusted have made functions that any query may call: while
     the server plans it, or for an operator, wherever the query's path leads.
     """
@@ -124,7 +124,7 @@ def _trust_remedy(row: Mapping[str, str], role: str) -> str:
     return f"{remedy}; or after reading it: ALTER FUNCTION {row['function']} OWNER TO {us}"
 
 
-def ledger_exists(conn: Connection) -> bool:
+def ledger_exists(conn: Session) -> bool:
     """Return whether there is a ledger. Raises Refused if something of a role that is not trusted
     is in its place, or hangs on it.
     """
@@ -134,7 +134,7 @@ def ledger_exists(conn: Connection) -> bool:
     return there
 
 
-def untrusted_objects(conn: Connection) -> tuple[bool, list[Problem]]:
+def untrusted_objects(conn: Session) -> tuple[bool, list[Problem]]:
     """Return whether there is a ledger, and a problem for each object in its place, or that hangs
     on it, whose owner is not trusted. With one, the ledger must not be asked: a query could run
     code of theirs.
@@ -176,7 +176,7 @@ def _untrusted_problem(role: str, name: str, what: str, owner: str) -> Problem:
 
 
 @contextmanager
-def refuse_on_error(conn: Connection) -> Iterator[None]:
+def refuse_on_error(conn: Session) -> Iterator[None]:
     """Raise Refused in place of the server's errors in the `with` block, which makes the ledger or
     brings it up to date: nothing else was done before.
     """

@@ -18,7 +18,6 @@ from psycopg.conninfo import make_conninfo
 
 from pgrunbook.errors import Problem, Refused
 from pgrunbook.postgres import catalog, copy_place, embedded, schema_copy
-from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.copy_place import CopyDatabase, Host
 from pgrunbook.postgres.restore import Restore
 from pgrunbook.postgres.session import Session, Silent
@@ -150,7 +149,7 @@ def _programs(version: int) -> Path:
 
 
 @contextmanager
-def make_twin(target: Target, conn: Connection, server: Host, name: str) -> Iterator[Twin]:
+def make_twin(target: Target, conn: Session, server: Host, name: str) -> Iterator[Twin]:
     """Make the twin of the target's database, and drop it at the end.
 
     `conn` is a session on the target, as the role that blocks run as; `name` makes the twin's own.
@@ -178,7 +177,7 @@ def make_twin(target: Target, conn: Connection, server: Host, name: str) -> Iter
 
 
 @contextmanager
-def _unless_silent(conn: Connection) -> Iterator[None]:
+def _unless_silent(conn: Session) -> Iterator[None]:
     """Raise Refused where the server for twins falls silent; `conn` is a session on the target."""
     try:
         yield
@@ -193,14 +192,14 @@ def _unless_silent(conn: Connection) -> Iterator[None]:
         ) from exc
 
 
-def _is_twin(conn: Connection) -> bool:
+def _is_twin(conn: Session) -> bool:
     """Return whether the session is on a twin: a plan behind pending runbooks is, and may ask
     another.
     """
     return conn.info.dbname.startswith(_PREFIX)
 
 
-def _target_roles(conn: Connection, server: Host) -> list[str]:
+def _target_roles(conn: Session, server: Host) -> list[str]:
     """Return the target's roles; of a twin, without those that its server has for itself."""
     names = [row["name"] for row in catalog.rows(conn, "roles")]
     if not _is_twin(conn):
@@ -210,7 +209,7 @@ def _target_roles(conn: Connection, server: Host) -> list[str]:
     return [name for name in names if name != ours and not name.startswith(copy_place.PREFIX)]
 
 
-def _require_apart(server: Host, conn: Connection, roles: Sequence[str]) -> None:
+def _require_apart(server: Host, conn: Session, roles: Sequence[str]) -> None:
     """Raise Refused unless the server is for twins alone. What the target's roles own runs as them
     there, and they are made members of each other.
     """
@@ -243,7 +242,7 @@ def _require_apart(server: Host, conn: Connection, roles: Sequence[str]) -> None
         raise Refused("No twin can be made: nothing was changed.", problems=problems)
 
 
-def _grant_roles(conn: Connection, copy: CopyDatabase, roles: Sequence[str], role: str) -> None:
+def _grant_roles(conn: Session, copy: CopyDatabase, roles: Sequence[str], role: str) -> None:
     """Make the roles members of each other as on the target, and let the copy's owner be whoever
     owns anything. The run's role gets the database, and may grant the other roles: code of a block
     may grant them, and a block before may have let the run do so.
@@ -264,7 +263,7 @@ def _grant_roles(conn: Connection, copy: CopyDatabase, roles: Sequence[str], rol
         own.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(owner, run))
 
 
-def _missing_extensions(conn: Connection, server: Host) -> dict[str, str]:
+def _missing_extensions(conn: Session, server: Host) -> dict[str, str]:
     """Return the extensions that the target's database has and the server does not, and those that
     are never copied: with their schemas.
     """
@@ -277,7 +276,7 @@ def _missing_extensions(conn: Connection, server: Host) -> dict[str, str]:
     return missing
 
 
-def _make_stand_ins(conn: Connection, copy: CopyDatabase, missing: list[str]) -> list[str]:
+def _make_stand_ins(conn: Session, copy: CopyDatabase, missing: list[str]) -> list[str]:
     """Make functions of the same signature, domains of the same name as the types, and wrappers
     that reach nothing, of what the missing extensions bring: what a schema says of them is then
     printed alike. Returns what could not be made.

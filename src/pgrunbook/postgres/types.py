@@ -11,10 +11,10 @@ from psycopg import sql
 from psycopg.rows import tuple_row
 
 from pgrunbook.postgres import search_path
-from pgrunbook.postgres.catalog import Connection
+from pgrunbook.postgres.session import Session
 
 
-def format_types(conn: Connection, types: Sequence[str], path: str) -> list[str]:
+def format_types(conn: Session, types: Sequence[str], path: str) -> list[str]:
     """Return each of them, as format_type() prints it; none, if one is unknown. Serial is
     no type.
     """

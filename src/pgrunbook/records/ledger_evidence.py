@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from pgrunbook.ledger import heads, ledger, versions
-from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.identity import Identity, identify
+from pgrunbook.postgres.session import Session
 from pgrunbook.records.record import Record
 from pgrunbook.runbooks.parameters import is_run_id
 from pgrunbook.secrets import search
@@ -52,7 +52,7 @@ class LedgerEvidence:
 
     @classmethod
     def of(
-        cls, conn: Connection, record: Record, schema: str, secrets: Sequence[str] = ()
+        cls, conn: Session, record: Record, schema: str, secrets: Sequence[str] = ()
     ) -> LedgerEvidence:
         """Ask the ledger about the runs that a record names, and about its blocks. Secrets in the
         rows are masked as they are in the record.

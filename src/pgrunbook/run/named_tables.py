@@ -11,7 +11,8 @@ from pglast.stream import maybe_double_quote_name
 
 from pgrunbook.inventory.names import names
 from pgrunbook.postgres import catalog
-from pgrunbook.postgres.catalog import Connection, TablesSnapshot
+from pgrunbook.postgres.catalog import TablesSnapshot
+from pgrunbook.postgres.session import Session
 from pgrunbook.sqltext.mentions import Relation
 
 
@@ -27,7 +28,7 @@ def relation(text: str) -> Relation:
     return "", text
 
 
-def snapshot(conn: Connection, schema: str, tables: Iterable[Relation]) -> TablesSnapshot:
+def snapshot(conn: Session, schema: str, tables: Iterable[Relation]) -> TablesSnapshot:
     """Return the state of these tables, see `TablesSnapshot`; `schema` is the run's."""
     found: dict[str, list[pd.DataFrame]] = {}
     for other, listed in _by_schema(schema, tables).items():
@@ -41,7 +42,7 @@ def snapshot(conn: Connection, schema: str, tables: Iterable[Relation]) -> Table
     return TablesSnapshot(**frames)
 
 
-def columns(conn: Connection, schema: str, tables: Sequence[str]) -> pd.DataFrame:
+def columns(conn: Session, schema: str, tables: Sequence[str]) -> pd.DataFrame:
     """Return the columns of these tables, see `TablesSnapshot`, each table called as it is here."""
     found = {}
     for other, listed in _by_schema(schema, map(relation, tables)).items():

@@ -21,7 +21,6 @@ from pgrunbook.planning.checks import CheckResult
 from pgrunbook.planning.decisions import Action, Decision
 from pgrunbook.planning.timeouts import Timeouts
 from pgrunbook.postgres import search_path, session_settings
-from pgrunbook.postgres.catalog import Connection
 from pgrunbook.postgres.driver_errors import problem_of
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.scripts import Statement
@@ -56,7 +55,7 @@ def check_finished(decisions: Iterable[Decision]) -> Iterator[CheckResult]:
 
 
 def check_batches(
-    conn: Connection, runbook: str, schema: str, blocks: Iterable[str]
+    conn: Session, runbook: str, schema: str, blocks: Iterable[str]
 ) -> Iterator[CheckResult]:
     """Check that the batches of each of these blocks, which are done, cover its key, one behind the
     other; and tell how many rows were put aside.
@@ -135,7 +134,7 @@ def _yes_or_no(value: bool) -> str:
 
 def verify(
     conn: Session,
-    look: Connection,
+    look: Session,
     name: str,
     statements: Sequence[Statement],
     timeouts: Timeouts,
@@ -205,7 +204,7 @@ class _Script:
     """A verify script, the results of its checks so far, and the statement that it is at."""
 
     conn: Session
-    look: Connection
+    look: Session
     name: str
     statements: Sequence[Statement]
     timeouts: Timeouts

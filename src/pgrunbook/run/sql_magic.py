@@ -13,7 +13,6 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import line_cell_magic, magics_class, no_var_expand
 from pglast import ast
 from pglast.parser import ParseError
-from pglast.visitors import Visitor
 from sql.magic import SqlMagic
 from sql.parse import _option_strings_from_parser
 from sql.run import unduplicate_field_names
@@ -30,6 +29,7 @@ from pgrunbook.postgres.driver_errors import problem_of
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.scripts import Statement, statements, syntax_problem
 from pgrunbook.secrets.patterns import mask_shapes
+from pgrunbook.sqltext.parse_tree import nodes
 
 ROW_LIMIT = 1_000
 ONLY_LOOKS = "%sql only looks; changes go through a block."
@@ -214,20 +214,10 @@ def _writes(node: ast.Node) -> str:
     query = node.query if isinstance(node, ast.ExplainStmt) else node
     if not isinstance(query, ast.SelectStmt):
         return "not a SELECT, VALUES, TABLE, SHOW, or EXPLAIN of those"
-    search = _Writers()
-    search(query)
-    if search.found:
+    # however deep: in a CTE, or a subquery
+    if any(isinstance(each, _WRITERS) for each in nodes(query)):
         return "a query that writes, or locks rows"
     return ""
-
-
-class _Writers(Visitor):  # type: ignore[misc]  # pglast leaves it without types
-    """Looks for what writes or locks, however deep in a query: in a CTE, or a subquery."""
-
-    found = False
-
-    def visit(self, _: object, node: ast.Node) -> None:
-        self.found |= isinstance(node, _WRITERS)
 
 
 def _frame(result: CursorResult[Any]) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 from pglast import ast
 from pglast.enums import (
@@ -20,7 +20,8 @@ from pglast.enums import (
     SetOperation,
     SubLinkType,
 )
-from pglast.visitors import Visitor
+
+from pgrunbook.sqltext.parse_tree import nodes
 
 # The column that stands for each placeholder in SQL that is to be parsed.
 MARKS = {"from": "pgrunbook from", "to": "pgrunbook to"}
@@ -48,7 +49,7 @@ def find_bounds(node: ast.Node, table: str, key: Sequence[str]) -> list[Bound]:
     """Return the bounds of a statement in the order of its text. `key` are the columns of the table
     by which the block is cut into batches.
     """
-    found = _Bounds(_TableNames.of(node, table), key).of_statement(node)
+    found = _Bounds(node, table, key).of_statement()
     return sorted(found, key=lambda place: place.location)
 
 
@@ -77,16 +78,22 @@ class _Bounds:
     in ON of an inner join: of the statement itself, or of a query that gives it its rows.
     """
 
-    def __init__(self, named: _TableNames, key: Sequence[str]) -> None:
-        self._names = named.found
-        self._queries = [*named.queries]
+    def __init__(self, statement: ast.Node, table: str, key: Sequence[str]) -> None:
+        self._statement = statement
         self._key = [*key]
+        self._names: set[str] = set()  # that the statement gives the table
+        self._queries: list[tuple[str, ast.Node]] = []  # in WITH, by their names
+        for each in nodes(statement):
+            if isinstance(each, ast.CommonTableExpr):
+                self._queries.append((each.ctename, each.ctequery))
+            elif isinstance(each, ast.RangeVar) and each.relname == table:
+                self._names.add(each.alias.aliasname if each.alias else each.relname)
 
-    def of_statement(self, node: ast.Node) -> Iterator[Bound]:
-        """Yield the bounds of a whole statement. Those of a query in WITH limit it if it takes its
-        rows from there.
+    def of_statement(self) -> Iterator[Bound]:
+        """Yield the bounds of the whole statement. Those of a query in WITH limit it if it takes
+        its rows from there.
         """
-        yield from self._of(node, _Part.TAKES)
+        yield from self._of(self._statement, _Part.TAKES)
         while self._queries:
             yield from self._of(self._queries.pop()[1], _Part.ELSE)
 
@@ -170,31 +177,6 @@ class _Bounds:
             case ast.ColumnRef(fields=(*_, ast.String(sval=table), ast.String(sval=name))):
                 return str(name) if table in self._names else ""
         return ""
-
-
-class _TableNames(Visitor):  # type: ignore[misc]
-    """The names that a statement gives a table, and those of its queries in WITH."""
-
-    def __init__(self, table: str) -> None:
-        self.table = table
-        self.found: set[str] = set()
-        self.queries: list[tuple[str, ast.Node]] = []
-
-    @classmethod
-    def of(cls, node: ast.Node, table: str) -> Self:
-        """Return those of this statement."""
-        named = cls(table)
-        named(node)
-        return named
-
-    def visit_CommonTableExpr(self, _ancestors: Any, node: ast.CommonTableExpr) -> None:
-        """Note the name and its query."""
-        self.queries.append((node.ctename, node.ctequery))
-
-    def visit_RangeVar(self, _ancestors: Any, node: ast.RangeVar) -> None:
-        """Note the name."""
-        if node.relname == self.table:
-            self.found.add(node.alias.aliasname if node.alias else node.relname)
 
 
 def _limits(places: Sequence[Bound]) -> bool:

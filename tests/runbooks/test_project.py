@@ -187,6 +187,12 @@ def test_an_unknown_runbook_is_refused_with_those_that_are_known(project: Projec
         project.runbook("002")
 
 
+def test_a_project_without_runbooks_says_how_to_make_one(tmp_path: Path) -> None:
+    empty = Project.find(make(tmp_path / "project"))
+    with pytest.raises(Refused, match=r"runbooks/: holds no runbook\n *remedy: *pgrunbook new"):
+        empty.runbook("001")
+
+
 def test_a_number_that_two_runbooks_have(project: Project) -> None:
     (project.root / "runbooks" / "001_again.ipynb").touch()
     with pytest.raises(Refused, match="several runbooks are called '001'"):

@@ -137,6 +137,12 @@ class Project:
             found = [path for path in runbooks if stem == path.stem.partition("_")[2]]
         if len(found) == 1:
             return found[0]
+        if not runbooks:
+            raise Refused.of(
+                "holds no runbook",
+                where="runbooks/",
+                remedy="pgrunbook new NAME, or pgrunbook import FOLDER NAME",
+            )
         which = "several runbooks are" if found else "no runbook is"
         raise Refused.of(
             f"{which} called {name!r}",

@@ -1389,6 +1389,68 @@ def test_what_takes_a_superuser_and_leaves_nothing_is_tried_without(asking: Aski
     assert asking.actions(*history) == ["adopt", "adopt"]
 
 
+# As some do it to write many rows without an index.
+IDLE_INDEXES = (
+    "UPDATE pg_index SET indisready = false WHERE indrelid = 't'::regclass",
+    "UPDATE pg_catalog.pg_index SET indisready = true WHERE indrelid = 't'::regclass",
+)
+
+
+def test_rows_of_a_system_catalog_are_taken_for_written_as_others_are(asking: Asking) -> None:
+    history = (
+        "CREATE TABLE t (id int PRIMARY KEY)",
+        "; ".join(("ALTER TABLE t ADD a int", *IDLE_INDEXES)),
+        "CREATE TABLE u ()",
+    )
+    asking.database.load(history[0])
+    assert asking.actions(*history) == ["adopt", "apply", "apply"]
+    asking.database.load("; ".join(history[1:]))
+    assert asking.actions(*history) == ["adopt", "adopt", "adopt"]
+
+
+# Each was made by the first block, and made otherwise by the second.
+BY_CATALOG = {
+    "a column": (
+        "CREATE TABLE t (a varchar(10))",
+        "UPDATE pg_attribute SET atttypmod = 24 WHERE attrelid = 't'::regclass AND attname = 'a'",
+        "table column public.t.a",
+    ),
+    "an enum": (
+        "CREATE TYPE colour AS ENUM ('red', 'blue')",
+        "DELETE FROM pg_enum WHERE enumtypid = 'colour'::regtype AND enumlabel = 'red'",
+        "type public.colour",
+    ),
+}
+
+
+@pytest.mark.parametrize(("made", "written", "what"), BY_CATALOG.values(), ids=BY_CATALOG)
+def test_what_rows_of_a_system_catalog_make_cannot_be_judged(
+    asking: Asking, made: str, written: str, what: str
+) -> None:
+    """Nor is it taken for what the block before has made, nor for somebody's change by hand."""
+    history = (made, written, "CREATE TABLE u ()")
+    asking.database.load("; ".join(history))
+    judged = asking.of(*history)
+    (problem,) = judged[0].problems
+    assert judged[0].action is Action.REFUSE
+    catalog = written.split()[2 if written.startswith("DELETE") else 1]
+    assert problem.what == (
+        f"{what} cannot be judged: 002_block writes to {catalog}, which takes a superuser, "
+        "and so was left out on the twin"
+    )
+    assert asking.actions(*history, adopt="001_block") == ["adopt", "adopt", "adopt"]
+
+
+def test_rows_that_a_role_may_not_write_fail_where_they_are_of_no_system_catalog(
+    asking: Asking,
+) -> None:
+    history = "CREATE TABLE pg_t (); SET LOCAL ROLE pg_monitor; DELETE FROM pg_t"
+    asking.database.load("CREATE TABLE pg_t ()")
+    (problem,) = asking.of(history)[0].problems
+    assert problem.what == "fails on the twin"
+    assert problem.found == "permission denied for table pg_t"
+
+
 def test_what_nobody_makes_later_is_in_the_way_of_a_drop(asking: Asking) -> None:
     first, second = DROPPED_FIRST["a function that is replaced"]
     asking.database.load(f"{first}; {second}; CREATE TABLE theirs (a colour)")

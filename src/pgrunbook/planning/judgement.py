@@ -21,6 +21,7 @@ from pgrunbook.planning.votes import (
     first_absent,
     last_done,
     last_number,
+    why_not_told,
 )
 
 
@@ -257,7 +258,7 @@ class _Judge:
     def _refuse(self, count: Count, found: Sequence[Deviation]) -> Judgement:
         problems = []
         for each in found:
-            why_not = self.limits.of(each, count.block)
+            why_not = self.limits.of(each, count.block) or why_not_told(self.counts, count.block)
             problems.append(deviations.problem(each, count.block, why_not))
         return Judgement(Action.REFUSE, (), _ANOTHER_SHAPE, tuple(problems))
 

@@ -284,7 +284,7 @@ def _columns(
 
 
 def _referenced(
-    conn: Connection, there: NeededRelations, needs: Iterable[Need]
+    conn: Session, there: NeededRelations, needs: Iterable[Need]
 ) -> Iterator[CheckResult]:
     """Check that each column that a foreign key refers to is a unique key, or part of one whose
     columns are all referred to.

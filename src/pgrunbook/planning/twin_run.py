@@ -158,6 +158,7 @@ class TwinRun:
         block = replace(block, statements=tuple(as_role(s, self._role) for s in block.statements))
         run = self._in_transaction if block.transaction else self._alone
         size = len(block.statements)
+        state.catalog_written = ""
         try:
             self._set_role(block)
             steps = [*run(block, state)]
@@ -168,7 +169,8 @@ class TwinRun:
         first = len(self.steps) + 1
         self.steps += steps
         self._plans.note_made(sum(len(step.changes) for step in steps), self._conn, self._beside)
-        return Trial(block.name, size, range(first, len(self.steps) + 1))
+        numbers = range(first, len(self.steps) + 1)
+        return Trial(block.name, size, numbers, catalog_written=state.catalog_written)
 
     def _set_role(self, block: Block) -> None:
         try:

@@ -10,7 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 import psycopg
-from psycopg import errors
+from pglast import ast
+from psycopg import errors, sql
 
 from pgrunbook.inventory import read
 from pgrunbook.inventory.catalogs import OIDS
@@ -42,6 +43,12 @@ _DUPLICATE = (
 )
 # what a function returns, or the columns of a view
 _OF_ANOTHER_SHAPE = (errors.InvalidFunctionDefinition, errors.InvalidTableDefinition)
+
+
+_IS_CATALOG = b"""
+SELECT 1 FROM pg_catalog.pg_class
+ WHERE oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(%s)::pg_catalog.oid
+   AND relnamespace OPERATOR(pg_catalog.=) 'pg_catalog'::pg_catalog.regnamespace::pg_catalog.oid"""
 
 
 class TwinState:
@@ -76,6 +83,7 @@ class TwinState:
         # what statements make that are still to be run
         self.later: Counter[CreatedObject] = Counter()
         self.code_was_run = False
+        self.catalog_written = ""  # by a statement that was left out, of the block at work
 
     def transaction_changes(
         self, replaced: Sequence[CreatedObject], *, near: bool = False
@@ -145,8 +153,30 @@ class TwinState:
         return None
 
     def substitute(self, statement: Statement, exc: psycopg.Error) -> str | None:
-        """Return what to run in place of a statement: see `twin_statements.substitute`."""
+        """Return what to run in place of a statement: see `twin_statements.substitute`. One that
+        changes rows of a system catalog, which takes a superuser, is left out, and noted.
+        """
+        if isinstance(exc, errors.InsufficientPrivilege):
+            catalog = self._catalog(statement)
+            if catalog:
+                self.catalog_written = catalog
+                return ""
         return substitute(statement.sql, exc, self._stood_in_for, cleared=self.cleared)
+
+    def _catalog(self, statement: Statement) -> str:
+        """Return the system catalog whose rows a statement changes; empty if it changes none."""
+        match statement.node:
+            case (
+                ast.InsertStmt(relation=relation)
+                | ast.UpdateStmt(relation=relation)
+                | ast.DeleteStmt(relation=relation)
+                | ast.MergeStmt(relation=relation)
+            ):
+                parts = [part for part in (relation.schemaname, relation.relname) if part]
+                name = sql.Identifier(*parts).as_string()
+                if self._conn.execute(_IS_CATALOG, [name]).fetchone():
+                    return str(relation.relname)
+        return ""
 
     def find_obstacles(self, exc: psycopg.Error, statement: Statement) -> list[Object]:
         """Return what is in a statement's way, and was there neither before it nor before the

@@ -21,6 +21,7 @@ class Trial:
     - `tried` is False for a block behind one that failed.
     - `failure` is what PostgreSQL said of the statement that failed. The block was rolled back, and
       has no steps.
+    - `catalog_written` is a system catalog whose rows the block changes, which the twin left out.
     """
 
     block: str
@@ -29,6 +30,7 @@ class Trial:
     by_hand: bool = False
     tried: bool = True
     failure: Problem | None = None
+    catalog_written: str = ""
 
 
 @dataclass(slots=True)
@@ -153,6 +155,21 @@ def _decide_behind_done(count: Count, timeline: Timeline) -> None:
             count.votes[step.index] = vote
         if vote is Vote.DONE:
             done = number
+
+
+def why_not_told(counts: Sequence[Count], block: str) -> str:
+    """Return why a difference of what a block makes may be no difference: it, or one behind it,
+    changes rows of a system catalog, and the twin left that out. Empty if none does.
+    """
+    reached = False
+    for count in counts:
+        reached = reached or count.block == block
+        if reached and count.trial.catalog_written:
+            return (
+                f"{count.block} writes to {count.trial.catalog_written}, which takes a superuser, "
+                "and so was left out on the twin"
+            )
+    return ""
 
 
 def last_number(counts: Sequence[Count]) -> int:

@@ -42,7 +42,7 @@ def format_types(conn: Session, types: Sequence[str], path: str) -> list[str]:
         return [name for (name,) in cursor.execute(asked, [found, modifiers])]
 
 
-def are_comparable(conn: Connection, one: str, other: str, path: str) -> bool:
+def are_comparable(conn: Session, one: str, other: str, path: str) -> bool:
     """Return whether values of the two types can be equal, as a foreign key asks it."""
     try:
         with conn.transaction(force_rollback=True):

@@ -105,6 +105,18 @@ def names(imported: Imported) -> list[str]:
             ],
             ["20140924113530_a", "2015-01-01-1200_b", "2018-01-02_c", "20190101_d"],
         ),
+        (
+            [
+                "20140924113530_c/migration.sql",
+                "20140923_b/migration.sql",
+                "20140922113530_a/migration.sql",
+            ],
+            ["20140922113530_a", "20140923_b", "20140924113530_c"],
+        ),
+        (
+            ["20140923113530_b/migration.sql", "20140923_a/migration.sql"],
+            ["00000020140923_a", "20140923113530_b"],
+        ),
         (["001_with space, and (more).sql"], ["001_with_space_and_more_"]),
         (["001_sign_up.sql"], ["001_sign_up"]),
         (["008_b.sql", "008_a.sql", "tail.sql"], ["008_a", "008_b", "tail"]),
@@ -171,7 +183,10 @@ def test_a_transaction_around_the_file_is_left_out_and_comments_stay(
     }
 
 
-@pytest.mark.parametrize(("other", "told"), [("20190101_b.sql", 1), ("20190101000000_b.sql", 0)])
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [("20190101_b.sql", 1), ("20190101000000_b.sql", 0), ("20190101_b/migration.sql", 0)],
+)
 def test_dates_with_a_time_and_without_are_told_of(
     importing: Importer, other: str, told: int
 ) -> None:

@@ -22,7 +22,7 @@ _BACK = ("down", "undo", "revert", "rollback")
 # Flyway's: V1_2__name; U1_2__name undoes it; B2__name comes in the place of all up to its version;
 # R__name comes after all others, whenever it changes; callbacks come around each of its runs.
 _FLYWAY = re.compile(r"(?P<kind>[VUB])(?P<version>\d+(?:[._]\d+)*)__(?P<rest>.*)", re.DOTALL)
-# Diesel's: a moment. It compares versions as texts, without their dashes, as older ones have none.
+# Diesel's: a moment, without dashes in older ones.
 _MOMENT = re.compile(r"(?P<version>\d{4}-\d\d-\d\d(?:-\d+)*)(?P<rest>.*)", re.DOTALL)
 _NUMBERED = re.compile(r"(?P<version>\d+(?:\.\d+)*)(?P<rest>.*)", re.DOTALL)
 _CALLBACK = re.compile(r"(before|after)[A-Z]\w*|createSchema(__.*)?", re.DOTALL)
@@ -113,15 +113,15 @@ def read(folder: Path) -> Folder:
     # U1__x undoes V1__y, whatever they are called
     by_identity = {_identity(name): part for name, part in undoing.items()}
     ordered = []
-    of_diesel = any(_MOMENT.fullmatch(name) for name in steps)
-    for name in sorted(steps, key=partial(_sort_key, as_text=of_diesel)):
+    as_text = _compares_texts(steps, files)
+    for name in sorted(steps, key=partial(_sort_key, as_text=as_text)):
         ordered.append(Migration(name, steps[name], by_identity.get(_identity(name))))
     others = []
     for path in visible:
         if path not in files:
             others.append(_escape(path.relative_to(folder).as_posix()))
     left += _orphaned_reverts(steps, undoing)
-    if not of_diesel:
+    if not as_text:
         left += _mixed_dates(steps, folder)
     return Folder(tuple(ordered), tuple(others), tuple(left), tuple(problems))
 
@@ -180,6 +180,15 @@ def _version(name: str) -> str:
     if not match:
         return ""
     return match["version"]
+
+
+def _compares_texts(names: Iterable[str], files: Iterable[Path]) -> bool:
+    """Return whether the tool compares versions as texts, so that 20190101 comes behind
+    20181231235959: Diesel does, without their dashes, and so does Prisma.
+    """
+    of_diesel = any(_MOMENT.fullmatch(name) for name in names)
+    of_prisma = any(path.name == "migration.sql" for path in files)
+    return of_diesel or of_prisma
 
 
 def _sort_key(name: str, *, as_text: bool) -> tuple[object, ...]:

@@ -918,6 +918,30 @@ def test_what_a_dump_says_of_an_extension_is_compared(asking: Asking) -> None:
     assert asking.actions(dump) != ["adopt"]
 
 
+def test_an_extension_is_dropped_and_made_anew_as_by_a_dump_that_cleans(asking: Asking) -> None:
+    """To make it takes a superuser, which nobody is on the twin."""
+    dump = "DROP EXTENSION IF EXISTS vector; CREATE EXTENSION vector; CREATE TABLE t (e vector)"
+    asking.database.load(dump)
+    (judged,) = asking.of(dump)
+    assert (judged.action, judged.problems) == (Action.ADOPT, ())
+
+
+def test_an_extension_that_is_still_there_was_not_dropped(asking: Asking) -> None:
+    asking.database.load("CREATE EXTENSION vector; CREATE TABLE t (a int)")
+    history = ("CREATE TABLE t (a int)", "DROP EXTENSION vector")
+    assert asking.actions(*history) == ["adopt", "apply"]
+    asking.database.load(history[1])
+    assert asking.actions(*history) == ["adopt", "adopt"]
+
+
+def test_an_extension_is_moved_to_another_schema(asking: Asking) -> None:
+    asking.database.load("CREATE EXTENSION vector; CREATE TABLE t (a int)")
+    history = ("CREATE TABLE t (a int)", "CREATE SCHEMA e; ALTER EXTENSION vector SET SCHEMA e")
+    assert asking.actions(*history) == ["adopt", "apply"]
+    asking.database.load(history[1])
+    assert asking.actions(*history) == ["adopt", "adopt"]
+
+
 def test_what_if_not_exists_finds_is_dropped_as_psql_would(asking: Asking) -> None:
     asking.database.load("CREATE TABLE big (id int, v text)")
     made = "CREATE TABLE IF NOT EXISTS big (id int)"

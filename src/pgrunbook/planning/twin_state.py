@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import Any
 
 import psycopg
-from pglast import ast
 from psycopg import errors, sql
 
 from pgrunbook.inventory import read
@@ -22,6 +21,7 @@ from pgrunbook.planning.twin_statements import (
     cascade,
     replaced_objects,
     substitute,
+    table_written,
     work_of_node,
 )
 from pgrunbook.planning.twin_written import Written
@@ -161,21 +161,15 @@ class TwinState:
             if catalog:
                 self.catalog_written = catalog
                 return ""
-        return substitute(statement.sql, exc, self._stood_in_for, cleared=self.cleared)
+        return substitute(
+            statement.sql, exc, self._stood_in_for, cleared=self.cleared, later=self.later
+        )
 
     def _catalog(self, statement: Statement) -> str:
         """Return the system catalog whose rows a statement changes; empty if it changes none."""
-        match statement.node:
-            case (
-                ast.InsertStmt(relation=relation)
-                | ast.UpdateStmt(relation=relation)
-                | ast.DeleteStmt(relation=relation)
-                | ast.MergeStmt(relation=relation)
-            ):
-                parts = [part for part in (relation.schemaname, relation.relname) if part]
-                name = sql.Identifier(*parts).as_string()
-                if self._conn.execute(_IS_CATALOG, [name]).fetchone():
-                    return str(relation.relname)
+        name = table_written(statement.node)
+        if name and self._conn.execute(_IS_CATALOG, [sql.Identifier(*name).as_string()]).fetchone():
+            return name[-1]
         return ""
 
     def find_obstacles(self, exc: psycopg.Error, statement: Statement) -> list[Object]:

@@ -17,6 +17,7 @@ from pgrunbook.planning.timeline import Work
 from pgrunbook.runbooks.scripts import Statement
 from pgrunbook.sqltext.created_objects import CreatedObject
 from pgrunbook.sqltext.explained import executed
+from pgrunbook.sqltext.things import dropped_objects
 
 # A twin is a cluster of its own, where the roles are names alone: what these do, it cannot show.
 _OF_THE_CLUSTER = (
@@ -102,15 +103,36 @@ def as_role(statement: Statement, role: str) -> Statement:
     return statement
 
 
+def table_written(node: ast.Node) -> tuple[str, ...]:
+    """Return the name of the table whose rows a statement changes, behind its schema, if it names
+    one; nothing if it is another statement.
+    """
+    match node:
+        case (
+            ast.InsertStmt(relation=relation)
+            | ast.UpdateStmt(relation=relation)
+            | ast.DeleteStmt(relation=relation)
+            | ast.MergeStmt(relation=relation)
+        ):
+            return tuple(part for part in (relation.schemaname, relation.relname) if part)
+    return ()
+
+
 def substitute(
-    statement: str, exc: psycopg.Error, stood_in_for: Collection[str], *, cleared: bool
+    statement: str,
+    exc: psycopg.Error,
+    stood_in_for: Collection[str],
+    *,
+    cleared: bool,
+    later: Collection[CreatedObject],
 ) -> str | None:
     """Return what to run in place of a statement that fails on a twin only because it is a copy;
     empty to leave it out, None if it fails for another reason.
 
     - What it makes was copied, or is not on a twin: an extension, a role.
     - What it drops is gone, as `clear_away` has dropped it (`cleared`).
-    - It comments on an extension, which has another owner there.
+    - It comments on an extension, alters it or drops it: there the extension has another owner. One
+      that a `later` statement makes anew stays, as to make it may take a superuser.
     - It refreshes a materialized view CONCURRENTLY, which has never been filled there.
     - It takes a superuser, and leaves nothing in the catalog that is compared: a setting, or the
       triggers of foreign keys, which no rows fire there.
@@ -121,9 +143,11 @@ def substitute(
             return ""
         case _ if _is_of_the_cluster(node):
             return ""
-        case ast.CommentStmt(objtype=ObjectType.OBJECT_EXTENSION):
-            lacks = isinstance(exc, errors.InsufficientPrivilege)
-            return _AS_OWNER.replace("{}", statement) if lacks else None
+        case _ if _is_about_an_extension(node) and isinstance(exc, errors.InsufficientPrivilege):
+            made_anew = {each.name for each in later if each.kind == "extension"}
+            dropped = {name for name, _ in dropped_objects(node)}
+            stays = dropped and dropped <= made_anew
+            return "" if stays else _AS_OWNER.replace("{}", statement)
         case ast.RefreshMatViewStmt(concurrent=True):
             node.concurrent = False
             return str(RawStream()(node)) if isinstance(exc, errors.FeatureNotSupported) else None
@@ -142,6 +166,17 @@ def substitute(
                 command.missing_ok = True
             return str(RawStream()(node)) if drops else None
     return None
+
+
+def _is_about_an_extension(node: ast.Node) -> bool:
+    match node:
+        case (
+            ast.CommentStmt(objtype=kind)
+            | ast.DropStmt(removeType=kind)
+            | ast.AlterObjectSchemaStmt(objectType=kind)
+        ):
+            return bool(kind == ObjectType.OBJECT_EXTENSION)
+    return isinstance(node, ast.AlterExtensionStmt | ast.AlterExtensionContentsStmt)
 
 
 def _without_system_triggers(node: ast.AlterTableStmt) -> str | None:

@@ -137,20 +137,23 @@ def _needs(
 ) -> Iterator[tuple[Need, Block]]:
     """Yield what the blocks need, each with the block; but for what they or the blocks before them
     make, or may make as far as their texts show, and what any block has made already: its name may
-    have meant something else, behind the run's schema, to the blocks before it.
+    have meant something else, behind the run's schema, to the blocks before it. What a block that
+    is done has needed, another one that is done may have taken away.
     """
+    done = [decision.block for decision in decisions if not decision.pending]
     made: set[tuple[str, str]] = set()  # relations, and columns with their tables
-    for decision in decisions:
-        if not decision.pending:
-            made |= {(each.parent, each.name) for each in decision.block.made}
     altered: set[str] = set()  # relations of which only the server knows what became of them
+    for block in done:
+        made |= {(each.parent, each.name) for each in block.made}
+        altered |= block.altered
+    code_ran = any(block.runs_code for block in done)  # it may have made anything, and dropped it
     for decision in decisions:
         block = decision.block
         made |= {(each.parent, each.name) for each in block.made}
         altered |= block.altered
         if decision.pending and block.runs_code:
             return  # it may make anything: nothing can be said of the blocks behind it
-        if only_pending and not decision.pending:
+        if not decision.pending and (only_pending or code_ran):
             continue
         for need in block.needs:
             of_blocks = ("", need.table) in made or (need.table, need.column) in made

@@ -359,6 +359,68 @@ def test_a_trigger_that_a_partition_does_not_fire_is_another(asking: Asking) -> 
     assert asking.actions(block) == ["adopt"]
 
 
+# Blocks whose code makes a partition for the day on which they are run.
+DAILY = (
+    "CREATE TABLE ev (id int, at date NOT NULL) PARTITION BY RANGE (at);"
+    "CREATE FUNCTION make_part(day date) RETURNS void LANGUAGE plpgsql AS $$ BEGIN EXECUTE format("
+    "'CREATE TABLE ev_%s PARTITION OF ev FOR VALUES FROM (%L) TO (%L)', to_char(day, 'YYYYMMDD'), day, day + 1); END $$;"
+    "SELECT make_part('today'); CREATE INDEX ev_at ON ev (at)",
+    "ALTER TABLE ev ADD note text DEFAULT 'x'",
+    "CREATE TABLE logs (at date) PARTITION BY RANGE (at);"
+    "DO $$ BEGIN EXECUTE format('CREATE TABLE logs_%s PARTITION OF logs DEFAULT', to_char(now(), 'YYYYMMDD')); END $$;"
+    "CREATE TABLE logs_old PARTITION OF logs FOR VALUES FROM ('2020-01-01') TO ('2021-01-01')",
+    "ALTER TABLE logs ADD note text NOT NULL",
+)
+DAYS_AGO = [
+    each.replace("'today'", "'2026-11-02'").replace("now()", "date '2026-11-02'") for each in DAILY
+]
+
+
+@pytest.mark.parametrize("done", range(len(DAILY) + 1))
+def test_partitions_that_code_made_on_another_day_are_no_matter(asking: Asking, done: int) -> None:
+    asking.database.load("; ".join(["SELECT", *DAYS_AGO[:done]]))
+    expected = ["adopt"] * done + ["apply"] * (len(DAILY) - done)
+    assert asking.actions(*DAILY) == expected
+
+
+def test_a_partition_that_the_application_made_for_the_same_day_may_be_another(
+    asking: Asking,
+) -> None:
+    asking.database.load("; ".join(DAYS_AGO))
+    asking.database.load(
+        "DO $$ DECLARE part text = 'ev_' || to_char(now(), 'YYYYMMDD'); BEGIN"
+        " EXECUTE format('CREATE TABLE %I (at date NOT NULL, note text, id int, CHECK (id > 0))', part);"
+        " EXECUTE format('CREATE UNIQUE INDEX ON %I (at, id)', part);"
+        " EXECUTE format('ALTER TABLE ev ATTACH PARTITION %I DEFAULT', part); END $$"
+    )
+    assert asking.actions(*DAILY) == ["adopt"] * len(DAILY)
+
+
+@pytest.mark.parametrize(
+    ("altered", "told"),
+    [
+        ("ALTER TABLE ev ALTER note SET DEFAULT 'y'", "table column public.ev.note"),
+        ("ALTER TABLE logs_old ALTER note SET DEFAULT 'y'", "table column public.logs_old.note"),
+    ],
+)
+def test_what_a_block_names_of_partitions_is_compared(
+    asking: Asking, altered: str, told: str
+) -> None:
+    asking.database.load("; ".join(DAYS_AGO))
+    asking.database.load(altered)
+    problems = [each for judged in asking.of(*DAILY) for each in judged.problems]
+    assert [each.what for each in problems] == [f"{told} is not as the block makes it"]
+
+
+def test_a_partition_from_before_the_blocks_is_compared(asking: Asking) -> None:
+    asking.database.load("; ".join(DAYS_AGO[:2]))
+    asking.database.load("ALTER TABLE ev_20261102 ALTER note SET DEFAULT 'y'")
+    (judged,) = asking.of(DAILY[1])
+    assert [each.what for each in judged.problems] == [
+        "table column public.ev_20261102.note is not as the block makes it"
+    ]
+
+
 # A history, each file of which psql has run, or not.
 HISTORY = (
     "CREATE TABLE customers (id serial PRIMARY KEY, name text NOT NULL); CREATE INDEX ON customers (name)",

@@ -108,6 +108,8 @@ class Tables:
             for each, (before, _) in step.changes.items():
                 if before is not None or each in seen or each not in target:
                     continue
+                if each in step.in_unnamed_partitions:
+                    continue
                 seen.add(each)
                 self._made[step.block].append(each)
                 if each.type == "table":

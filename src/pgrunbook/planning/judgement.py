@@ -135,7 +135,7 @@ class _Judge:
         if judgement.action is Action.ADOPT:
             objects = []
             for step in count.steps.values():
-                objects += step.changes
+                objects += step.changes.keys() - step.in_unnamed_partitions
         found = self.timeline.found
         made = [each for each in objects if self.timeline.first(each) is None]
         return {each: found[each] for each in made if each in found}

@@ -13,6 +13,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from pgrunbook.inventory.objects import PLACE, Definition, Object
 
@@ -53,6 +54,8 @@ class TwinStep:
     - `work` is what it does besides.
     - `lenient` are the objects that it leaves alone if they exist (IF NOT EXISTS).
     - `replaced` are those that it puts in the place of others (OR REPLACE), even of the same.
+    - `in_unnamed_partitions` are partitions that code makes, as one for each day, and their parts:
+      the target may have others by now.
     """
 
     block: str
@@ -61,6 +64,7 @@ class TwinStep:
     work: Work = Work.NONE
     lenient: frozenset[Object] = frozenset()
     replaced: frozenset[Object] = frozenset()
+    in_unnamed_partitions: frozenset[Object] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +102,14 @@ class Timeline:
         self.steps = steps
         self.found = found
         self.lenient: set[Object] = set()  # what IF NOT EXISTS leaves alone
+        self.in_unnamed_partitions: set[Object] = set()
         replaced: set[Object] = set()
         # by object: from which statement on it is in which state
         self._states: dict[Object, list[tuple[int, State]]] = {}
         for number, step in enumerate(steps, start=1):
             self.lenient |= step.lenient
             replaced |= step.replaced
+            self.in_unnamed_partitions |= step.in_unnamed_partitions
             for each, (before, after) in step.changes.items():
                 self._states.setdefault(each, [(0, before)]).append((number, after))
         for each in replaced:
@@ -137,9 +143,29 @@ class Timeline:
         """Return the vote of each object that a statement sets. The statements up to `done` are
         known to be done: states that ended with one of them do not count.
         """
-        changes = self.steps[number - 1].changes
-        voters = [each for each, change in changes.items() if not _is_only_moved(*change)]
-        return {each: self._vote(number, each, done) for each in voters}
+        step = self.steps[number - 1]
+        votes = {}
+        for each, change in step.changes.items():
+            if _is_only_moved(*change):
+                continue
+            vote = self._vote(number, each, done)
+            # once a statement is done, the partitions of then may be gone, or others there
+            passed = Vote.DONE not in vote and each in step.in_unnamed_partitions
+            if not (passed and number <= self._last_done):
+                votes[each] = vote
+        return votes
+
+    @cached_property
+    def _last_done(self) -> int:
+        """The last statement that an object shows to be done, other than partitions that no block
+        names; 0 if there is none.
+        """
+        for number in range(len(self.steps), 0, -1):
+            step = self.steps[number - 1]
+            for each in step.changes.keys() - step.in_unnamed_partitions:
+                if each in self.found and self._vote(number, each, 0) is Vote.DONE:
+                    return number
+        return 0
 
     def _vote(self, number: int, each: Object, done: int) -> Vote:
         # If one property says done and another one undone, the object was never as it is now: the

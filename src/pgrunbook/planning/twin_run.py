@@ -142,6 +142,8 @@ class TwinRun:
         state = TwinState(self._conn, self._beside, self._missing, cleared=self._cleared)
         for block in blocks:
             state.later.update(replace(each, replaces=True) for each in block.made)
+            state.named.update(each.name for each in block.made)
+            state.named.update(name for _, name in block.relations)
         trials: list[Trial] = []
         failed = False
         for block in blocks:
@@ -195,7 +197,7 @@ class TwinRun:
                     self._run_statement(statement, block, state)
                 changes = state.transaction_changes(replaced_objects(part), near=near)
                 state.take(changes)
-                yield _step(block.name, index, part, changes)
+                yield _step(block.name, index, part, changes, state.in_unnamed_partitions(changes))
                 if self._apart:
                     state.written.begin_statement()
             try:
@@ -213,7 +215,7 @@ class TwinRun:
                 self._run_statement(statement, block, state)
             changes = state.all_changes()
             state.take(changes)
-            yield _step(block.name, index, part, changes)
+            yield _step(block.name, index, part, changes, state.in_unnamed_partitions(changes))
 
     def _run_statement(self, statement: Statement, block: Block, state: TwinState) -> None:
         """Run a statement. If it fails, that is noted, or it raises TwinFailure: see `__init__`."""
@@ -289,7 +291,11 @@ def _may_exist(each: CreatedObject) -> bool:
 
 
 def _step(
-    block: str, index: int, part: Sequence[Statement], changes: Mapping[Object, Change]
+    block: str,
+    index: int,
+    part: Sequence[Statement],
+    changes: Mapping[Object, Change],
+    in_unnamed_partitions: frozenset[Object],
 ) -> TwinStep:
     objects = [each for statement in part for each in statement.made]
     lenient = [each for each in objects if each.lenient and each.kind == "table column"]
@@ -301,4 +307,5 @@ def _step(
         work_of(part),
         frozenset(each for each in changes if is_one_of(each, lenient)),
         frozenset(each for each in changes if is_one_of(each, replaced)),
+        in_unnamed_partitions,
     )

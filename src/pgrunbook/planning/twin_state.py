@@ -82,6 +82,8 @@ class TwinState:
         self.has_event_triggers = any(each.type == "event trigger" for each in self._now)
         # what statements make that are still to be run
         self.later: Counter[CreatedObject] = Counter()
+        self.named: set[str] = set()  # the relations that blocks name
+        self._unnamed: set[Object] = set()  # what was made, and is called otherwise
         self.code_was_run = False
         self.catalog_written = ""  # by a statement that was left out, of the block at work
 
@@ -283,8 +285,26 @@ class TwinState:
         """
         now = read.read(self._conn)
         self._at |= now.at()
+        self._now.owners |= now.owners
         changes = _changes(self._now, now)
         return {each: change for each, change in changes.items() if not each.shared}
+
+    def in_unnamed_partitions(self, changes: Mapping[Object, Change]) -> frozenset[Object]:
+        """Return those of the changed objects that are, or belong to, a partition which code has
+        made: no block names it.
+        """
+        found = set()
+        for each, (before, _) in changes.items():
+            if before is None and own(each.identity) not in self.named:
+                self._unnamed.add(each)
+        for each in changes:
+            owner = self._now.owners.get(each)
+            table = self._at.get(owner, each) if owner else each
+            states = [*changes.get(table, ()), self._now.get(table)]
+            is_partition = any(state and "partition" in state.properties for state in states)
+            if is_partition and table in self._unnamed:
+                found.add(each)
+        return frozenset(found)
 
     def take(self, changes: Mapping[Object, Change]) -> None:
         """Take these changes for the blocks' own."""

@@ -9,7 +9,7 @@ definitions from before come from an inventory that was read before, by `Invento
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -27,14 +27,11 @@ _HIDDEN = ("pg_user_mapping", "pg_subscription", "pg_authid")
 # Their rows are deleted with those of pg_class, by which the columns of a table are found, too.
 _WITH_THEIR_TABLE = ("pg_attribute", "pg_attrdef", "pg_index")
 
-# The stamps of the transaction and of its subtransactions: savepoints and blocks of PL/pgSQL that
-# handle exceptions have numbers of their own. They are compared by age, as numbers wrap around.
-_WITHIN = "age({stamp}) BETWEEN (SELECT newest FROM bounds) AND (SELECT oldest FROM bounds)"
 # A catalog that nothing was written to, as the session's statistics have it, is not read. Where
 # nobody counts, all are.
-_COUNTED = """(SELECT NOT current_setting('track_counts')::boolean
-    OR pg_stat_get_xact_tuples_inserted('{catalog}'::regclass)
-     + pg_stat_get_xact_tuples_updated('{catalog}'::regclass) > 0) AND """
+_COUNTED = """SELECT array_agg(name) FROM unnest({catalogs}) AS name
+     WHERE NOT current_setting('track_counts')::boolean
+        OR pg_stat_get_xact_tuples_inserted(name) + pg_stat_get_xact_tuples_updated(name) > 0"""
 _CATALOG = re.compile(r"\{(pg_\w+)\}")
 
 # Where all that is written hangs on relations that the transaction has locked, the large catalogs
@@ -118,14 +115,11 @@ def read_overwritten(
     With `Changes.deleted_from`, only what is not in `Changes.addresses`, in a fraction of the time.
     """
 
-    def looked_into(catalog: str) -> str:
-        if deleted_from is None:
-            return ""
-        if catalog in deleted_from and catalog not in _WITH_THEIR_TABLE:
-            return ""
-        return "false AND "
-
-    query = _query(_as_number(xid), "xmax", looked_into, superuser=is_superuser(conn))
+    wanted = _catalogs()
+    if deleted_from is not None:
+        wanted = [c for c in wanted if c in deleted_from and c not in _WITH_THEIR_TABLE]
+    superuser = is_superuser(conn)
+    query = _query(_as_number(xid), "xmax", f"SELECT {_names(wanted)}", superuser=superuser)
     (answer,) = ask(conn, [query])
     return _addresses(answer)
 
@@ -141,37 +135,39 @@ def _as_number(xid: int) -> str:
 @cache
 def _written(*, near: bool, superuser: bool) -> str:
     """Return the query for what the session's transaction has written."""
-    condition = _if_written_near if near else _if_written
-    return _query(_ITS_NUMBER, "xmin", condition, superuser=superuser)
+    counted = _COUNTED.format(catalogs=_names(_catalogs()))
+    return _query(_ITS_NUMBER, "xmin", counted, near=near, superuser=superuser)
 
 
-def _if_written(catalog: str) -> str:
-    """Return the condition that the session's transaction has written to the catalog at all."""
-    return _COUNTED.format(catalog=catalog)
+def _query(xid: str, stamp: str, looked_into: str, *, superuser: bool, near: bool = False) -> str:
+    """Return the query for rows whose `stamp`, xmin or xmax, is of the transaction `xid`.
 
-
-def _if_written_near(catalog: str) -> str:
-    """Return that condition, and the one that leads to the relations that the transaction has
-    locked.
+    `looked_into` is the query for an array of the catalogs that are read; `near`: these by the
+    relations that the transaction has locked.
     """
-    if catalog not in _NEAR:
-        return _if_written(catalog)
-    return f"{_if_written(catalog)}{_NEAR[catalog]} AND "
 
+    def rows(match: re.Match[str]) -> str:
+        condition = _NEAR.get(match[1], "true") if near else "true"
+        return f"age({stamp}), '{match[1]}'::regclass FROM {match[1]} WHERE {condition}"
 
-def _query(xid: str, stamp: str, condition: Callable[[str], str], *, superuser: bool) -> str:
-    """Return the query for rows whose `stamp`, xmin or xmax, is of the transaction `xid`; each
-    catalog under a condition of its own.
-    """
     text = catalogs.query("written")
     if not superuser:
         text = "".join(filter(_is_readable, text.splitlines(keepends=True)))
-    text = _CATALOG.sub(lambda match: condition(match[1]) + _WITHIN, text)
-    any_role = "false"
-    if stamp == "xmin" and not superuser:
-        any_role = condition("pg_authid") + "true"
-    text = text.replace("{any_role}", any_role)
-    return text.replace("{stamp}", stamp).replace("{xid}", xid)
+    any_role = stamp == "xmin" and not superuser
+    text = text.replace("{any_role}", str(any_role).lower())
+    text = _CATALOG.sub(rows, text)
+    return text.replace("{looked_into}", looked_into).replace("{xid}", xid)
+
+
+@cache
+def _catalogs() -> Sequence[str]:
+    """Return the catalogs that `written` reads."""
+    return [*dict.fromkeys(_CATALOG.findall(catalogs.query("written")))]
+
+
+def _names(of: Iterable[str]) -> str:
+    """Return an array of these catalogs."""
+    return f"'{{{','.join(of)}}}'::regclass[]"
 
 
 @cache
@@ -179,8 +175,7 @@ def _deleted_from() -> str:
     """Return the question from which catalogs rows were deleted, of all that `written` reads. They
     are named: pg_class as a whole may be large.
     """
-    names = ",".join(dict.fromkeys(_CATALOG.findall(catalogs.query("written"))))
-    return catalogs.query("deleted_from").replace("{catalogs}", f"'{{{names}}}'")
+    return catalogs.query("deleted_from").replace("{catalogs}", _names(_catalogs()))
 
 
 def _is_readable(line: str) -> bool:

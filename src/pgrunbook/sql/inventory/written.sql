@@ -24,76 +24,81 @@ WITH bounds AS MATERIALIZED (
             UNION
             SELECT typarray FROM pg_type
              WHERE oid = ANY (ARRAY(SELECT reltype FROM pg_class WHERE oid = ANY ((SELECT oids FROM near)::oid[])))) AS types
-), written AS MATERIALIZED (
-    SELECT 'pg_class'::regclass::oid AS classid, oid AS objid, 0::int8 AS objsubid, age({stamp}) AS age
-      FROM pg_class WHERE {pg_class}
-    UNION ALL SELECT 'pg_class'::regclass, attrelid, attnum, age({stamp}) FROM pg_attribute WHERE {pg_attribute}
-    UNION ALL SELECT 'pg_class'::regclass, adrelid, adnum, age({stamp}) FROM pg_attrdef WHERE {pg_attrdef}
-    UNION ALL SELECT 'pg_class'::regclass, indexrelid, 0, age({stamp}) FROM pg_index WHERE {pg_index}
-    UNION ALL SELECT 'pg_class'::regclass, inhrelid, 0, age({stamp}) FROM pg_inherits WHERE {pg_inherits}
-    UNION ALL SELECT 'pg_class'::regclass, partrelid, 0, age({stamp}) FROM pg_partitioned_table WHERE {pg_partitioned_table}
-    UNION ALL SELECT 'pg_class'::regclass, ftrelid, 0, age({stamp}) FROM pg_foreign_table WHERE {pg_foreign_table}
-    UNION ALL SELECT 'pg_class'::regclass, seqrelid, 0, age({stamp}) FROM pg_sequence WHERE {pg_sequence}
-    UNION ALL SELECT 'pg_constraint'::regclass, oid, 0, age({stamp}) FROM pg_constraint WHERE {pg_constraint}
-    UNION ALL SELECT 'pg_trigger'::regclass, oid, 0, age({stamp}) FROM pg_trigger WHERE {pg_trigger}
-    UNION ALL SELECT 'pg_rewrite'::regclass, oid, 0, age({stamp}) FROM pg_rewrite WHERE {pg_rewrite}
-    UNION ALL SELECT 'pg_policy'::regclass, oid, 0, age({stamp}) FROM pg_policy WHERE {pg_policy}
-    UNION ALL SELECT 'pg_statistic_ext'::regclass, oid, 0, age({stamp}) FROM pg_statistic_ext WHERE {pg_statistic_ext}
-    UNION ALL SELECT 'pg_type'::regclass, oid, 0, age({stamp}) FROM pg_type WHERE {pg_type}
-    UNION ALL SELECT 'pg_type'::regclass, enumtypid, 0, age({stamp}) FROM pg_enum WHERE {pg_enum}
-    UNION ALL SELECT 'pg_type'::regclass, rngtypid, 0, age({stamp}) FROM pg_range WHERE {pg_range}
-    UNION ALL SELECT 'pg_proc'::regclass, oid, 0, age({stamp}) FROM pg_proc WHERE {pg_proc}
-    UNION ALL SELECT 'pg_proc'::regclass, aggfnoid, 0, age({stamp}) FROM pg_aggregate WHERE {pg_aggregate}
-    UNION ALL SELECT 'pg_operator'::regclass, oid, 0, age({stamp}) FROM pg_operator WHERE {pg_operator}
-    UNION ALL SELECT 'pg_opclass'::regclass, oid, 0, age({stamp}) FROM pg_opclass WHERE {pg_opclass}
-    UNION ALL SELECT 'pg_opfamily'::regclass, oid, 0, age({stamp}) FROM pg_opfamily WHERE {pg_opfamily}
-    UNION ALL SELECT 'pg_opfamily'::regclass, amopfamily, 0, age({stamp}) FROM pg_amop WHERE {pg_amop}
-    UNION ALL SELECT 'pg_opfamily'::regclass, amprocfamily, 0, age({stamp}) FROM pg_amproc WHERE {pg_amproc}
-    UNION ALL SELECT 'pg_cast'::regclass, oid, 0, age({stamp}) FROM pg_cast WHERE {pg_cast}
-    UNION ALL SELECT 'pg_collation'::regclass, oid, 0, age({stamp}) FROM pg_collation WHERE {pg_collation}
-    UNION ALL SELECT 'pg_conversion'::regclass, oid, 0, age({stamp}) FROM pg_conversion WHERE {pg_conversion}
-    UNION ALL SELECT 'pg_ts_parser'::regclass, oid, 0, age({stamp}) FROM pg_ts_parser WHERE {pg_ts_parser}
-    UNION ALL SELECT 'pg_ts_template'::regclass, oid, 0, age({stamp}) FROM pg_ts_template WHERE {pg_ts_template}
-    UNION ALL SELECT 'pg_ts_dict'::regclass, oid, 0, age({stamp}) FROM pg_ts_dict WHERE {pg_ts_dict}
-    UNION ALL SELECT 'pg_ts_config'::regclass, oid, 0, age({stamp}) FROM pg_ts_config WHERE {pg_ts_config}
-    UNION ALL SELECT 'pg_ts_config'::regclass, mapcfg, 0, age({stamp}) FROM pg_ts_config_map WHERE {pg_ts_config_map}
-    UNION ALL SELECT 'pg_namespace'::regclass, oid, 0, age({stamp}) FROM pg_namespace WHERE {pg_namespace}
-    UNION ALL SELECT 'pg_extension'::regclass, oid, 0, age({stamp}) FROM pg_extension WHERE {pg_extension}
-    UNION ALL SELECT 'pg_am'::regclass, oid, 0, age({stamp}) FROM pg_am WHERE {pg_am}
-    UNION ALL SELECT 'pg_language'::regclass, oid, 0, age({stamp}) FROM pg_language WHERE {pg_language}
-    UNION ALL SELECT 'pg_transform'::regclass, oid, 0, age({stamp}) FROM pg_transform WHERE {pg_transform}
-    UNION ALL SELECT 'pg_foreign_data_wrapper'::regclass, oid, 0, age({stamp}) FROM pg_foreign_data_wrapper
-               WHERE {pg_foreign_data_wrapper}
-    UNION ALL SELECT 'pg_foreign_server'::regclass, oid, 0, age({stamp}) FROM pg_foreign_server WHERE {pg_foreign_server}
-    UNION ALL SELECT 'pg_user_mapping'::regclass, oid, 0, age({stamp}) FROM pg_user_mapping WHERE {pg_user_mapping}
-    UNION ALL SELECT 'pg_publication'::regclass, oid, 0, age({stamp}) FROM pg_publication WHERE {pg_publication}
-    UNION ALL SELECT 'pg_publication_rel'::regclass, oid, 0, age({stamp}) FROM pg_publication_rel WHERE {pg_publication_rel}
-    UNION ALL SELECT 'pg_publication_namespace'::regclass, oid, 0, age({stamp}) FROM pg_publication_namespace
-               WHERE {pg_publication_namespace}
-    UNION ALL SELECT 'pg_subscription'::regclass, oid, 0, age({stamp}) FROM pg_subscription WHERE {pg_subscription}
-    UNION ALL SELECT 'pg_event_trigger'::regclass, oid, 0, age({stamp}) FROM pg_event_trigger WHERE {pg_event_trigger}
-    UNION ALL SELECT 'pg_default_acl'::regclass, oid, 0, age({stamp}) FROM pg_default_acl WHERE {pg_default_acl}
-    UNION ALL SELECT classoid, objoid, objsubid, age({stamp}) FROM pg_description WHERE {pg_description}
-    UNION ALL SELECT classoid, objoid, objsubid, age({stamp}) FROM pg_seclabel WHERE {pg_seclabel}
-    UNION ALL SELECT classoid, objoid, objsubid, age({stamp}) FROM pg_init_privs WHERE {pg_init_privs}
-    UNION ALL SELECT 'pg_authid'::regclass, oid, 0, age({stamp}) FROM pg_authid WHERE {pg_authid}
-    UNION ALL SELECT 'pg_authid'::regclass, oid, 0, (SELECT oldest FROM bounds) FROM pg_roles WHERE {any_role}
-    UNION ALL SELECT 'pg_auth_members'::regclass, roleid, member::int8, age({stamp}) FROM pg_auth_members WHERE {pg_auth_members}
-    UNION ALL SELECT 'pg_db_role_setting'::regclass, setdatabase, setrole::int8, age({stamp}) FROM pg_db_role_setting
-               WHERE {pg_db_role_setting}
-    UNION ALL SELECT 'pg_database'::regclass, oid, 0, age({stamp}) FROM pg_database WHERE {pg_database}
-    UNION ALL SELECT 'pg_parameter_acl'::regclass, oid, 0, age({stamp}) FROM pg_parameter_acl WHERE {pg_parameter_acl}
-    UNION ALL SELECT classoid, objoid, 0, age({stamp}) FROM pg_shdescription WHERE {pg_shdescription}
-    UNION ALL SELECT classoid, objoid, 0, age({stamp}) FROM pg_shseclabel WHERE {pg_shseclabel}
-    UNION ALL SELECT classid, objid, objsubid, age({stamp}) FROM pg_depend
-               WHERE refclassid = 'pg_extension'::regclass AND {pg_depend}
+), looked_into (catalogs) AS MATERIALIZED (
+    {looked_into}
+), written AS MATERIALIZED ( -- all parts have the same types, and one condition: so the planner makes one scan of each
+    SELECT classid::oid AS classid, objid, objsubid, age
+      FROM (
+        SELECT 'pg_class'::regclass AS classid, oid AS objid, 0::int8 AS objsubid, {pg_class}
+        UNION ALL SELECT 'pg_class'::regclass, attrelid, attnum::int8, {pg_attribute}
+        UNION ALL SELECT 'pg_class'::regclass, adrelid, adnum::int8, {pg_attrdef}
+        UNION ALL SELECT 'pg_class'::regclass, indexrelid, 0::int8, {pg_index}
+        UNION ALL SELECT 'pg_class'::regclass, inhrelid, 0::int8, {pg_inherits}
+        UNION ALL SELECT 'pg_class'::regclass, partrelid, 0::int8, {pg_partitioned_table}
+        UNION ALL SELECT 'pg_class'::regclass, ftrelid, 0::int8, {pg_foreign_table}
+        UNION ALL SELECT 'pg_class'::regclass, seqrelid, 0::int8, {pg_sequence}
+        UNION ALL SELECT 'pg_constraint'::regclass, oid, 0::int8, {pg_constraint}
+        UNION ALL SELECT 'pg_trigger'::regclass, oid, 0::int8, {pg_trigger}
+        UNION ALL SELECT 'pg_rewrite'::regclass, oid, 0::int8, {pg_rewrite}
+        UNION ALL SELECT 'pg_policy'::regclass, oid, 0::int8, {pg_policy}
+        UNION ALL SELECT 'pg_statistic_ext'::regclass, oid, 0::int8, {pg_statistic_ext}
+        UNION ALL SELECT 'pg_type'::regclass, oid, 0::int8, {pg_type}
+        UNION ALL SELECT 'pg_type'::regclass, enumtypid, 0::int8, {pg_enum}
+        UNION ALL SELECT 'pg_type'::regclass, rngtypid, 0::int8, {pg_range}
+        UNION ALL SELECT 'pg_proc'::regclass, oid, 0::int8, {pg_proc}
+        UNION ALL SELECT 'pg_proc'::regclass, aggfnoid, 0::int8, {pg_aggregate}
+        UNION ALL SELECT 'pg_operator'::regclass, oid, 0::int8, {pg_operator}
+        UNION ALL SELECT 'pg_opclass'::regclass, oid, 0::int8, {pg_opclass}
+        UNION ALL SELECT 'pg_opfamily'::regclass, oid, 0::int8, {pg_opfamily}
+        UNION ALL SELECT 'pg_opfamily'::regclass, amopfamily, 0::int8, {pg_amop}
+        UNION ALL SELECT 'pg_opfamily'::regclass, amprocfamily, 0::int8, {pg_amproc}
+        UNION ALL SELECT 'pg_cast'::regclass, oid, 0::int8, {pg_cast}
+        UNION ALL SELECT 'pg_collation'::regclass, oid, 0::int8, {pg_collation}
+        UNION ALL SELECT 'pg_conversion'::regclass, oid, 0::int8, {pg_conversion}
+        UNION ALL SELECT 'pg_ts_parser'::regclass, oid, 0::int8, {pg_ts_parser}
+        UNION ALL SELECT 'pg_ts_template'::regclass, oid, 0::int8, {pg_ts_template}
+        UNION ALL SELECT 'pg_ts_dict'::regclass, oid, 0::int8, {pg_ts_dict}
+        UNION ALL SELECT 'pg_ts_config'::regclass, oid, 0::int8, {pg_ts_config}
+        UNION ALL SELECT 'pg_ts_config'::regclass, mapcfg, 0::int8, {pg_ts_config_map}
+        UNION ALL SELECT 'pg_namespace'::regclass, oid, 0::int8, {pg_namespace}
+        UNION ALL SELECT 'pg_extension'::regclass, oid, 0::int8, {pg_extension}
+        UNION ALL SELECT 'pg_am'::regclass, oid, 0::int8, {pg_am}
+        UNION ALL SELECT 'pg_language'::regclass, oid, 0::int8, {pg_language}
+        UNION ALL SELECT 'pg_transform'::regclass, oid, 0::int8, {pg_transform}
+        UNION ALL SELECT 'pg_foreign_data_wrapper'::regclass, oid, 0::int8, {pg_foreign_data_wrapper}
+        UNION ALL SELECT 'pg_foreign_server'::regclass, oid, 0::int8, {pg_foreign_server}
+        UNION ALL SELECT 'pg_user_mapping'::regclass, oid, 0::int8, {pg_user_mapping}
+        UNION ALL SELECT 'pg_publication'::regclass, oid, 0::int8, {pg_publication}
+        UNION ALL SELECT 'pg_publication_rel'::regclass, oid, 0::int8, {pg_publication_rel}
+        UNION ALL SELECT 'pg_publication_namespace'::regclass, oid, 0::int8, {pg_publication_namespace}
+        UNION ALL SELECT 'pg_subscription'::regclass, oid, 0::int8, {pg_subscription}
+        UNION ALL SELECT 'pg_event_trigger'::regclass, oid, 0::int8, {pg_event_trigger}
+        UNION ALL SELECT 'pg_default_acl'::regclass, oid, 0::int8, {pg_default_acl}
+        UNION ALL SELECT classoid::regclass, objoid, objsubid::int8, {pg_description}
+        UNION ALL SELECT classoid::regclass, objoid, objsubid::int8, {pg_seclabel}
+        UNION ALL SELECT classoid::regclass, objoid, objsubid::int8, {pg_init_privs}
+        UNION ALL SELECT 'pg_authid'::regclass, oid, 0::int8, {pg_authid}
+        UNION ALL SELECT 'pg_authid'::regclass, oid, 0::int8, (SELECT oldest FROM bounds), 'pg_authid'::regclass FROM pg_roles WHERE {any_role}
+        UNION ALL SELECT 'pg_auth_members'::regclass, roleid, member::int8, {pg_auth_members}
+        UNION ALL SELECT 'pg_db_role_setting'::regclass, setdatabase, setrole::int8, {pg_db_role_setting}
+        UNION ALL SELECT 'pg_database'::regclass, oid, 0::int8, {pg_database}
+        UNION ALL SELECT 'pg_parameter_acl'::regclass, oid, 0::int8, {pg_parameter_acl}
+        UNION ALL SELECT classoid::regclass, objoid, 0::int8, {pg_shdescription}
+        UNION ALL SELECT classoid::regclass, objoid, 0::int8, {pg_shseclabel}
+        UNION ALL SELECT classid::regclass, objid, objsubid::int8, {pg_depend} AND refclassid = 'pg_extension'::regclass
+     ) AS rows (classid, objid, objsubid, age, catalog)
+     WHERE catalog = ANY ((SELECT catalogs FROM looked_into)::regclass[])
+       AND age BETWEEN (SELECT newest FROM bounds) AND (SELECT oldest FROM bounds)
 ), ours AS MATERIALIZED ( -- in arrays, as the planner takes them for short, and looks everything up by its index
-    SELECT array_agg(w.classid) AS classes, array_agg(w.objid) AS ids, array_agg(w.objsubid) AS numbers
-      FROM written w
-     WHERE w.age IN (SELECT b.oldest - a.difference
-                       FROM bounds b, (SELECT DISTINCT (SELECT oldest FROM bounds) - age AS difference FROM written) AS a
-                      WHERE b.xid::text::bigint + a.difference >= b.later
-                         OR pg_xact_status((b.xid::text::bigint + a.difference)::text::xid8) = 'in progress')
+    SELECT array_agg(classid) AS classes, array_agg(objid) AS ids, array_agg(objsubid) AS numbers
+      FROM (SELECT w.*, bool_or(objsubid = 0) OVER (PARTITION BY classid, objid) AS whole
+              FROM written w
+             WHERE w.age IN (
+                    SELECT b.oldest - a.difference
+                      FROM bounds b, (SELECT DISTINCT (SELECT oldest FROM bounds) - age AS difference FROM written) AS a
+                     WHERE b.xid::text::bigint + a.difference >= b.later
+                        OR pg_xact_status((b.xid::text::bigint + a.difference)::text::xid8) = 'in progress')) AS parts
+     WHERE objsubid = 0 OR NOT whole OR classid <> 'pg_class'::regclass -- with a relation go all its columns
 ), direct AS MATERIALIZED (
     SELECT DISTINCT o.classid, o.objid, o.objsubid FROM ours, unnest(classes, ids, numbers) AS o (classid, objid, objsubid)
 ), concerned AS (

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from typing import Any
 
 from pglast import ast
@@ -27,10 +28,22 @@ def nodes(node: Any) -> Iterator[ast.Node]:
             yield each
         elif isinstance(each, ast.Node):
             yield each
-            for name in reversed(each.__slots__):
+            for name in _branches(each.__class__):
                 below = getattr(each, name)
-                if isinstance(below, (ast.Node, tuple)):
+                if below is not None:
                     left.append(below)
+
+
+@cache
+def _branches(kind: Any) -> Sequence[str]:
+    """Return the fields in which nodes of this type have others, or lists of them, the last one
+    first: pglast gives the type of each field in C.
+    """
+    found: list[str] = []
+    for name, (in_c, *_) in kind.__slots__.items():
+        if in_c.endswith("*") and in_c != "char*":
+            found.insert(0, name)
+    return found
 
 
 def calls_of(node: ast.Node, function: str) -> Iterator[tuple[ast.Node, ...]]:

@@ -162,6 +162,67 @@ def test_whether_storage_is_changed_is_foretold(
 # -- scans
 
 
+def scanned(database: Database, *statements: str) -> str:
+    """What is locked out of `t` while one of these reads its rows: `reads`, `writes` or nothing."""
+    mode = "SELECT mode FROM pg_locks WHERE relation = 't'::regclass AND pid = pg_backend_pid()"
+    count = "SELECT sum(pg_stat_get_xact_numscans(oid)) FROM pg_class WHERE relname IN ('t', 't_1')"
+    with database.connect() as conn, conn.transaction(force_rollback=True):
+        for statement in statements:
+            ((before,),) = conn.execute(count).fetchall()
+            conn.execute(statement.encode())
+            ((after,),) = conn.execute(count).fetchall()
+            if after > before:
+                modes = {row[0] for row in conn.execute(mode)}
+                return "reads" if "AccessExclusiveLock" in modes else "writes"
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("made", "statements", "certain"),
+    [
+        # CHECKs and indexes that a new type has made anew
+        ("CREATE TABLE t (c varchar(20), CHECK (c <> ''))", ["ALTER c TYPE varchar(30)"], True),
+        ("CREATE TABLE t (c varchar(20)); CREATE INDEX ON t (c)", ["ALTER c TYPE varchar(30)"], True),
+        ("CREATE TABLE t (c varchar(20)); CREATE INDEX ON t (c)", ["ALTER c TYPE text"], True),
+        ("CREATE TABLE t (c text UNIQUE)", ["ALTER c TYPE varchar"], True),
+        ("CREATE TABLE t (c cidr PRIMARY KEY)", ["ALTER c TYPE inet"], True),
+        ("CREATE TABLE t (c int PRIMARY KEY)", ["ALTER c TYPE oid"], True),
+        ("CREATE TABLE t (c int)", ["ALTER c TYPE oid"], True),
+        ("CREATE TABLE t (c text); CREATE INDEX ON t (lower(c))", ["ALTER c TYPE varchar"], True),
+        ("CREATE TABLE t (c text, d int); CREATE INDEX ON t (d) WHERE c <> ''", ["ALTER c TYPE text"], True),
+        ("CREATE TABLE t (c text, d int, CHECK (d > 0)); CREATE INDEX ON t (d)", ["ALTER c TYPE varchar"], True),
+        ("CREATE TABLE t (c text); ALTER TABLE t ADD CHECK (c <> '') NOT VALID", ["ALTER c TYPE varchar"], True),
+        ("CREATE TABLE t (c text UNIQUE)", ['ALTER c TYPE text COLLATE "C"'], True),
+        ("CREATE TABLE t (c text)", ['ALTER c TYPE text COLLATE "C"'], True),
+        ('CREATE TABLE t (c text COLLATE "C" UNIQUE)', ["ALTER c TYPE text"], True),
+        ('CREATE TABLE t (c text COLLATE "C" UNIQUE)', ['ALTER c TYPE varchar COLLATE "C"'], True),
+        ('CREATE TABLE t (c text); CREATE INDEX ON t (c COLLATE "C")', ['ALTER c TYPE text COLLATE "POSIX"'], True),
+        ("CREATE TABLE t (c text); CREATE TABLE t_1 (CHECK (c <> '')) INHERITS (t)", ["ALTER c TYPE varchar"], True),
+        # the strongest lock of one statement
+        ("CREATE TABLE t (c int); CREATE TABLE u (c int PRIMARY KEY)", ["ADD FOREIGN KEY (c) REFERENCES u"], True),
+        ("CREATE TABLE t (c int); CREATE TABLE u (c int PRIMARY KEY)", ["ADD FOREIGN KEY (c) REFERENCES u, ADD d int"], True),
+        ("CREATE TABLE t (c int); ALTER TABLE t ADD CONSTRAINT k CHECK (c > 0) NOT VALID", ["VALIDATE CONSTRAINT k, ADD d int"], True),
+        # what the catalog has still
+        ("CREATE TABLE t (c int NOT NULL)", ["ALTER c SET NOT NULL"], True),
+        ("CREATE TABLE t (c int NOT NULL)", ["ALTER c DROP NOT NULL", "ALTER c SET NOT NULL"], False),
+        ("CREATE TABLE t (c int NOT NULL)", ["ALTER c SET NOT NULL, ALTER c DROP NOT NULL"], False),
+        ("CREATE TABLE t (c int, CONSTRAINT k CHECK (c IS NOT NULL))", ["DROP CONSTRAINT k", "ALTER c SET NOT NULL"], False),
+    ],
+)  # fmt: skip
+def test_whether_rows_are_read_under_a_lock_is_foretold(
+    database: Database, assess: Assess, made: str, statements: list[str], certain: bool
+) -> None:
+    database.load(f"{made}; INSERT INTO t (c) SELECT NULL WHERE false")
+    alter = [f"ALTER TABLE t {each}" for each in statements]
+    risks = [each for each in assess(";".join(alter)) if "t" in each.danger.thing]
+    found = {each.name for each in risks}
+    lock = scanned(database, *alter)
+    may = "" if certain else "may: "
+    assert (f"{may}scans_under_lock" in found) == bool(lock)
+    for kept_out in ("reads", "writes"):
+        assert (f"{may}locks_out_{kept_out}" in found) == (lock == kept_out)
+
+
 @pytest.mark.parametrize(
     ("there", "expected"),
     [

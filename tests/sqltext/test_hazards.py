@@ -68,6 +68,14 @@ def _may_fire(danger: Danger) -> bool:
         ("MERGE INTO t USING u ON true WHEN NOT MATCHED THEN INSERT VALUES (1)", []),
         ("WITH gone AS (DELETE FROM t RETURNING *) INSERT INTO u SELECT * FROM gone", ["deletes_rows table t every row"]),
         ("WITH gone AS (DELETE FROM t RETURNING *) SELECT * FROM gone", ["deletes_rows table t every row"]),
+        # what is dropped otherwise than by its name
+        ("DROP USER MAPPING FOR alice SERVER s", ["drops_other user mapping alice of s"]),
+        ("DROP USER MAPPING FOR CURRENT_USER SERVER s", ["drops_other user mapping CURRENT_USER of s"]),
+        ("ALTER PUBLICATION p DROP TABLE s.t, u", ["drops_other table s.t of publication p", "drops_other table u of publication p"]),
+        ("ALTER PUBLICATION p DROP TABLES IN SCHEMA s", ["drops_other tables of schema s of publication p"]),
+        ("ALTER PUBLICATION p SET TABLE t", ["drops_other others than these of publication p unless others of it"]),
+        ("ALTER PUBLICATION p ADD TABLE t", []),
+        ("ALTER TABLE t ALTER c DROP IDENTITY", ["drops_other identity c of t"]),
         # columns
         ("ALTER TABLE t ADD c int", []),
         ("ALTER TABLE t ADD c int DEFAULT 1 NOT NULL", []),
@@ -81,8 +89,8 @@ def _may_fire(danger: Danger) -> bool:
         ("ALTER TABLE t ADD c int CHECK (c > 0)", ["scans_under_lock column t.c", "locks_out_reads column t.c"]),
         ("ALTER TABLE t ADD IF NOT EXISTS c int UNIQUE", ["scans_under_lock column t.c unless absent", "locks_out_reads column t.c unless absent"]),
         ("ALTER TABLE t ADD c int REFERENCES u", []),
-        ("ALTER TABLE t ADD c int DEFAULT 1 REFERENCES u", ["scans_under_lock column t.c", "locks_out_writes column t.c", "locks_out_writes table u"]),
-        ("ALTER TABLE t ALTER c TYPE text", ["rewrites_table column t.c unless type", "locks_out_reads column t.c unless type", "locks_out_reads column t.c tables beside it unless type unless taken along"]),
+        ("ALTER TABLE t ADD c int DEFAULT 1 REFERENCES u", ["scans_under_lock column t.c", "locks_out_reads column t.c", "locks_out_writes table u"]),
+        ("ALTER TABLE t ALTER c TYPE text", ["rewrites_table column t.c unless type", "locks_out_reads column t.c unless type", "scans_under_lock column t.c unless made anew", "locks_out_reads column t.c unless made anew", "locks_out_reads column t.c tables beside it unless type unless taken along"]),
         ("ALTER TABLE t ALTER c SET NOT NULL", ["scans_under_lock column t.c unless not null", "locks_out_reads column t.c unless not null"]),
         ("ALTER TABLE t ALTER c DROP NOT NULL, ALTER c SET DEFAULT 1, ALTER c SET STATISTICS 10", []),
         ("ALTER TABLE t ALTER c SET EXPRESSION AS (1)", ["rewrites_table column t.c unless stored", "locks_out_reads column t.c unless stored"]),
@@ -98,7 +106,13 @@ def _may_fire(danger: Danger) -> bool:
         ("ALTER TABLE t ADD PRIMARY KEY USING INDEX i", ["scans_under_lock table t unless key", "locks_out_reads table t unless key"]),
         ("ALTER TABLE t ADD UNIQUE USING INDEX i", []),
         ("ALTER TABLE t VALIDATE CONSTRAINT k", []),
-        ("ALTER TABLE t ALTER CONSTRAINT k ENFORCED", ["scans_under_lock constraint k of t", "locks_out_writes constraint k of t"]),
+        ("ALTER TABLE t VALIDATE CONSTRAINT k, ALTER c DROP DEFAULT", ["scans_under_lock constraint k of t", "locks_out_reads constraint k of t"]),
+        ("ALTER TABLE t ADD FOREIGN KEY (c) REFERENCES u, DISABLE TRIGGER g", ["scans_under_lock table t", "locks_out_writes table t", "locks_out_writes table u"]),
+        ("ALTER TABLE t ADD FOREIGN KEY (c) REFERENCES u, ADD d int", ["scans_under_lock table t", "locks_out_reads table t", "locks_out_writes table u"]),
+        ("ALTER TABLE t DROP CONSTRAINT k, ADD CHECK (c > 0)", ["drops_other constraint k of t", "scans_under_lock table t", "locks_out_reads table t", "locks_out_reads constraint k of t tables beside it unless taken along"]),
+        ("ALTER TABLE t DROP CONSTRAINT k, ADD NOT NULL c", ["drops_other constraint k of t", "scans_under_lock table t unless altered before", "locks_out_reads table t unless altered before", "locks_out_reads constraint k of t tables beside it unless taken along"]),
+        ("ALTER TABLE t ALTER c SET NOT NULL, ALTER c DROP NOT NULL", ["scans_under_lock column t.c unless altered before", "locks_out_reads column t.c unless altered before"]),
+        ("ALTER TABLE t ALTER CONSTRAINT k ENFORCED", ["scans_under_lock constraint k of t", "locks_out_reads constraint k of t"]),
         ("ALTER TABLE t ALTER CONSTRAINT k DEFERRABLE, ALTER CONSTRAINT l NOT ENFORCED", []),
         ("ALTER DOMAIN d ADD CHECK (value > 1)", ["scans_under_lock domain d", "locks_out_writes domain d"]),
         ("ALTER DOMAIN d SET NOT NULL", ["scans_under_lock domain d", "locks_out_writes domain d"]),
@@ -114,6 +128,9 @@ def _may_fire(danger: Danger) -> bool:
         ("ALTER TABLE t SET TABLESPACE fast", ["rewrites_table table t unless storage", "locks_out_reads table t unless storage"]),
         ("ALTER INDEX i SET TABLESPACE fast", ["locks_out_reads index i unless storage"]),
         ("ALTER TABLE t SET (fillfactor = 70)", []),
+        ("ALTER SEQUENCE s SET UNLOGGED", []),
+        ("ALTER TABLE ALL IN TABLESPACE a SET TABLESPACE b", ["rewrites_table every table of tablespace a", "locks_out_reads every table of tablespace a"]),
+        ("ALTER INDEX ALL IN TABLESPACE a SET TABLESPACE b", ["locks_out_reads every index of tablespace a"]),
         ("CLUSTER t USING i", ["rewrites_table table t", "locks_out_reads table t"]),
         ("VACUUM (FULL) t", ["rewrites_table table t", "locks_out_reads table t"]),
         ("VACUUM t", []),
@@ -377,10 +394,10 @@ def test_using_that_only_casts_is_like_none() -> None:
         return danger.doubts[0].values
 
     alter = "ALTER TABLE t ALTER c TYPE varchar(20)"
-    assert doubt(alter) == ("varchar(20)", "")
-    assert doubt(f"{alter} USING c::varchar(20)") == ("varchar(20)", "")
-    assert doubt(f"{alter} USING c::varchar(30)") == ("varchar(20)", "using")
-    assert doubt(f"{alter} USING d::varchar(20)") == ("varchar(20)", "using")
+    assert doubt(alter) == ("varchar(20)", "", "")
+    assert doubt(f"{alter} USING c::varchar(20)") == ("varchar(20)", "", "")
+    assert doubt(f"{alter} USING c::varchar(30)") == ("varchar(20)", "using", "")
+    assert doubt(f"{alter} USING d::varchar(20)") == ("varchar(20)", "using", "")
 
 
 def test_every_hazard_has_a_statement() -> None:

@@ -35,8 +35,8 @@ class Likely(enum.IntEnum):
 # any other one.
 Path = tuple[str, ...]
 
-# Of a relation: kind, schema, name and part. Of a column: schema, table, column and its new type.
-_Place = tuple[str, str, str, str]
+_Place = tuple[str, str, str, str]  # of a relation: kind, schema, name and part
+_Column = tuple[str, str, str, str, str]  # schema, table, column; its new type and collation
 
 
 class Catalog:
@@ -48,7 +48,7 @@ class Catalog:
         """Ask about all dangers in one round trip. Names are printed for the schema: without it."""
         # Dicts without values: their order is the same each time, which that of a set is not.
         relations: dict[_Place, None] = {}
-        columns: dict[_Place, None] = {}
+        columns: dict[_Column, None] = {}
         functions: set[str] = set()
         domains: list[str] = []
         dropped: dict[_Place, None] = {}
@@ -59,9 +59,9 @@ class Catalog:
             searched.update(path)
             for doubt in danger.doubts:
                 if doubt.about in _OF_COLUMNS:
-                    column, new_type = _column(danger.thing, doubt)
+                    column, new_type, collation = _column(danger.thing, doubt)
                     for _, where, table, _ in places:
-                        columns[where, table, column, new_type] = None
+                        columns[where, table, column, new_type, collation] = None
                 elif doubt.about in _OF_FUNCTIONS:
                     functions.update(doubt.values)
                 elif doubt.about == "domain":
@@ -71,7 +71,7 @@ class Catalog:
         asked = {
             "hazard_relations": _arrays(relations, ("kinds", "schemas", "names", "parts")),
             "hazard_columns": {
-                **_arrays(columns, ("schemas", "tables", "columns", "types")),
+                **_arrays(columns, ("schemas", "tables", "columns", "types", "collations")),
                 "printed_for": schema,
             },
             "hazard_functions": {"functions": sorted(functions), "schemas": sorted(searched)},
@@ -84,9 +84,10 @@ class Catalog:
         self._relations: dict[_Place, Row] = {}
         for row in answers["hazard_relations"]:
             self._relations[row["kind"], row["place"], row["name"], row["part"]] = row
-        self._columns: dict[_Place, Row] = {}
+        self._columns: dict[_Column, Row] = {}
         for row in answers["hazard_columns"]:
-            self._columns[row["schema"], row["table"], row["column"], row["new_type"]] = row
+            place = row["schema"], row["table"], row["column"]
+            self._columns[*place, row["new_type"], row["new_collation"]] = row
         self._functions = {row["name"]: row for row in answers["hazard_functions"]}
         self._domains = {row["type"] for row in answers["hazard_domains"]}
         self._taken_along: dict[_Place, Row] = {}
@@ -111,10 +112,12 @@ class Catalog:
         row = self._relations.get((thing.kind, ANYWHERE, thing.name, thing.part))
         return row is not None and row["namesakes"] > 1
 
-    def _column_of(self, row: Row | None, column: str, new_type: str = "") -> Row | None:
+    def _column_of(
+        self, row: Row | None, column: str, new_type: str = "", collation: str = ""
+    ) -> Row | None:
         if row is None:
             return None
-        return self._columns.get((row["schema"], row["name"], column, new_type))
+        return self._columns.get((row["schema"], row["name"], column, new_type, collation))
 
     def answer(self, danger: Danger, path: Path) -> Likely:
         """Return whether the hazard is there."""
@@ -127,8 +130,14 @@ class Catalog:
 
     def _answer(self, thing: Thing, path: Path, row: Row | None, doubt: Doubt) -> Likely:
         match doubt.about, doubt.values:
-            case "type", (new_type, using):
-                return _retyped(self._column_of(row, thing.part, new_type), new_type, using)
+            case "type", (new_type, using, collation):
+                column = self._column_of(row, thing.part, new_type, collation)
+                return _retyped(column, new_type, using)
+            case "made anew", (new_type, using, collation):
+                column = self._column_of(row, thing.part, new_type, collation)
+                if _retyped(column, new_type, using) is not Likely.NO:
+                    return Likely.NO  # the table is written anew, which reads it
+                return Likely.YES if column and column["made_anew"] else Likely.NO
             case "default", functions:
                 return self._are(functions, "volatile")
             case "volatile", functions:
@@ -155,7 +164,8 @@ class Catalog:
                 return Likely.YES if row and row["has_default_partition"] else Likely.NO
             case "storage", (setting, value):
                 same = row is not None and row[setting.replace(" ", "_")] == value
-                return Likely.NO if same else Likely.YES
+                # of a partitioned table it is what its next partitions get
+                return Likely.NO if same or (row and row["partitioned"]) else Likely.YES
             case "absent", _:
                 return Likely.NO if row and row["attnum"] else Likely.YES
         return Likely.MAY
@@ -214,7 +224,7 @@ def _nullable(row: Row | None, index: str) -> Likely:
 
 
 _OF_FUNCTIONS = ("default", "volatile", "returns set")
-_OF_COLUMNS = ("type", "not null", "stored")
+_OF_COLUMNS = ("type", "made anew", "not null", "stored")
 _NULLS = {"yes": Likely.NO, "perhaps": Likely.MAY, "no": Likely.YES}
 
 
@@ -225,14 +235,15 @@ def _places(thing: Thing, path: Path) -> list[_Place]:
     return [(thing.kind, schema, thing.name, thing.part) for schema in thing.schemas(path)]
 
 
-def _column(thing: Thing, doubt: Doubt) -> tuple[str, str]:
-    """Return the column that a doubt is about, and the type that it is to have."""
-    if doubt.about == "type":
-        return thing.part, doubt.values[0]
-    return doubt.values[0], ""
+def _column(thing: Thing, doubt: Doubt) -> tuple[str, str, str]:
+    """Return the column that a doubt is about, and its new type and collation."""
+    match doubt.values:
+        case (new_type, _, collation):
+            return thing.part, new_type, collation
+    return doubt.values[0], "", ""
 
 
-def _arrays(places: Iterable[_Place], names: Sequence[str]) -> dict[str, Any]:
+def _arrays(places: Iterable[tuple[str, ...]], names: Sequence[str]) -> dict[str, Any]:
     """Return the places as the parameters of a query: an array for each of their parts."""
     arrays: dict[str, list[str]] = {name: [] for name in names}
     for place in places:

@@ -6,14 +6,15 @@ https://www.postgresql.org/docs/current/sql-altertable.html
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pglast import ast
 from pglast.enums import AlterTableType, ConstrType, DropBehavior, ObjectType
 from pglast.stream import RawStream, maybe_double_quote_name
 
-from pgrunbook.sqltext.hazards import BESIDE, Danger, Doubt, Hazard, Thing, taken_along
+from pgrunbook.sqltext.alter_table_locks import locked_out
+from pgrunbook.sqltext.hazards import BESIDE, Danger, Doubt, Hazard, Thing, Trait, taken_along
 from pgrunbook.sqltext.parse_tree import nodes
 from pgrunbook.sqltext.things import kind_of, relation
 
@@ -35,10 +36,50 @@ def dangers(node: ast.AlterTableStmt, line: int) -> Iterator[Danger]:
     if node.objtype == ObjectType.OBJECT_TYPE:
         yield from _of_type(node, table, line)
         return
+    strongest = locked_out(node)
+    found: list[Danger] = []
     for command in node.cmds:
-        for hazard, thing, doubts in _command(table, command):
+        for hazard, thing, doubts in (
+            *_command(table, command),
+            *_validated(table, command, strongest),
+        ):
+            own = (thing.schema, thing.name) == (table.schema, table.name)
+            if own and hazard is Hazard.LOCKS_OUT_WRITES and strongest:
+                hazard = strongest
             beside = "tables beside it" if BESIDE in doubts else ""
-            yield from _dropped(Danger(hazard, thing, line, doubts, beside), command)
+            found += _dropped(Danger(hazard, thing, line, doubts, beside), command)
+    yield from found
+    yield from _held_beside(table, node.cmds, found)
+
+
+# What drops something of tables that stay, or makes it anew, by what it is of the table.
+DROPPING = {
+    AlterTableType.AT_AlterColumnType: "column",
+    AlterTableType.AT_DropColumn: "column",
+    AlterTableType.AT_DropConstraint: "constraint",
+}
+
+
+def _held_beside(
+    table: Thing, commands: Sequence[ast.AlterTableCmd], found: Sequence[Danger]
+) -> Iterator[Danger]:
+    """Yield what is locked of other tables, as something goes along of them, while another command
+    of the same statement reads or writes rows.
+    """
+    long = tuple(each for each in found if Trait.LONG in each.hazard.traits)
+    for command in commands if long else ():
+        if command.subtype in DROPPING and command.subtype != AlterTableType.AT_AlterColumnType:
+            thing = table._replace(kind=DROPPING[command.subtype], part=command.name)
+            line = long[0].line
+            yield Danger(Hazard.LOCKS_OUT_READS, thing, line, (BESIDE,), "tables beside it", long)
+
+
+def _validated(table: Thing, command: ast.AlterTableCmd, strongest: Hazard | None) -> Found:
+    """Yield the hazards of VALIDATE CONSTRAINT, which lets others read and write, where another
+    command of the same statement does not.
+    """
+    if command.subtype == AlterTableType.AT_ValidateConstraint and strongest:
+        yield from _scans(table._replace(kind="constraint", part=command.name), strongest)
 
 
 def _dropped(danger: Danger, command: ast.AlterTableCmd) -> Iterator[Danger]:
@@ -75,13 +116,16 @@ def _command(table: Thing, command: ast.AlterTableCmd) -> Found:
         case AlterTableType.AT_AlterConstraint:
             if command.def_.alterEnforceability and command.def_.is_enforced:
                 named = table._replace(kind="constraint", part=command.def_.conname)
-                yield from _scans(named, Hazard.LOCKS_OUT_WRITES)
+                yield from _scans(named, Hazard.LOCKS_OUT_READS)
         case AlterTableType.AT_AlterColumnType:
             using = ""
             if command.def_.raw_default and not _without_need(command):
                 using = "using"
-            doubt = Doubt("type", (RawStream()(command.def_.typeName), using))
+            new_type = RawStream()(command.def_.typeName)
+            collation = _collation(command.def_.collClause)
+            doubt = Doubt("type", (new_type, using, collation))
             yield from _rewrites(column, doubt)
+            yield from _scans(column, Hazard.LOCKS_OUT_READS, doubt._replace(about="made anew"))
             # its foreign keys are made anew, which reads and locks the tables of both sides
             yield Hazard.LOCKS_OUT_READS, column, (doubt, BESIDE)
         case AlterTableType.AT_SetExpression:
@@ -111,6 +155,10 @@ def _as_a_whole(table: Thing, command: AlterTableType, value: str) -> Found:
             yield Hazard.LOCKS_OUT_READS, table, (doubt,)
         case AlterTableType.AT_SetTableSpace:
             yield from _rewrites(table, Doubt("storage", ("tablespace", value)))
+        case AlterTableType.AT_DropIdentity:  # with its sequence
+            yield Hazard.DROPS_OTHER, table._replace(kind="identity", part=value), ()
+        case _ if table.kind == "sequence":  # it has one row
+            return
         case AlterTableType.AT_SetLogged:
             yield from _rewrites(table, Doubt("storage", ("persistence", "p")))
         case AlterTableType.AT_SetUnLogged:
@@ -130,6 +178,13 @@ def _rewrites(thing: Thing, *doubts: Doubt) -> Found:
 def _scans(thing: Thing, lock: Hazard, *doubts: Doubt) -> Found:
     yield Hazard.SCANS_UNDER_LOCK, thing, doubts
     yield lock, thing, doubts
+
+
+def _collation(clause: ast.CollateClause | None) -> str:
+    """Return the name that follows COLLATE, as SQL writes it; empty if nothing does."""
+    if clause is None:
+        return ""
+    return ".".join(maybe_double_quote_name(part.sval) for part in clause.collname)
 
 
 def _without_need(command: ast.AlterTableCmd) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from pglast import ast
 from pglast.enums import (
+    AlterPublicationAction,
     DropBehavior,
     ExclusiveLock,
     ObjectType,
@@ -15,6 +16,7 @@ from pglast.enums import (
     ReindexObjectType,
     ShareLock,
 )
+from pglast.stream import RawStream
 
 from pgrunbook.sqltext import alter_table
 from pgrunbook.sqltext.alter_table import Found
@@ -25,7 +27,7 @@ from pgrunbook.sqltext.mentions import relations
 from pgrunbook.sqltext.names import EVENTS, Names
 from pgrunbook.sqltext.options import is_on
 from pgrunbook.sqltext.privileges import privilege_hazards
-from pgrunbook.sqltext.things import FIRED, relation, thing_named
+from pgrunbook.sqltext.things import FIRED, kind_of, relation, thing_named
 
 
 def dangers(
@@ -51,6 +53,7 @@ def dangers(
         if not transaction and not isinstance(node, ast.CommentStmt):
             found.append(Danger(Hazard.NOT_TRANSACTIONAL, Thing("", "", "the block"), line))
         new: list[Danger] = []
+        names.free(executed(node))
         for danger in _hazards_of_all(node, line, names):
             new += names.before(danger)
         found += new
@@ -113,6 +116,7 @@ def _hazards_of(node: ast.Node, line: int) -> Iterator[Danger]:
                 _storage_hazards,
                 _lock_hazards,
                 _name_hazards,
+                _drop_hazards,
                 privilege_hazards,
                 _code_hazards,
             ):
@@ -228,6 +232,11 @@ def _storage_hazards(node: ast.Node) -> Found:
             yield Hazard.LOCKS_OUT_READS, relation("materialized view", view), ()
         case ast.ClusterStmt(relation=ast.RangeVar() as table):
             yield from _rewrites(table)
+        case ast.AlterTableMoveAllStmt(objtype=kind, orig_tablespacename=space):
+            every = Thing(f"every {kind_of(kind)} of tablespace", "", space)
+            if kind != ObjectType.OBJECT_INDEX:
+                yield Hazard.REWRITES_TABLE, every, ()
+            yield Hazard.LOCKS_OUT_READS, every, ()
         case ast.VacuumStmt(options=options, rels=tables):
             if is_on(options, "full"):
                 for each in tables or ():
@@ -291,6 +300,21 @@ def _name_hazards(node: ast.Node) -> Found:
         case ast.AlterDomainStmt(subtype="X", typeName=name, name=constraint):
             domain = thing_named(ObjectType.OBJECT_DOMAIN, name)
             yield Hazard.DROPS_OTHER, domain._replace(kind="constraint", part=constraint), ()
+
+
+def _drop_hazards(node: ast.Node) -> Found:
+    """Yield what is dropped otherwise than by DROP of an object with a name of its own."""
+    match node:
+        case ast.DropUserMappingStmt(user=role, servername=server):
+            yield Hazard.DROPS_OTHER, Thing("user mapping", "", server, RawStream()(role)), ()
+        case ast.AlterPublicationStmt(pubname=name, action=AlterPublicationAction.AP_DropObjects):
+            for each in node.pubobjects:
+                table = each.pubtable.relation if each.pubtable else None
+                of = f"{relation('table', table)}" if table else f"tables of schema {each.name}"
+                yield Hazard.DROPS_OTHER, Thing(f"{of} of publication", "", name), ()
+        case ast.AlterPublicationStmt(pubname=name, action=AlterPublicationAction.AP_SetObjects):
+            others = Thing("others than these of publication", "", name)
+            yield Hazard.DROPS_OTHER, others, (Doubt("others of it"),)
 
 
 def _subject(node: ast.RenameStmt | ast.AlterObjectSchemaStmt) -> ast.Node:

@@ -96,7 +96,10 @@ class Doubt(NamedTuple):
 
     | `about` | `values` | no hazard if |
     | --- | --- | --- |
-    | `type` | the new type, `using` or empty | the old one's values can stay as they are |
+    | `type` | a type, `using` or empty, a collation | the old one's values can stay as they are |
+    | `made anew` | the same | they cannot, or no CHECK and no index is made anew for it |
+    | `altered before` | | never certain: the catalog has what a statement before alters |
+    | `others of it` | | never certain: nothing tells which are not kept |
     | `default` | functions, each quoted | none of them is volatile |
     | `domain` | a type | it is no domain with constraints |
     | `not null` | a column | it holds no NULL for certain |

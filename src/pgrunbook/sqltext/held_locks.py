@@ -1,8 +1,7 @@
 """Finds the relations that statements lock until their transaction ends, and which of these locks
 are held while a later statement works for long: the application waits meanwhile.
 
-https://www.postgresql.org/docs/current/explicit-locking.html, and AlterTableGetLockLevel of
-src/backend/commands/tablecmds.c.
+https://www.postgresql.org/docs/current/explicit-locking.html
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from dataclasses import dataclass, field
 from pglast import ast
 from pglast.enums import AlterTableType, ConstrType, ObjectType
 
+from pgrunbook.sqltext import alter_table, alter_table_locks
 from pgrunbook.sqltext.alter_table import called_functions
 from pgrunbook.sqltext.hazards import Danger, Doubt, Hazard, Thing, Trait
 from pgrunbook.sqltext.parse_tree import nodes
@@ -21,23 +21,6 @@ from pgrunbook.sqltext.things import OWNED, kind_of, owned_by, relation, thing_n
 _LockedOut = Iterator[tuple[Hazard, Thing]]  # LOCKS_OUT_READS or …_WRITES, and of what
 
 _READS, _WRITES = Hazard.LOCKS_OUT_READS, Hazard.LOCKS_OUT_WRITES
-
-# ALTER TABLE takes ACCESS EXCLUSIVE, but for these forms, which take SHARE UPDATE EXCLUSIVE or less
-# on the table: ATTACH PARTITION locks others out of the partition alone, see `_of_alter_table`.
-_HARMLESS = {
-    *(AlterTableType.AT_ValidateConstraint, AlterTableType.AT_SetStatistics),
-    *(AlterTableType.AT_SetOptions, AlterTableType.AT_ResetOptions),
-    *(AlterTableType.AT_SetRelOptions, AlterTableType.AT_ResetRelOptions),
-    *(AlterTableType.AT_ClusterOn, AlterTableType.AT_DropCluster),
-    AlterTableType.AT_AttachPartition,
-}
-# … and these, which take SHARE ROW EXCLUSIVE: writes wait, reads pass.
-_TRIGGER_COMMANDS = {
-    *(AlterTableType.AT_EnableTrig, AlterTableType.AT_EnableAlwaysTrig),
-    *(AlterTableType.AT_EnableReplicaTrig, AlterTableType.AT_EnableTrigAll),
-    *(AlterTableType.AT_EnableTrigUser, AlterTableType.AT_DisableTrig),
-    *(AlterTableType.AT_DisableTrigAll, AlterTableType.AT_DisableTrigUser),
-}
 
 _RELATIONS = (
     *(ObjectType.OBJECT_TABLE, ObjectType.OBJECT_FOREIGN_TABLE),
@@ -99,36 +82,18 @@ def dropped_with_others(node: ast.Node) -> Iterator[Thing]:
                     yield thing_named(kind, each)
         case ast.AlterTableStmt(relation=table, cmds=commands):
             for each in commands:
-                if each.subtype in _DROPPING:
-                    yield relation(_DROPPING[each.subtype], table, each.name)
-
-
-_DROPPING = {
-    AlterTableType.AT_AlterColumnType: "column",
-    AlterTableType.AT_DropColumn: "column",
-    AlterTableType.AT_DropConstraint: "constraint",
-}
+                if each.subtype in alter_table.DROPPING:
+                    yield relation(alter_table.DROPPING[each.subtype], table, each.name)
 
 
 def _of_alter_table(node: ast.AlterTableStmt) -> _LockedOut:
-    commands = [*node.cmds]
-    if node.objtype != ObjectType.OBJECT_VIEW:
-        commands = [each for each in commands if each.subtype not in _HARMLESS]
-    weak = [each for each in commands if _locks_out_writes(each)]
-    if commands:
-        hazard = _WRITES if len(weak) == len(commands) else _READS
+    hazard = alter_table_locks.locked_out(node)
+    if hazard:
         yield hazard, relation(kind_of(node.objtype), node.relation)
-    yield from _referred(each.def_ for each in commands)
+    yield from _referred(each.def_ for each in node.cmds)
     for each in node.cmds:
         if isinstance(each.def_, ast.PartitionCmd) and each.def_.name is not None:
             yield _READS, relation("table", each.def_.name)
-
-
-def _locks_out_writes(command: ast.AlterTableCmd) -> bool:
-    match command.def_:
-        case ast.Constraint(contype=ConstrType.CONSTR_FOREIGN):
-            return True
-    return command.subtype in _TRIGGER_COMMANDS
 
 
 def _referred(made: Iterable[ast.Node | None]) -> _LockedOut:

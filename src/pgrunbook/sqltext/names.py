@@ -22,7 +22,7 @@ from pgrunbook.sqltext.created_objects import (
     created_objects,
     created_relations,
 )
-from pgrunbook.sqltext.hazards import Danger, Hazard, Thing, Trait
+from pgrunbook.sqltext.hazards import Danger, Doubt, Hazard, Thing, Trait
 from pgrunbook.sqltext.mentions import Relation, relations
 from pgrunbook.sqltext.things import FIRED, IN_RELATIONS, relation, thing_named
 
@@ -37,6 +37,7 @@ EVENTS = {
     CmdType.CMD_UPDATE: "update",
     CmdType.CMD_INSERT: "insert",
 }
+_FREEING = (AlterTableType.AT_DropNotNull, AlterTableType.AT_DropConstraint)
 # src/include/catalog/pg_trigger.h
 _TRIGGER_EVENTS = {4: "insert", 8: "delete", 16: "update", 32: "truncate"}
 
@@ -63,6 +64,10 @@ class Names:
     _code: dict[Relation, tuple[str, ...]] = field(default_factory=dict)
     # tables that have got a rule or a trigger, each with the event
     _fired: set[tuple[Thing, str]] = field(default_factory=set)
+    # tables of which they drop a constraint or NOT NULL: the catalog has it still
+    _freed: set[Relation] = field(default_factory=set)
+    # columns that have got another type: the catalog has the former one
+    _retyped: set[tuple[Relation, str]] = field(default_factory=set)
     # the schemas that they have renamed: their first names, by those of now
     _schemas: dict[str, str] = field(default_factory=dict)
 
@@ -82,6 +87,8 @@ class Names:
         if any((thing, *each.values) in self._fired for each in danger.doubts):
             yield danger._replace(doubts=(), path=self.path)
             return
+        doubts = tuple(self._doubt_now(each, thing) for each in danger.doubts)
+        danger = danger._replace(doubts=doubts)
         if Trait.PASSED_ON in danger.hazard.traits:
             thing = self._read_by(thing)
         if self._place_of(thing)[0] == TEMPORARY:
@@ -108,6 +115,24 @@ class Names:
             for child, path in self._children.get((thing.schema, thing.name), ()):
                 found.append((child._replace(kind=thing.kind, part=thing.part), path))
         return found
+
+    def _doubt_now(self, doubt: Doubt, thing: Thing) -> Doubt:
+        """Return the doubt; if a statement has altered what the catalog would be asked, one that
+        stays.
+        """
+        table = thing.schema, thing.name
+        dropped = doubt.about in ("not null", "key") and table in self._freed
+        retyped = doubt.about in ("type", "made anew") and (table, thing.part) in self._retyped
+        return Doubt("altered before") if dropped or retyped else doubt
+
+    def free(self, node: ast.Node) -> None:
+        """Take account of what a statement drops before it does anything else: ALTER TABLE drops
+        first, in whatever order its commands stand.
+        """
+        match node:
+            case ast.AlterTableStmt(relation=table, cmds=commands):
+                if any(each.subtype in _FREEING for each in commands):
+                    self._freed.add((table.schemaname or "", table.relname))
 
     def code_of_views(self, node: ast.Node) -> list[str]:
         """Return the functions that are called by the views in a statement."""
@@ -151,6 +176,8 @@ class Names:
                         self._referring.pop((dropped.schema, dropped.name), None)
             case ast.AlterTableStmt(relation=table, cmds=commands):
                 for each in commands:
+                    if each.subtype == AlterTableType.AT_AlterColumnType:
+                        self._retyped.add(((table.schemaname or "", table.relname), each.name))
                     self._take_child(relation("table", table), each)
                     self._take_keys(relation("table", table), each.def_)
             case ast.ViewStmt():

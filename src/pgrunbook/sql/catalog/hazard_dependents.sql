@@ -47,6 +47,10 @@ SELECT d.on_relation::bigint, d.attnum, d.part, d.sets, 'index ' || x.indexrelid
   FROM depends d
   JOIN pg_index x ON d.classid = 'pg_class'::regclass AND x.indexrelid = d.objid AND d.attnum > 0
 UNION
+SELECT d.on_relation::bigint, d.attnum, d.part, d.sets, pg_describe_object(d.classid, d.objid, 0)
+  FROM depends d
+ WHERE d.classid = 'pg_statistic_ext'::regclass AND d.attnum > 0
+UNION
 SELECT d.on_relation::bigint, d.attnum, d.part, d.sets, 'constraint ' || quote_ident(k.conname)
   FROM depends d
   JOIN pg_constraint k ON d.classid = 'pg_constraint'::regclass AND k.oid = d.objid AND d.attnum > 0 AND k.contype <> 'n'

@@ -46,6 +46,7 @@ SELECT t.nspname AS place,
        coalesce((SELECT spcname::text FROM pg_tablespace WHERE oid = t.reltablespace),
                 (SELECT s.spcname::text FROM pg_database d JOIN pg_tablespace s ON s.oid = d.dattablespace
                   WHERE d.datname = current_database())) AS tablespace,
+       t.relkind = 'p' AS partitioned,
        EXISTS (SELECT FROM pg_partitioned_table WHERE partrelid = t.oid AND partdefid <> 0) AS has_default_partition,
        EXISTS (SELECT FROM pg_constraint WHERE conrelid = t.oid AND contype = 'c' AND convalidated) AS checked,
        EXISTS (SELECT FROM pg_attribute n WHERE n.attrelid = t.oid AND n.attnum > 0 AND NOT n.attisdropped AND NOT n.attnotnull) AS nullable,

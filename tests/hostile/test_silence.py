@@ -37,8 +37,7 @@ from pgrunbook.postgres import (
     twin_server,
 )
 from pgrunbook.postgres.connection import connect
-from pgrunbook.postgres.heartbeat import Heartbeat
-from pgrunbook.postgres.run_sessions import Sessions
+from pgrunbook.postgres.run_sessions import Heartbeat, Sessions
 from pgrunbook.postgres.session import Patience, Session, Silent
 from pgrunbook.postgres.target import Target
 from pgrunbook.postgres.twin_server import Twin

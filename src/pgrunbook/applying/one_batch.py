@@ -14,16 +14,20 @@ import psycopg
 from pglast import ast
 from psycopg import errors
 
-from pgrunbook.applying import rows_alone, standbys, waiters
+from pgrunbook.applying import standbys, waiters
 from pgrunbook.applying.one_message import Message
 from pgrunbook.applying.waiters import Waiters
 from pgrunbook.durations import milliseconds
+from pgrunbook.errors import Failed
+from pgrunbook.inventory import changes
+from pgrunbook.inventory.read import read_objects
 from pgrunbook.planning.keyset import Keyset, NextBatch
 from pgrunbook.planning.timeouts import Timeouts
 from pgrunbook.postgres import catalog
 from pgrunbook.postgres.locks import Lock
 from pgrunbook.postgres.pressure import FLUSH
 from pgrunbook.postgres.run_sessions import Sessions
+from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.batches import Batching
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.runbooks.scripts import Statement
@@ -71,7 +75,7 @@ class Sender:
         """
         conn = self.sessions.work
         message = self._message([self._statement(batch)])
-        asked = catalog.statement(conn, "rows_written"), rows_alone.catalogs_query(conn)
+        asked = catalog.statement(conn, "rows_written"), catalog.statement(conn, "catalogs_written")
         try:
             with conn.undoing():
                 with self._watch_waiters() as seen:
@@ -81,7 +85,7 @@ class Sender:
                     elapsed_ms = message.laps[-1][1]
                     held = message.locks()
                     if catalogs[0]["catalogs"]:
-                        rows_alone.require(conn, self.sessions.look, self.block.name)
+                        _require_rows_alone(conn, self.sessions.look, self.block.name)
                 sent = BatchResult(
                     message.began_at,
                     rows,
@@ -173,3 +177,31 @@ class Sender:
 
 def _total(written: Sequence[Mapping[str, Any]]) -> int:
     return sum(row["inserted"] + row["updated"] + row["deleted"] for row in written)
+
+
+_REMEDY = (
+    "do that in a block of its own before this one, without the header batch; "
+    "what a function needs for itself may be a temporary table"
+)
+
+
+def _require_rows_alone(work: Session, look: Session, block: str) -> None:
+    """Raise Failed, with everything rolled back, if the open transaction of `work` has changed
+    anything but rows and temporary objects. Called only if it has written to a catalog.
+
+    What a function or a trigger makes would be in no block's effect, and so the ledger would not
+    expect it.
+    """
+    by_batch = changes.read_changes(work)
+    found = [f"{each}: made or altered" for each in read_objects(work, by_batch.addresses)]
+    lost = []
+    if by_batch.xid and by_batch.deleted_from:
+        lost = changes.read_overwritten(look, by_batch.xid, by_batch.deleted_from)
+    if not found and not lost:
+        return
+    work.execute("ROLLBACK")  # what it has dropped can be named then
+    found += [f"{each}: dropped" for each in read_objects(work, lost)]
+    what = "a batch has changed more than rows, by a function or a trigger"
+    raise Failed.of(
+        what, where=block, expected="rows alone", found="\n".join(found), remedy=_REMEDY
+    )

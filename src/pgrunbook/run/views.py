@@ -7,11 +7,15 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from IPython.display import Markdown
 
+from pgrunbook.applying.effects import CHANGES, Effect
+from pgrunbook.inventory.objects import Difference
 from pgrunbook.planning import decisions, hazards
+from pgrunbook.planning.decisions import Decision
+from pgrunbook.planning.timeline import TwinStep
 from pgrunbook.postgres import catalog
 from pgrunbook.records.format.parts import Kind
 from pgrunbook.records.words import counted
-from pgrunbook.run import display, foreseen, named_tables, target_card, verify
+from pgrunbook.run import display, named_tables, target_card, verify
 from pgrunbook.run.lifetime import Lifetime
 from pgrunbook.runbooks import parameters, squawk
 
@@ -72,16 +76,16 @@ class Views(Lifetime):
     def plan(self) -> pd.DataFrame:
         """Show what will be done with each block: index `block`; columns `title`, `decision`,
         `reason`. Before that, what it puts at risk, see `hazards.frame`; what each changes, as a
-        copy of the target has shown, see `foreseen.frame`; and what blocks in batches have to do,
+        copy of the target has shown, see `_foreseen`; and what blocks in batches have to do,
         see `estimates.frame`.
         """
         if self._plan and self._plan.steps:
             display.digest(self._plan, self._preparation.rehearsals)
             display.frame(self._hazards)
         steps = self._preparation.foreseen
-        changes = foreseen.frame(steps)
+        changes = _foreseen(steps)
         if len(changes):
-            summary = foreseen.summary(changes, steps, self._decisions)
+            summary = _summary(changes, steps, self._decisions)
             display.frame(display.folded(display.named(changes, Kind.FORESEEN), summary))
         backfills = self._preparation.backfills
         if backfills is not None and len(backfills):
@@ -115,3 +119,28 @@ class Views(Lifetime):
             return display.named(
                 verify.expected_columns(found, tables, expected), Kind.EXPECTED_COLUMNS
             )
+
+
+def _foreseen(steps: Sequence[TwinStep]) -> pd.DataFrame:
+    """Return a row a change: index `block`, `object`; columns `change`, `what`, all str. They are
+    what the effect of the block will say, see `Effect.frame`; rows are not foreseen.
+    """
+    rows = []
+    for step in steps:
+        changes = []
+        for each, (before, after) in sorted(step.changes.items()):
+            changes.append(Difference(each, before, after))
+        rows += [[step.block, *change] for change in Effect(changes).changes]
+    columns = ["block", *CHANGES]
+    return pd.DataFrame(rows, columns=columns, dtype="str").set_index(["block", "object"])
+
+
+def _summary(changes: pd.DataFrame, steps: Sequence[TwinStep], decided: Sequence[Decision]) -> str:
+    """Return the line that stands for the changes until a reader opens it. If not all that is
+    pending could be tried, it names the last block that was.
+    """
+    text = f"{counted(len(changes), 'change')}, tried on a copy without rows"
+    pending = [decision.block.name for decision in decided if decision.pending]
+    if steps[-1].block != pending[-1]:
+        text += f", up to {steps[-1].block}"
+    return text

@@ -11,8 +11,10 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
+from psycopg.rows import dict_row
 
 from pgrunbook.errors import Problem
+from pgrunbook.postgres import catalog, search_path
 
 # By the SQLSTATE of who ran into it: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _NAMES = {
@@ -28,19 +30,7 @@ _ELSEWHERE = (
 )
 
 # SET LOCAL ends with the transaction: this may be a pooler's connection, which others have next.
-_QUERY = """
-BEGIN; SET LOCAL statement_timeout TO 0;
-SELECT r.rolname, d.datname, c.setting
-  FROM pg_catalog.pg_db_role_setting s
- CROSS JOIN LATERAL pg_catalog.unnest(s.setconfig) AS c (setting)
-  LEFT JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) s.setrole
-  LEFT JOIN pg_catalog.pg_database d ON d.oid OPERATOR(pg_catalog.=) s.setdatabase
- WHERE pg_catalog.starts_with(c.setting, {})
-   AND (s.setrole OPERATOR(pg_catalog.=) 0 OR r.rolname OPERATOR(pg_catalog.=) CURRENT_USER)
-   AND (s.setdatabase OPERATOR(pg_catalog.=) 0
-        OR d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())
- ORDER BY s.setrole OPERATOR(pg_catalog.=) 0, s.setdatabase OPERATOR(pg_catalog.=) 0
-"""  # the server takes them: of a role in a database, of a role, of a database
+_BEGIN = f"BEGIN; SET LOCAL statement_timeout TO 0; SET LOCAL search_path TO {search_path.OURS}; "
 
 
 def name_setting(
@@ -55,32 +45,28 @@ def name_setting(
     setting = _NAMES.get(exc.sqlstate or "")
     if setting is None:
         return problem
-    where: list[tuple[str | None, str | None, str]] = []
+    row = None
     with suppress(psycopg.Error), closing(again()) as conn:
-        where = _find_settings(conn, setting)
-    if not where:
+        row = _find_setting(conn, setting)
+    if row is None or row["written"] is None:
         found = f"{setting} is too short for a session of ours to set its own"
         ways = [alter(user, None, setting), f"-- if it is set there; {_ELSEWHERE}"]
         return replace(problem, found=found, remedy="\n".join(ways))
-    role, database, value = where[0]  # the server takes the first
     return replace(
         problem,
-        found=f"{value}, set for {' in '.join(who(role, database))}",
-        remedy=alter(role, database, setting),
+        found=f"{row['written']}, set for {' in '.join(who(row['role'], row['database']))}",
+        remedy=alter(row["role"], row["database"], setting),
     )
 
 
-def _find_settings(
-    conn: psycopg.Connection[Any], setting: str
-) -> list[tuple[str | None, str | None, str]]:
-    """Return (role, database, value) for each place where it is set for this session, the one that
-    counts first. None: for any.
-    """
+def _find_setting(conn: psycopg.Connection[Any], setting: str) -> dict[str, Any] | None:
+    """Return the row of the catalog query `set_for`."""
     conn.autocommit = True
-    cursor = conn.execute(_QUERY.format(sql.quote(f"{setting}=")).encode())
+    asked = catalog.query("set_for") % {"setting": sql.quote(setting)}
+    cursor = conn.cursor(row_factory=dict_row).execute(f"{_BEGIN}{asked}".encode())
     while cursor.description is None:
         cursor.nextset()
-    return cursor.fetchall()
+    return cursor.fetchone()
 
 
 def who(role: str | None, database: str | None) -> list[str]:

@@ -378,6 +378,7 @@ def test_of_a_foreign_table_nobody_knows_the_size(database: Database, assess: As
 def test_what_is_not_there_is_at_no_risk(database: Database, assess: Assess) -> None:
     database.load("CREATE TABLE t (c int)")
     assert assess("DROP TABLE IF EXISTS u") == []
+    assert assess("ALTER TABLE IF EXISTS u DROP CONSTRAINT k") == []
     assert assess("ALTER TABLE t DROP COLUMN IF EXISTS d, DROP CONSTRAINT IF EXISTS k") == []
     assert assess("DROP TRIGGER IF EXISTS g ON t", "CREATE INDEX i ON u (c)") == []
     assert assess("ALTER TABLE t ADD COLUMN IF NOT EXISTS c serial") == []

@@ -54,7 +54,7 @@ def _may_fire(danger: Danger) -> bool:
         ("DROP CAST (a AS b)", ["drops_other cast (a AS b)"]),
         ("DROP TRANSFORM FOR s.a LANGUAGE l", ["drops_other transform l of s.a"]),
         ("DROP ROLE r", ["drops_other role r"]),
-        ("ALTER DOMAIN d DROP CONSTRAINT c", ["drops_other constraint c of d"]),
+        ("ALTER DOMAIN d DROP CONSTRAINT c", ["drops_other domain constraint c of d"]),
         # rows
         ("TRUNCATE t, u CASCADE", ["truncates table t CASCADE", "truncates table u CASCADE"]),
         ("DELETE FROM t", ["deletes_rows table t every row"]),

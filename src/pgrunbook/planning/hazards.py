@@ -155,7 +155,7 @@ def _is_there(answers: Catalog, case: Case) -> bool:
         return True
     row = answers.relation(thing, case.path)
     if row is None:
-        return thing.kind == "constraint" and hazard is Hazard.DROPS_OTHER  # of a domain
+        return False
     drops_part = hazard in (Hazard.DROPS_COLUMN, Hazard.DROPS_OTHER)
     return bool(row["part_there"]) or not drops_part
 

@@ -299,7 +299,8 @@ def _name_hazards(node: ast.Node) -> Found:
             yield Hazard.RENAMES, thing_named(ObjectType.OBJECT_TYPE, name)._replace(part=label), ()
         case ast.AlterDomainStmt(subtype="X", typeName=name, name=constraint):
             domain = thing_named(ObjectType.OBJECT_DOMAIN, name)
-            yield Hazard.DROPS_OTHER, domain._replace(kind="constraint", part=constraint), ()
+            dropped = domain._replace(kind="domain constraint", part=constraint)
+            yield Hazard.DROPS_OTHER, dropped, ()
 
 
 def _drop_hazards(node: ast.Node) -> Found:

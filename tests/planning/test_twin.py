@@ -1066,6 +1066,25 @@ def test_what_the_twin_cannot_show_is_not_said_of_the_target(
         assert asking.actions(block, adopt="001_block") == ["adopt"]
 
 
+# Each alters what the first block makes, and the third needs that.
+BETWEEN = (
+    "ALTER TABLE t ADD p int; UPDATE t SET p = 0",
+    "CREATE TABLE own (id int); CREATE SCHEMA app; ALTER TABLE t ADD p int; INSERT INTO own VALUES (1)",
+)
+
+
+@pytest.mark.parametrize("between", BETWEEN)
+def test_a_block_done_by_hand_is_there_for_those_behind_it(asking: Asking, between: str) -> None:
+    """The table is made anew on the twin, and without the block it had no such column."""
+    history = ("CREATE TABLE t (a int)", between, "ALTER TABLE t ALTER p SET NOT NULL")
+    last = "UPDATE t SET a = 1"
+    asking.database.load("; ".join(history))
+    assert asking.actions(*history, last, adopt="002_block,none") == [*["adopt"] * 3, "apply"]
+    asking.database.load("ALTER TABLE t ALTER a TYPE bigint")
+    (problem,) = asking.of(*history, adopt="002_block")[0].problems
+    assert problem.what == "table column public.t.a is not as the block makes it"
+
+
 def test_what_fails_on_the_twin_is_applied_if_nothing_was_done_by_hand(asking: Asking) -> None:
     asking.database.load("CREATE TABLE t (a int)")
     fails = "CREATE TABLE t (a int); SELECT 1 / 0"

@@ -275,10 +275,7 @@ class Twins:
                 twin_run.clear_away(
                     pending, lambda named: any(_is(each, named, path) for each in ours)
                 )
-                trials = dict(zip(map(_key, pending), twin_run.run(pending), strict=True))
-        for block in blocks:
-            if block.name in by_hand:
-                trials[_key(block)] = Trial(block.name, len(block.statements), by_hand=True)
+                trials = dict(zip(map(_key, blocks), twin_run.run(blocks, by_hand), strict=True))
         limits = TwinLimits(unlike, twin_run.stood_in)
         self._tried = _TwinResult(blocks, trials, twin_run.steps, limits, apart)
         return self._tried

@@ -85,6 +85,7 @@ class TwinState:
         self.named: set[str] = set()  # the relations that blocks name
         self._unnamed: set[Object] = set()  # what was made, and is called otherwise
         self.code_was_run = False
+        self.may_find = False  # the block at work may find what it makes: it was done by hand
         self.catalog_written = ""  # by a statement that was left out, of the block at work
 
     def transaction_changes(
@@ -156,13 +157,16 @@ class TwinState:
 
     def substitute(self, statement: Statement, exc: psycopg.Error) -> str | None:
         """Return what to run in place of a statement: see `twin_statements.substitute`. One that
-        changes rows of a system catalog, which takes a superuser, is left out, and noted.
+        changes rows of a system catalog, which takes a superuser, is left out, and noted. So is
+        one of a block done by hand that makes what is there.
         """
         if isinstance(exc, errors.InsufficientPrivilege):
             catalog = self._catalog(statement)
             if catalog:
                 self.catalog_written = catalog
                 return ""
+        if self.may_find and isinstance(exc, (*_DUPLICATE, errors.DuplicateSchema)):
+            return ""
         return substitute(
             statement.sql, exc, self._stood_in_for, cleared=self.cleared, later=self.later
         )

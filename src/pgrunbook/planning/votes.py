@@ -17,7 +17,7 @@ class Trial:
     """A pending block on the twin.
 
     - `statements` is how many it has; `numbers` are those of its steps in the timeline.
-    - `by_hand`: the parameter `adopt` names it, so it was not tried.
+    - `by_hand`: the parameter `adopt` names it. It has no steps if it fails.
     - `tried` is False for a block behind one that failed.
     - `failure` is what PostgreSQL said of the statement that failed. The block was rolled back, and
       has no steps.
@@ -65,6 +65,12 @@ class Count:
 def count_votes(trial: Trial, timeline: Timeline, named: Sequence[str]) -> Count:
     """Count what the target's objects say of each statement of a block."""
     count = Count(trial, named)
+    if trial.by_hand:
+        for number in trial.numbers:
+            step = timeline.steps[number - 1]
+            count.steps[step.index] = step
+            count.votes[step.index] = Vote.DONE
+        return count
     deviating: set[Object] = set()
     for number in trial.numbers:
         step = timeline.steps[number - 1]

@@ -18,7 +18,7 @@ from pgrunbook.records.format.mime_types import (
 )
 from pgrunbook.records.questions import Question
 from pgrunbook.records.record import Record
-from pgrunbook.records.unfinished_cells import BLOCK_ROLLED_BACK, REVERT_ROLLED_BACK
+from pgrunbook.records.words import BLOCK_ROLLED_BACK, REVERT_ROLLED_BACK
 
 IDENTITY = {
     "database": "crm",

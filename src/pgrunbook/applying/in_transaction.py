@@ -31,7 +31,7 @@ from pgrunbook.postgres.lockers import Locked
 from pgrunbook.postgres.pressure import FLUSH
 from pgrunbook.postgres.run_sessions import Sessions
 from pgrunbook.postgres.session import Session
-from pgrunbook.records.unfinished_cells import BLOCK_ROLLED_BACK, REVERT_ROLLED_BACK
+from pgrunbook.records.words import BLOCK_ROLLED_BACK, REVERT_ROLLED_BACK
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.runbooks.scripts import Statement
 from pgrunbook.sqltext.mentions import locks_what_it_changes

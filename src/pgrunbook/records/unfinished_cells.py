@@ -6,11 +6,7 @@ from nbformat import from_dict
 
 from pgrunbook.records.how_it_ended import find_ending
 from pgrunbook.records.record import Record
-from pgrunbook.records.words import counted, listed
-
-# What a run says of its block when the transaction has come to nothing.
-BLOCK_ROLLED_BACK = "The block failed and was rolled back: nothing of it is there."
-REVERT_ROLLED_BACK = "The revert failed and was rolled back: the block is there as it was."
+from pgrunbook.records.words import BLOCK_ROLLED_BACK, REVERT_ROLLED_BACK, counted, listed
 
 # The states of a cell that did not come to its end.
 BROKEN_OFF = ("failed", "interrupted")

@@ -1,9 +1,13 @@
-"""Counts and lists things in words."""
+"""Counts and lists things in words; sentences of a run that a record is searched for."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+
+# What a run says of its block when the transaction has come to nothing.
+BLOCK_ROLLED_BACK = "The block failed and was rolled back: nothing of it is there."
+REVERT_ROLLED_BACK = "The revert failed and was rolled back: the block is there as it was."
 
 _SHOWN = 8
 _ALONE = r"(?<!\w)NAME(?!\w)"

@@ -134,7 +134,10 @@ def names_secret(key: object) -> bool:
     """Return whether a key of a mapping is the name of a secret: `password`, `db_password`; not the
     path of a column.
     """
-    return bool(re.fullmatch(r"(?:\w+[_-])?(?:password|client_secret)", str(key), re.IGNORECASE))
+    return bool(_NAME_OF_SECRET.fullmatch(str(key)))
+
+
+_NAME_OF_SECRET = re.compile(r"(?:\w+[_-])?(?:password|client_secret)", re.IGNORECASE)
 
 
 def looks_secret(value: Any) -> bool:

@@ -4,7 +4,7 @@ shapes of others.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -73,7 +73,9 @@ def _texts(value: Any, *, sql: bool) -> Iterator[str]:
     """Yield every text in a value; the parts of a list also as one, for a secret may be spread over
     them.
     """
-    if isinstance(value, Mapping):
+    if isinstance(value, _PLAIN):  # first: most are, and it is asked quickest
+        yield str(value)
+    elif isinstance(value, Mapping):
         for key, inner in value.items():
             yield str(key)
             if names_secret(key) and not sql:
@@ -81,15 +83,17 @@ def _texts(value: Any, *, sql: bool) -> Iterator[str]:
             yield from _texts(inner, sql=sql)
     elif isinstance(value, list | tuple):
         if not sql:
-            yield "\n".join(str(part) for part in value if isinstance(part, _PLAIN))
+            yield _joined(value)
         for part in value:
             if sql or not isinstance(part, _PLAIN):
                 yield from _texts(part, sql=sql)
-    elif isinstance(value, _PLAIN):
-        yield str(value)
 
 
 _PLAIN = (str, int, float)
+
+
+def _joined(parts: Iterable[Any]) -> str:
+    return "\n".join(str(part) for part in parts if isinstance(part, _PLAIN))
 
 
 def _pair(key: str, value: Any) -> str:
@@ -130,6 +134,10 @@ _KEPT = 20_000
 
 def clean(value: Any, secrets: Sequence[str], *, sql: bool = False) -> Any:
     """Return the value without its leaks; `sql` as for `patterns.shapes`."""
+    if isinstance(value, str):
+        return _mask(value, secrets, sql)
+    if isinstance(value, _PLAIN) and _leaks(str(value), secrets, sql):
+        return MASK
     if isinstance(value, Mapping):
         cleaned: dict[str, Any] = {}
         for key, inner in value.items():
@@ -141,13 +149,9 @@ def clean(value: Any, secrets: Sequence[str], *, sql: bool = False) -> Any:
     if isinstance(value, list | tuple):
         parts = [clean(part, secrets, sql=sql) for part in value]
         # a secret that is spread over them is in none of them
-        if any(_leaks(text, secrets, sql) for text in _texts(parts, sql=sql)):
+        if not sql and _leaks(_joined(parts), secrets):
             return [_note(secrets)]
         return parts
-    if isinstance(value, str):
-        return _mask(value, secrets, sql)
-    if isinstance(value, _PLAIN) and _leaks(str(value), secrets, sql):
-        return MASK
     return value
 
 

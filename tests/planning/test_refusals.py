@@ -68,22 +68,27 @@ def decided(sqls: list[str]) -> list[Decision]:
 
 
 def foretold(
-    database: Database, host: Server | None, sqls: list[str], *, planning: bool = False
+    database: Database,
+    host: Server | None,
+    sqls: list[str],
+    *,
+    planning: bool = False,
+    url: str = "",
 ) -> list[str]:
-    """What the result says of the blocks: what is found, or `not run`."""
-    results = checked(database, host, sqls, planning=planning)
+    """What the result says of the blocks, run by the role of the URL: what is found, or `not run`."""
+    results = checked(database, host, sqls, planning=planning, url=url)
     return [result.problem.found if result.problem else result.result for result in results]
 
 
 def checked(
-    database: Database, host: Server | None, sqls: list[str], *, planning: bool
+    database: Database, host: Server | None, sqls: list[str], *, planning: bool, url: str = ""
 ) -> Sequence[CheckResult]:
-    target = Target("env:CRM_URL", database.url)
+    target = Target("env:CRM_URL", url or database.url)
     with connect(target, schema="public", read_only=True) as look:
 
-        def make() -> AbstractContextManager[twin_server.Twin]:
+        def make(*, may_grant: bool = True) -> AbstractContextManager[twin_server.Twin]:
             assert host
-            return twin_server.make_twin(target, look, host, database.name)
+            return twin_server.make_twin(target, look, host, database.name, may_grant=may_grant)
 
         made = decided(sqls)
         risks = hazards.assess(look, "public", made)
@@ -139,7 +144,7 @@ def test_cascade_is_the_remedy_where_something_depends_on_it_alone(
     with connect(target, schema="public", read_only=True) as look:
 
         @contextmanager
-        def make() -> Iterator[twin_server.Twin]:
+        def make(**_: bool) -> Iterator[twin_server.Twin]:
             with twin_server.make_twin(target, look, host, empty.name) as twin:
                 yield twin
 
@@ -199,6 +204,20 @@ REFUSED_CONSTANTS = [
     "CREATE FUNCTION f(a int DEFAULT 'x') RETURNS int LANGUAGE sql AS 'SELECT 1'",
     "CREATE INDEX i ON orders USING gin (total)",
     "CREATE INDEX i ON orders (total text_ops2)",
+    "ALTER TABLE orders SET (nothing = 1)",
+    "ALTER TABLE orders ALTER note SET STORAGE nothing",
+    "CREATE INDEX i ON orders (id) WITH (fillfactor = 1000)",
+    "CREATE SEQUENCE s MAXVALUE 0",
+]
+# What neither the copy nor the target has, where the target alone might have it.
+REFUSED_NAMES = [
+    "CREATE TABLE t (a int) TABLESPACE nowhere",
+    "ALTER TABLE orders OWNER TO nobody",
+    'CREATE TABLE t (a text COLLATE "nothing")',
+    "CREATE TABLE t (a int) USING nothing",
+    "ALTER TABLE orders CLUSTER ON nothing",
+    "CREATE FUNCTION f() RETURNS int LANGUAGE nothing AS 'SELECT 1'",
+    "CREATE TABLE plain (a int); CREATE TABLE t (a int REFERENCES plain)",
 ]
 # What a plan does not refuse: PostgreSQL takes it, or only the rows speak against it.
 TAKEN = [
@@ -223,6 +242,9 @@ TAKEN = [
         *(pytest.param(s, marks=LONG) for s in REFUSED[6:]),
         *REFUSED_CONSTANTS[:3],
         *(pytest.param(s, marks=LONG) for s in REFUSED_CONSTANTS[3:]),
+        REFUSED_CONSTANTS[-1],
+        *REFUSED_NAMES[:2],
+        *(pytest.param(s, marks=LONG) for s in REFUSED_NAMES[2:]),
     ],
 )
 def test_a_plan_refuses_what_postgresql_does(empty: Database, host: Server, sql: str) -> None:
@@ -318,6 +340,17 @@ ONLY_THE_COPY = {
         "INSERT INTO lines (id) SELECT coalesce(max(id)::text, 'none')::int FROM orders",
         "not run",
     ),
+    "where a sequence is": (
+        "CREATE SEQUENCE s; SELECT setval('s', 500)",
+        "ALTER SEQUENCE s MINVALUE 100 START 100",
+        "not run",
+    ),
+    "a role that a block makes": (
+        "SELECT",
+        "CREATE ROLE made_by_a_block; CREATE TABLE t (a int); ALTER TABLE t OWNER TO made_by_a_block;"
+        "DROP TABLE t; DROP ROLE made_by_a_block",
+        "not run",
+    ),
     "the name of an index beside one that is alike": (
         "CREATE INDEX ON orders (total)",
         "CREATE INDEX ON orders (total); DROP INDEX orders_total_idx;"
@@ -386,6 +419,50 @@ def test_what_the_database_has_set_holds_on_the_twin(empty: Database, host: Serv
         empty.execute(refused)
 
 
+# What a role may not do that owns `orders` and not what is in the schema `other`.
+LACKED = [
+    "ALTER TABLE other.t ADD a int",
+    "CREATE OR REPLACE FUNCTION other.f() RETURNS int LANGUAGE sql AS 'SELECT 2'",
+    "COMMENT ON VIEW other.v IS 'x'",
+    "ALTER TYPE other.mood RENAME VALUE 'ok' TO 'fine'",
+    "CREATE TABLE other.mine (a int)",
+    "CREATE TABLE mine (id int REFERENCES other.t)",
+    "ALTER DEFAULT PRIVILEGES FOR ROLE {other} GRANT SELECT ON TABLES TO PUBLIC",
+    "ALTER TABLE orders OWNER TO {other}",
+    "GRANT EXECUTE ON FUNCTION other.f() TO {role}",
+    "INSERT INTO other.t VALUES (7)",
+    "SELECT other.f()",
+    "CREATE FUNCTION f() RETURNS int LANGUAGE sql LEAKPROOF AS 'SELECT 1'",
+    "CREATE EVENT TRIGGER e ON ddl_command_end EXECUTE FUNCTION nothing()",
+]
+
+
+@pytest.mark.parametrize("sql", [*LACKED[:2], *(pytest.param(s, marks=LONG) for s in LACKED[2:])])
+def test_a_plan_refuses_what_the_role_may_not_do(empty: Database, host: Server, sql: str) -> None:
+    role, other = (databases.login_role(empty) for _ in range(2))
+    empty.load(
+        f"{THERE}; ALTER TABLE orders OWNER TO {role.name}; GRANT SELECT ON lines TO {role.name};"
+        f"GRANT CREATE ON SCHEMA public TO {role.name}; CREATE SCHEMA other;"
+        "CREATE TABLE other.t (id int PRIMARY KEY); CREATE VIEW other.v AS SELECT 1 AS a;"
+        "CREATE TYPE other.mood AS ENUM ('ok');"
+        "CREATE FUNCTION other.f() RETURNS int LANGUAGE sql AS 'SELECT 1';"
+        "REVOKE EXECUTE ON FUNCTION other.f() FROM PUBLIC;"
+        "GRANT USAGE ON SCHEMA other TO PUBLIC; GRANT SELECT ON ALL TABLES IN SCHEMA other TO PUBLIC;"
+        "GRANT SELECT ON notes TO PUBLIC"
+    )
+    sql = sql.format(role=role.name, other=other.name)
+    with pytest.raises(psycopg.errors.InsufficientPrivilege) as caught:
+        role.load(sql)
+    said = str(caught.value.diag.message_primary)
+    (found,) = foretold(empty, host, [sql], planning=True, url=role.url)
+    assert said in found
+    # behind code that may have granted it, and what is about roles
+    for before in (f"DO $$ BEGIN GRANT {other.name} TO {role.name}; END $$", "CREATE ROLE r"):
+        assert foretold(empty, host, [before, sql], planning=True, url=role.url) == ["not run"]
+    empty.load(f"ALTER ROLE {role.name} SUPERUSER")
+    assert said not in foretold(empty, host, [sql], planning=True, url=role.url)
+
+
 @pytest.mark.newest
 def test_another_role_may_see_more_on_the_target(empty: Database, host: Server) -> None:
     role = databases.login_role(empty)
@@ -437,7 +514,7 @@ def test_where_there_is_no_twin_it_is_not_asked(empty: Database) -> None:
 @pytest.mark.newest
 def test_where_the_twin_breaks_off_nothing_is_refused(empty: Database) -> None:
     @contextmanager
-    def broken_off() -> Iterator[twin_server.Twin]:
+    def broken_off(**_: bool) -> Iterator[twin_server.Twin]:
         raise Failed.of("pg_restore was broken off", where="the copy of the schema")
         yield
 

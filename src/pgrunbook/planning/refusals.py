@@ -24,6 +24,7 @@ from pgrunbook.planning.timeline import TwinStep
 from pgrunbook.planning.twin import Maker
 from pgrunbook.planning.twin_failure import TwinFailure, causes
 from pgrunbook.planning.twin_run import try_pending
+from pgrunbook.planning.twin_statements import is_of_the_cluster
 from pgrunbook.postgres import catalog, search_path
 from pgrunbook.postgres.session import Session
 from pgrunbook.postgres.twin_server import Twin
@@ -50,14 +51,22 @@ _CASCADE = f"{_BEFORE}; or, if it is to go with it, write CASCADE"
 # name of a schema, syntax and access rules. Whatever else fails on the twin may be for want of
 # rows: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _CLASSES = ("2B", "0A", "3F", "42")
-# The twin's roles are no superusers.
+# The twin's roles are no superusers: see `may_more`.
 _INSUFFICIENT_PRIVILEGE = "42501"
+_MAY_NOT = "have it granted, or run as a role that may, then plan again"
+# What a role may do besides, by a policy, and of what the copy's owner has there.
+_OF_THE_COPY = re.compile(r"row-level security|extension|parameter|language")
 # A tablespace, a role or a collation may be the target's alone; what belongs to a table is copied.
 _UNDEFINED_OBJECT = "42704"
-_COPIED = re.compile(r"(constraint|trigger|policy|rule|type|operator class|data type) ")
-# What a type does not take: a number out of range, a date that there is not, a text.
-_OF_CONSTANTS = ("22003", "22007", "22008", "22P02")
-_AS_THE_SERVER_IS = re.compile(r"time zone|\bmoney\b")  # its files, its locale
+_COPIED = re.compile(r"(constraint|trigger|policy|rule|type|operator class|data type|there is no) ")
+_MISSING = re.compile(r'[a-z -]+ "(?:[^"]+\.)?([^".]+)".* does not exist$')
+# What a type does not take: a number out of range, a date that there is not, a text; and what an
+# option does not.
+_OF_CONSTANTS = ("22003", "22007", "22008", "22P02", "22023")
+# its files, its locale, its settings, what it has loaded; where a sequence is
+_AS_THE_SERVER_IS = re.compile(
+    r"time zone|\bmoney\b|locale|value for parameter|security label|label provider|RESTART value"
+)
 # What no copy has: the ledger; an extension that the twin's server lacks, and what that was built
 # without, as ICU or lz4.
 _NEVER_THERE = re.compile(r'"pgrunbook[".]|is not available|in this build|to be built with')
@@ -92,17 +101,17 @@ def check(
     if why_not:
         return Tried([CheckResult("statements", _CHECK, not_run=why_not)])
     try:
-        with make() as twin:
+        with make(may_grant=not planning) as twin:
             believed = planning and _is_whole(twin, copied)
             failures, steps = try_pending(twin, search_path.of(conn), pending)
     except (Refused, Failed) as exc:
         why = exc.problems[0].what if exc.problems else str(exc)
         return Tried([CheckResult("statements", _CHECK, not_run=f"no twin: {why}")])
     if not failures:
-        return Tried([CheckResult("statements", _CHECK)], steps)
+        return Tried([_passed(pending, planning=planning)], steps)
     results = []
     for each in causes(failures):
-        sure = believed and not _has_other_roles(each, pending)
+        sure = believed and not _has_other_roles(each, pending) and _is_so_here(conn, each, pending)
         results.append(_result_of(each, depended_on=depended_on, believed=sure))
         if not results[-1].problem:
             break  # of what fails behind it no more can be said
@@ -141,6 +150,36 @@ def _has_other_roles(failure: TwinFailure, pending: Sequence[Decision]) -> bool:
     return False
 
 
+def _passed(pending: Sequence[Decision], *, planning: bool) -> CheckResult:
+    return CheckResult("statements", _CHECK, not_run=_left_out(pending) if planning else "")
+
+
+def _is_so_here(conn: Session, failure: TwinFailure, pending: Sequence[Decision]) -> bool:
+    """Whether the target refuses the statement for the same reason, as far as that is what the role
+    may do, or a name that it does not have.
+    """
+    found = failure.problem.found
+    missing = _MISSING.match(found)
+    if failure.sqlstate == _INSUFFICIENT_PRIVILEGE:
+        elsewhere = _OF_THE_COPY.search(found) or catalog.rows(conn, "may_more")[0]["may"]
+    elif failure.sqlstate == _UNDEFINED_OBJECT and missing and not _COPIED.match(found):
+        elsewhere = catalog.rows(conn, "has_that_name", called=missing[1])[0]["there"]
+    else:
+        return True
+    return not (elsewhere or _left_out(pending))
+
+
+def _left_out(pending: Sequence[Decision]) -> str:
+    """Return the first statement that is about the cluster: that a copy does not have."""
+    for decision in pending:
+        for number in decision.statements:
+            statement = decision.block.statements[number]
+            if is_of_the_cluster(statement.node):
+                first = statement.sql.splitlines()[0]
+                return f"{statement.place()} is about more than the database: {first}"
+    return ""
+
+
 def _result_of(failure: TwinFailure, *, depended_on: bool, believed: bool) -> CheckResult:
     """Return what the check says of a failure.
 
@@ -151,7 +190,8 @@ def _result_of(failure: TwinFailure, *, depended_on: bool, believed: bool) -> Ch
     problem = failure.problem
     remedy = ""
     if believed and not failure.in_doubt and _is_whatever_rows(failure):
-        remedy = "correct the SQL, then plan again"
+        lacks = failure.sqlstate == _INSUFFICIENT_PRIVILEGE
+        remedy = _MAY_NOT if lacks else "correct the SQL, then plan again"
     if depended_on and failure.sqlstate == _STILL_EXIST:
         remedy = _CASCADE
     elif depended_on and failure.sqlstate == _NOT_SUPPORTED and _READER.search(problem.found):
@@ -168,10 +208,10 @@ def _result_of(failure: TwinFailure, *, depended_on: bool, believed: bool) -> Ch
 def _is_whatever_rows(failure: TwinFailure) -> bool:
     found = failure.problem.found
     if failure.sqlstate == _UNDEFINED_OBJECT:
-        return bool(_COPIED.match(found))
+        return bool(_COPIED.match(found) or _MISSING.match(found))
     if failure.sqlstate in _OF_CONSTANTS:
         return failure.of_text and not _AS_THE_SERVER_IS.search(found)
-    return failure.sqlstate.startswith(_CLASSES) and failure.sqlstate != _INSUFFICIENT_PRIVILEGE
+    return failure.sqlstate.startswith(_CLASSES)
 
 
 def _has_drops_with_dependents(risks: Sequence[Risk]) -> bool:

@@ -30,11 +30,11 @@ from pgrunbook.postgres.twin_server import Twin
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.sqltext.created_objects import CreatedObject
 
-Maker = Callable[[], AbstractContextManager[Twin]]
+Maker = Callable[..., AbstractContextManager[Twin]]  # takes `may_grant`, see `make_twin`
 
 
 @contextmanager
-def no_server() -> Iterator[Twin]:
+def no_server(**_: bool) -> Iterator[Twin]:
     """Make no twin, as there is no server for one."""
     raise Refused.of("there is no server for a twin", where="[twin] server")
     yield

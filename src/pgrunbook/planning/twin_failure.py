@@ -27,6 +27,9 @@ _WITHOUT_PLACE = (
 # What is computed may depend on rows or on settings: a default is, when its column is added.
 _COMPUTED = (ast.FuncCall, ast.SQLValueFunction, ast.SubLink)
 
+# What runs code, or sets what the server takes.
+_RUNNING = (ast.DoStmt, ast.CallStmt, ast.VariableSetStmt, ast.CreateTableAsStmt)
+
 _QUOTED = re.compile(r'"(.*)"', re.DOTALL)
 
 
@@ -56,7 +59,11 @@ class TwinFailure(Exception):
         self.sqlstate = exc.sqlstate or ""
         # what reads JSON says where it is in that
         self.in_code = not (said.context or "JSON data").startswith("JSON data")
-        self.of_text = bool(said.statement_position) or _is_of_constant(statement.node, exc)
+        self.of_text = (
+            bool(said.statement_position)
+            or _is_of_constant(statement.node, exc)
+            or _is_of_option(statement.node, exc)
+        )
 
     def mentions(self, name: str) -> bool:
         """Whether the statement's text has the name, in lower case, as a word."""
@@ -102,3 +109,10 @@ def _is_of_constant(node: ast.Node, exc: psycopg.Error) -> bool:
         if isinstance(each, ast.A_Const) and isinstance(each.val, ast.String):
             constants.add(each.val.sval)
     return quoted[1] in constants
+
+
+def _is_of_option(node: ast.Node, exc: psycopg.Error) -> bool:
+    """Whether DDL that computes nothing, and so reads no row, has a value that it does not take."""
+    if not isinstance(exc, psycopg.errors.InvalidParameterValue) or isinstance(node, _RUNNING):
+        return False
+    return not any(isinstance(each, _COMPUTED) for each in nodes(node))

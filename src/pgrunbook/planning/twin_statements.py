@@ -37,7 +37,8 @@ _SHARED = (
 )
 
 
-def _is_of_the_cluster(node: ast.Node) -> bool:
+def is_of_the_cluster(node: ast.Node) -> bool:
+    """Whether a statement is about what all databases share."""
     match node:
         case (
             ast.GrantStmt(objtype=kind)
@@ -53,7 +54,7 @@ def _is_of_the_cluster(node: ast.Node) -> bool:
 def work_of_node(node: ast.Node) -> Work:
     """Return what a statement does besides what the catalog shows."""
     node = executed(node)
-    if _is_of_the_cluster(node):
+    if is_of_the_cluster(node):
         return Work.ROWS
     match node:
         case ast.SelectStmt(intoClause=ast.IntoClause()):
@@ -141,7 +142,7 @@ def substitute(
     match node:
         case ast.CreateExtensionStmt(extname=name) if name in stood_in_for:
             return ""
-        case _ if _is_of_the_cluster(node):
+        case _ if is_of_the_cluster(node):
             return ""
         case _ if _is_about_an_extension(node) and isinstance(exc, errors.InsufficientPrivilege):
             made_anew = {each.name for each in later if each.kind == "extension"}

@@ -149,11 +149,15 @@ def _programs(version: int) -> Path:
 
 
 @contextmanager
-def make_twin(target: Target, conn: Session, server: Host, name: str) -> Iterator[Twin]:
+def make_twin(
+    target: Target, conn: Session, server: Host, name: str, *, may_grant: bool = True
+) -> Iterator[Twin]:
     """Make the twin of the target's database, and drop it at the end.
 
     `conn` is a session on the target, as the role that blocks run as; `name` makes the twin's own.
-    Raises Refused if the role may not read all tables, or the server is not for twins alone.
+    `may_grant`: the role may be any other there, as a superuser may have run the blocks; else it
+    may do what it may on the target. Raises Refused if the role may not read all tables, or the
+    server is not for twins alone.
     """
     schema_copy.require_readable(conn)
     role = catalog.rows(conn, "identity")[0]["role"]
@@ -165,7 +169,7 @@ def make_twin(target: Target, conn: Session, server: Host, name: str) -> Iterato
         schema_copy.dump(target, conn, server, dump, "--schema-only")
         stack.enter_context(copy_place.make_roles(server, roles))
         copy = stack.enter_context(copy_place.make_place(server, f"{_PREFIX}{name}", conn))
-        _grant_roles(conn, copy, roles, role)
+        _grant_roles(conn, copy, roles, role, may_grant=may_grant)
         missing = _missing_extensions(conn, server)
         restore = Restore(copy, conn, dump, roles=True)
         restore.make_inert()
@@ -242,10 +246,12 @@ def _require_apart(server: Host, conn: Session, roles: Sequence[str]) -> None:
         raise Refused("No twin can be made: nothing was changed.", problems=problems)
 
 
-def _grant_roles(conn: Session, copy: CopyDatabase, roles: Sequence[str], role: str) -> None:
+def _grant_roles(
+    conn: Session, copy: CopyDatabase, roles: Sequence[str], role: str, *, may_grant: bool
+) -> None:
     """Make the roles members of each other as on the target, and let the copy's owner be whoever
-    owns anything. The run's role gets the database, and may grant the other roles: code of a block
-    may grant them, and a block before may have let the run do so.
+    owns anything. The run's role gets the database. `may_grant`: it may grant the other roles, too:
+    code of a block may grant them, and a block before may have let the run do so.
     """
     memberships = [row["sql"] for row in catalog.rows(conn, "memberships", names=[*roles])]
     with closing(copy_place.session(copy.server.conninfo())) as own:
@@ -257,7 +263,7 @@ def _grant_roles(conn: Session, copy: CopyDatabase, roles: Sequence[str], role: 
         for statement in memberships:
             with suppress(psycopg.errors.InvalidGrantOperation):  # each the other's member
                 own.execute(statement.encode())
-        for other in names:
+        for other in names if may_grant else ():
             with suppress(psycopg.errors.InvalidGrantOperation):  # itself
                 own.execute(sql.SQL("GRANT {} TO {} WITH ADMIN OPTION").format(other, run))
         own.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(owner, run))

@@ -161,13 +161,14 @@ class Lifetime:
             raise
 
     @contextmanager
-    def _twin(self, project: Project, reached: Target) -> Iterator[Twin]:
-        """Make a twin of what this run works on."""
+    def _twin(self, project: Project, reached: Target, *, may_grant: bool = True) -> Iterator[Twin]:
+        """Make a twin of what this run works on; `may_grant`: see `make_twin`."""
         from pgrunbook.postgres import twin_server  # imported here, as few runs need it
 
         look = self._sessions.look
         server = targets.for_twins(project, look.info.server_version // 10_000)
-        with twin_server.make_twin(reached, look, server, self.run_id[:8]) as twin:
+        making = twin_server.make_twin(reached, look, server, self.run_id[:8], may_grant=may_grant)
+        with making as twin:
             yield twin
 
     def _check_target(self, target: Target, project: Project) -> Identity:

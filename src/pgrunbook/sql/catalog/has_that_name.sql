@@ -1,0 +1,22 @@
+-- Is anything called so that a copy of a database may lack: of the cluster, of the server's own, or what no dump has?
+SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = %(called)s
+                UNION ALL SELECT FROM pg_tablespace WHERE spcname = %(called)s
+                UNION ALL SELECT FROM pg_database WHERE datname = %(called)s
+                UNION ALL SELECT FROM pg_collation WHERE collname = %(called)s
+                UNION ALL SELECT FROM pg_conversion WHERE conname = %(called)s
+                UNION ALL SELECT FROM pg_am WHERE amname = %(called)s
+                UNION ALL SELECT FROM pg_language WHERE lanname = %(called)s
+                UNION ALL SELECT FROM pg_extension WHERE extname = %(called)s
+                UNION ALL SELECT FROM pg_event_trigger WHERE evtname = %(called)s
+                UNION ALL SELECT FROM pg_publication WHERE pubname = %(called)s
+                UNION ALL SELECT FROM pg_foreign_data_wrapper WHERE fdwname = %(called)s
+                UNION ALL SELECT FROM pg_foreign_server WHERE srvname = %(called)s
+                UNION ALL SELECT FROM pg_statistic_ext WHERE stxname = %(called)s
+                UNION ALL SELECT FROM pg_opclass WHERE opcname = %(called)s
+                UNION ALL SELECT FROM pg_opfamily WHERE opfname = %(called)s
+                UNION ALL SELECT FROM pg_ts_config WHERE cfgname = %(called)s
+                UNION ALL SELECT FROM pg_ts_dict WHERE dictname = %(called)s
+                UNION ALL SELECT FROM pg_ts_parser WHERE prsname = %(called)s
+                UNION ALL SELECT FROM pg_ts_template WHERE tmplname = %(called)s
+                UNION ALL SELECT FROM pg_type WHERE typname = %(called)s
+                UNION ALL SELECT FROM pg_class WHERE relname = %(called)s) AS there

@@ -48,12 +48,13 @@ _BEFORE = "drop, or define anew, what depends on it in a block before this one"
 _CASCADE = f"{_BEFORE}; or, if it is to go with it, write CASCADE"
 
 # The classes of what does not hang on rows: what depends on an object, what is not supported, the
-# name of a schema, syntax and access rules. Whatever else fails on the twin may be for want of
-# rows: https://www.postgresql.org/docs/current/errcodes-appendix.html
-_CLASSES = ("2B", "0A", "3F", "42")
+# name of a schema, syntax and access rules; and what no transaction can do. Whatever else fails on
+# the twin may be for want of rows:
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+_IN_TRANSACTION = "25001"
+_CLASSES = ("2B", "0A", "3F", "42", _IN_TRANSACTION)
 # The twin's roles are no superusers: see `may_more`.
 _INSUFFICIENT_PRIVILEGE = "42501"
-_MAY_NOT = "have it granted, or run as a role that may, then plan again"
 # What a role may do besides, by a policy, and of what the copy's owner has there.
 _OF_THE_COPY = re.compile(r"row-level security|extension|parameter|language")
 # A tablespace, a role or a collation may be the target's alone; what belongs to a table is copied.
@@ -70,6 +71,12 @@ _AS_THE_SERVER_IS = re.compile(
 # What no copy has: the ledger; an extension that the twin's server lacks, and what that was built
 # without, as ICU or lz4.
 _NEVER_THERE = re.compile(r'"pgrunbook[".]|is not available|in this build|to be built with')
+
+_REMEDIES = {
+    _INSUFFICIENT_PRIVILEGE: "have it granted, or run as a role that may, then plan again",
+    # the header `transaction: no` is for what can be done in no transaction of any table
+    _IN_TRANSACTION: "name each partition in its place, then plan again",
+}
 
 _Numbers = list[dict[str, Any]]  # rows of the catalog query `copied`
 
@@ -190,8 +197,7 @@ def _result_of(failure: TwinFailure, *, depended_on: bool, believed: bool) -> Ch
     problem = failure.problem
     remedy = ""
     if believed and not failure.in_doubt and _is_whatever_rows(failure):
-        lacks = failure.sqlstate == _INSUFFICIENT_PRIVILEGE
-        remedy = _MAY_NOT if lacks else "correct the SQL, then plan again"
+        remedy = _REMEDIES.get(failure.sqlstate, "correct the SQL, then plan again")
     if depended_on and failure.sqlstate == _STILL_EXIST:
         remedy = _CASCADE
     elif depended_on and failure.sqlstate == _NOT_SUPPORTED and _READER.search(problem.found):

@@ -30,6 +30,11 @@ _COMPUTED = (ast.FuncCall, ast.SQLValueFunction, ast.SubLink)
 # What runs code, or sets what the server takes.
 _RUNNING = (ast.DoStmt, ast.CallStmt, ast.VariableSetStmt, ast.CreateTableAsStmt)
 
+# What the server says where it is in: a constant of JSON; the partitions of a table; the text of a
+# function that is made, which is looked at and not run.
+_NO_CODE = ("JSON data", "while reindexing partitioned ")
+_LOOKED_AT = ("SQL function ", "compilation of PL/pgSQL function ")
+
 _QUOTED = re.compile(r'"(.*)"', re.DOTALL)
 
 
@@ -57,8 +62,7 @@ class TwinFailure(Exception):
         found = "; ".join(filter(None, [said.message_primary, said.message_detail]))
         self.problem = Problem("fails on the twin", where, "the statement runs", found or str(exc))
         self.sqlstate = exc.sqlstate or ""
-        # what reads JSON says where it is in that
-        self.in_code = not (said.context or "JSON data").startswith("JSON data")
+        self.in_code = not _is_of_no_code(statement.node, said.context or "")
         self.of_text = (
             bool(said.statement_position)
             or _is_of_constant(statement.node, exc)
@@ -116,3 +120,11 @@ def _is_of_option(node: ast.Node, exc: psycopg.Error) -> bool:
     if not isinstance(exc, psycopg.errors.InvalidParameterValue) or isinstance(node, _RUNNING):
         return False
     return not any(isinstance(each, _COMPUTED) for each in nodes(node))
+
+
+def _is_of_no_code(node: ast.Node, context: str) -> bool:
+    """Whether the context of an error is that of no code that ran."""
+    if not context or context.startswith(_NO_CODE):
+        return True
+    one_line = "\n" not in context
+    return isinstance(node, ast.CreateFunctionStmt) and one_line and context.startswith(_LOOKED_AT)

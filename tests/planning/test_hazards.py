@@ -911,8 +911,13 @@ def test_what_a_role_owns_is_locked_if_it_owns_a_table(database: Database, asses
 
 def test_who_uses_a_domain_is_told(database: Database, assess: Assess) -> None:
     database.load("CREATE DOMAIN d AS int; CREATE TABLE t (c d)")
-    (scan, _) = assess("ALTER DOMAIN d ADD CHECK (value > 0)")
-    assert scan.dependents == ("column c of table t",)
+    database.load("CREATE DOMAIN over AS d; CREATE TABLE u (c over, b d); CREATE VIEW v AS TABLE t")
+    for risk in assess("ALTER DOMAIN d ADD CHECK (value > 0)"):
+        assert (risk.certain, risk.dependents) == (True, ("table t", "table u"))
+    (scan, _) = assess("ALTER DOMAIN over SET NOT NULL")
+    assert scan.dependents == ("table u",)
+    database.load("DROP TABLE u; DROP VIEW v")
+    assert assess("ALTER DOMAIN over SET NOT NULL") == []
 
 
 def test_how_long_it_takes_is_told_by_what_the_ledger_has_seen(

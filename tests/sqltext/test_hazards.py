@@ -114,10 +114,10 @@ def _may_fire(danger: Danger) -> bool:
         ("ALTER TABLE t ALTER c SET NOT NULL, ALTER c DROP NOT NULL", ["scans_under_lock column t.c unless altered before", "locks_out_reads column t.c unless altered before"]),
         ("ALTER TABLE t ALTER CONSTRAINT k ENFORCED", ["scans_under_lock constraint k of t", "locks_out_reads constraint k of t"]),
         ("ALTER TABLE t ALTER CONSTRAINT k DEFERRABLE, ALTER CONSTRAINT l NOT ENFORCED", []),
-        ("ALTER DOMAIN d ADD CHECK (value > 1)", ["scans_under_lock domain d", "locks_out_writes domain d"]),
-        ("ALTER DOMAIN d SET NOT NULL", ["scans_under_lock domain d", "locks_out_writes domain d"]),
+        ("ALTER DOMAIN d ADD CHECK (value > 1)", ["scans_under_lock domain d unless of domain", "locks_out_writes domain d unless of domain"]),
+        ("ALTER DOMAIN d SET NOT NULL", ["scans_under_lock domain d unless of domain", "locks_out_writes domain d unless of domain"]),
         ("ALTER DOMAIN d ADD CHECK (value > 1) NOT VALID", []),
-        ("ALTER DOMAIN d VALIDATE CONSTRAINT c", ["scans_under_lock domain d", "locks_out_writes domain d"]),
+        ("ALTER DOMAIN d VALIDATE CONSTRAINT c", ["scans_under_lock domain d unless of domain", "locks_out_writes domain d unless of domain"]),
         # partitions
         ("ALTER TABLE t ATTACH PARTITION p FOR VALUES IN (1)", ["scans_under_lock table p unless checks", "locks_out_reads table p unless checks", "scans_under_lock table t unless default partition", "locks_out_reads table t unless default partition"]),
         ("CREATE TABLE p PARTITION OF t FOR VALUES IN (1)", ["scans_under_lock table t unless default partition", "locks_out_reads table t unless default partition"]),

@@ -12,7 +12,7 @@ from pgrunbook.planning.doubts import Catalog, Path
 from pgrunbook.postgres import catalog
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.blocks import Block
-from pgrunbook.sqltext.hazards import ALONG, BESIDE, Danger, Hazard, Trait
+from pgrunbook.sqltext.hazards import ALONG, BESIDE, OF_DOMAIN, Danger, Hazard, Trait
 
 
 class Case(NamedTuple):
@@ -39,6 +39,8 @@ class Dependents:
         """Return what depends on the thing of a danger, or goes along with it. `row` is that of the
         relation, if it is one.
         """
+        if OF_DOMAIN in case.danger.doubts:
+            return self._answers.of_domain(case.danger.thing, case.path)
         if BESIDE in case.danger.doubts:
             return self._answers.locked_beside(case.danger.thing, case.path)
         if case.danger.along:

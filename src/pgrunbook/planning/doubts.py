@@ -52,6 +52,7 @@ class Catalog:
         functions: set[str] = set()
         domains: list[str] = []
         dropped: dict[_Place, None] = {}
+        checked: dict[tuple[str, str], None] = {}
         searched: set[str] = set()
         for danger, path in dangers:
             places = _places(danger.thing, path)
@@ -66,6 +67,8 @@ class Catalog:
                     functions.update(doubt.values)
                 elif doubt.about == "domain":
                     domains.append(doubt.values[0])
+                elif doubt.about == "of domain":
+                    checked |= dict.fromkeys(_domains(danger.thing, path))
                 elif doubt.about == "taken along":
                     dropped |= dict.fromkeys(_places(danger.thing, path or ("",)))
         asked = {
@@ -80,7 +83,13 @@ class Catalog:
         if dropped:
             names = ("kinds", "schemas", "names", "parts")
             asked["hazard_taken_along"] = {**_arrays(dropped, names), "printed_for": schema}
+        if checked:
+            names_of = _arrays(checked, ("schemas", "names"))
+            asked["hazard_domain_tables"] = {**names_of, "printed_for": schema}
         answers = catalog.rows_of_several(conn, asked)
+        self._of_domains: dict[tuple[str, str], Sequence[str]] = {}
+        for row in answers.get("hazard_domain_tables", ()):
+            self._of_domains[row["schema"], row["name"]] = row["tables"]
         self._relations: dict[_Place, Row] = {}
         for row in answers["hazard_relations"]:
             self._relations[row["kind"], row["place"], row["name"], row["part"]] = row
@@ -166,6 +175,8 @@ class Catalog:
                 same = row is not None and row[setting.replace(" ", "_")] == value
                 # of a partitioned table it is what its next partitions get
                 return Likely.NO if same or (row and row["partitioned"]) else Likely.YES
+            case "of domain", _:
+                return Likely.YES if self.of_domain(thing, path) else Likely.NO
             case "absent", _:
                 return Likely.NO if row and row["attnum"] else Likely.YES
         return Likely.MAY
@@ -186,6 +197,13 @@ class Catalog:
             if place in self._taken_along:
                 found = [each.partition(" ") for each in self._taken_along[place]["along"]]
                 return tuple(name for kind, _, name in found if kind == what)
+        return ()
+
+    def of_domain(self, domain: Thing, path: Path) -> tuple[str, ...]:
+        """Return the tables that have a column of a domain."""
+        for place in _domains(domain, path):
+            if place in self._of_domains:
+                return tuple(self._of_domains[place])
         return ()
 
     def locked_beside(self, thing: Thing, path: Path) -> tuple[str, ...]:
@@ -233,6 +251,10 @@ def _places(thing: Thing, path: Path) -> list[_Place]:
     if not thing.name:
         return []
     return [(thing.kind, schema, thing.name, thing.part) for schema in thing.schemas(path)]
+
+
+def _domains(domain: Thing, path: Path) -> list[tuple[str, str]]:
+    return [(schema, domain.name) for schema in domain.schemas(path)]
 
 
 def _column(thing: Thing, doubt: Doubt) -> tuple[str, str, str]:

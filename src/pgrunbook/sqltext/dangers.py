@@ -21,7 +21,15 @@ from pglast.stream import RawStream
 from pgrunbook.sqltext import alter_table
 from pgrunbook.sqltext.alter_table import Found
 from pgrunbook.sqltext.explained import executed
-from pgrunbook.sqltext.hazards import BESIDE, Danger, Doubt, Hazard, Thing, taken_along
+from pgrunbook.sqltext.hazards import (
+    BESIDE,
+    OF_DOMAIN,
+    Danger,
+    Doubt,
+    Hazard,
+    Thing,
+    taken_along,
+)
 from pgrunbook.sqltext.held_locks import HeldLocks, dropped_with_others, locked_out
 from pgrunbook.sqltext.mentions import relations
 from pgrunbook.sqltext.names import EVENTS, Names
@@ -266,8 +274,8 @@ def _lock_hazards(node: ast.Node) -> Found:
             # ADD, SET NOT NULL, VALIDATE: every table with a column of the domain is read
             if constraint is None or not constraint.skip_validation:
                 domain = thing_named(ObjectType.OBJECT_DOMAIN, name)
-                yield Hazard.SCANS_UNDER_LOCK, domain, ()
-                yield Hazard.LOCKS_OUT_WRITES, domain, ()
+                yield Hazard.SCANS_UNDER_LOCK, domain, (OF_DOMAIN,)
+                yield Hazard.LOCKS_OUT_WRITES, domain, (OF_DOMAIN,)
 
 
 # -- names

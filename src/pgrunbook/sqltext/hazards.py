@@ -98,6 +98,7 @@ class Doubt(NamedTuple):
     | --- | --- | --- |
     | `type` | a type, `using` or empty, a collation | the old one's values can stay as they are |
     | `made anew` | the same | they cannot, or no CHECK and no index is made anew for it |
+    | `of domain` | | no table has a column of it |
     | `altered before` | | never certain: the catalog has what a statement before alters |
     | `others of it` | | never certain: nothing tells which are not kept |
     | `default` | functions, each quoted | none of them is volatile |
@@ -122,6 +123,8 @@ class Doubt(NamedTuple):
 
 # What is locked beside a thing: what goes along with it, or is made anew, is of other tables, too.
 BESIDE = Doubt("taken along", ("locked",))
+# What is checked of a domain, is of the tables that have a column of it.
+OF_DOMAIN = Doubt("of domain")
 
 
 class Danger(NamedTuple):

@@ -4,6 +4,7 @@ takes is not.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -438,10 +439,13 @@ LACKED = [
     "SELECT other.f()",
     "CREATE FUNCTION f() RETURNS int LANGUAGE sql LEAKPROOF AS 'SELECT 1'",
     "CREATE EVENT TRIGGER e ON ddl_command_end EXECUTE FUNCTION nothing()",
+    "ALTER TABLE orders DISABLE TRIGGER ALL",
 ]
 
 
-@pytest.mark.parametrize("sql", [*LACKED[:2], *(pytest.param(s, marks=LONG) for s in LACKED[2:])])
+@pytest.mark.parametrize(
+    "sql", [LACKED[0], LACKED[-1], *(pytest.param(s, marks=LONG) for s in LACKED[1:-1])]
+)
 def test_a_plan_refuses_what_the_role_may_not_do(empty: Database, host: Server, sql: str) -> None:
     role, other = (databases.login_role(empty) for _ in range(2))
     empty.load(
@@ -459,12 +463,23 @@ def test_a_plan_refuses_what_the_role_may_not_do(empty: Database, host: Server, 
         role.load(sql)
     said = str(caught.value.diag.message_primary)
     (found,) = foretold(empty, host, [sql], planning=True, url=role.url)
-    assert said in found
+    # a system trigger is called by its OID
+    assert re.sub(r"\d+", "", said) in re.sub(r"\d+", "", found)
     # behind code that may have granted it, and what is about roles
     for before in (f"DO $$ BEGIN GRANT {other.name} TO {role.name}; END $$", "CREATE ROLE r"):
         assert foretold(empty, host, [before, sql], planning=True, url=role.url) == ["not run"]
     empty.load(f"ALTER ROLE {role.name} SUPERUSER")
     assert said not in foretold(empty, host, [sql], planning=True, url=role.url)
+
+
+@pytest.mark.newest
+def test_what_the_role_may_not_set_is_said(empty: Database, host: Server) -> None:
+    role = databases.login_role(empty)
+    empty.load(THERE)
+    empty.load(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role.name}")
+    sql = ["SET LOCAL log_statement = 'all'"]
+    assert foretold(empty, host, sql, planning=True, url=role.url) == ["not run"]
+    assert foretold(empty, host, sql, planning=True) == ["ok"]
 
 
 @pytest.mark.newest

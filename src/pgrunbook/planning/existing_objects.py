@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
+from pgrunbook.inventory.names import own
+from pgrunbook.inventory.objects import Object
 from pgrunbook.postgres import catalog, search_path
 from pgrunbook.postgres.session import Session
 from pgrunbook.runbooks.blocks import Block
@@ -51,3 +53,13 @@ def path_to(schemas_of: Callable[[str], Sequence[str]], path: str, each: Created
         if found:
             return search_path.written(found[:1])
     return path
+
+
+def is_one_of(each: Object, named: Iterable[CreatedObject]) -> bool:
+    """Whether an object is called as one of these."""
+    return any(one.kind == each.type and is_called(each, one.name) for one in named)
+
+
+def is_called(each: Object, name: str) -> bool:
+    """Whether an object has the name, but for its schema, its table and its arguments."""
+    return own(each.identity) == name

@@ -17,12 +17,11 @@ from pgrunbook.planning import existing_columns, judgement, later_defaults
 from pgrunbook.planning.adopting import names_in, says_none
 from pgrunbook.planning.by_hand import judge_named
 from pgrunbook.planning.decisions import Action
-from pgrunbook.planning.existing_objects import find_existing, is_new
+from pgrunbook.planning.existing_objects import find_existing, is_new, is_one_of
 from pgrunbook.planning.judgement import IDLE, Judgement
 from pgrunbook.planning.timeline import Timeline, TwinStep
 from pgrunbook.planning.twin_limits import TwinLimits, compare
 from pgrunbook.planning.twin_run import TwinRun
-from pgrunbook.planning.twin_state import is_one_of
 from pgrunbook.planning.votes import Trial
 from pgrunbook.postgres import search_path
 from pgrunbook.postgres.session import Session

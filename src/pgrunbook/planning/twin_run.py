@@ -19,11 +19,11 @@ from psycopg.pq import TransactionStatus
 from pgrunbook.inventory.objects import Inventory, Object
 from pgrunbook.inventory.read import read
 from pgrunbook.planning.decisions import Decision
-from pgrunbook.planning.existing_objects import path_to
+from pgrunbook.planning.existing_objects import is_one_of, path_to
 from pgrunbook.planning.timeline import Change, TwinStep
 from pgrunbook.planning.twin_execution import run_alone, run_statement
 from pgrunbook.planning.twin_failure import TwinFailure
-from pgrunbook.planning.twin_state import TwinState, is_one_of
+from pgrunbook.planning.twin_state import TwinState
 from pgrunbook.planning.twin_statements import as_role, replaced_objects, work_of
 from pgrunbook.planning.votes import Trial
 from pgrunbook.postgres import search_path
@@ -82,7 +82,7 @@ class TwinRun:
         self.failures: list[TwinFailure] = []
         self.stood_in: dict[str, str] = {}
         self._path = path
-        self._missing = twin.missing
+        self._missing, self._as_is = twin.missing, twin.as_is
         self._cleared = False
         self._role = twin.role
         self._plans = QueryPlans()
@@ -141,7 +141,8 @@ class TwinRun:
 
         Those done `by_hand` may fail: they are run for what they do to what other blocks make.
         """
-        state = TwinState(self._conn, self._beside, self._missing, cleared=self._cleared)
+        those = self._conn, self._beside, self._missing
+        state = TwinState(*those, cleared=self._cleared, as_is=self._as_is)
         for block in blocks:
             state.later.update(replace(each, replaces=True) for each in block.made)
             state.named.update(each.name for each in block.made)

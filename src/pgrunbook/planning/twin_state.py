@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -15,10 +15,13 @@ from psycopg import errors, sql
 from pgrunbook.inventory import read
 from pgrunbook.inventory.catalogs import OIDS
 from pgrunbook.inventory.names import own, parent
-from pgrunbook.inventory.objects import Address, Definition, Object, differences, table_of
+from pgrunbook.inventory.objects import Address, Definition, Object, differences
+from pgrunbook.planning.existing_objects import is_called, is_one_of
 from pgrunbook.planning.timeline import Change, Work
 from pgrunbook.planning.twin_statements import (
     cascade,
+    drop_statement,
+    is_of_superusers,
     replaced_objects,
     substitute,
     table_written,
@@ -61,6 +64,7 @@ class TwinState:
         stood_in_for: Collection[str],
         *,
         cleared: bool = False,
+        as_is: bool = False,
     ) -> None:
         """Read all objects.
 
@@ -69,8 +73,10 @@ class TwinState:
           dropped.
         - `stood_in_for` are the extensions that the twin's server does not have.
         - `cleared`: what the blocks make was dropped before.
+        - `as_is`: what the role may not do there, it may not do on the target; see `Twin`.
         """
         self._stood_in_for = stood_in_for
+        self._as_is = as_is
         self.cleared = cleared
         self._conn = conn
         self._beside = beside
@@ -160,7 +166,9 @@ class TwinState:
         changes rows of a system catalog, which takes a superuser, is left out, and noted. So is
         one of a block done by hand that makes what is there.
         """
-        if isinstance(exc, errors.InsufficientPrivilege):
+        if self._as_is and is_of_superusers(statement.node, exc):
+            return None
+        if isinstance(exc, errors.InsufficientPrivilege) and not self._as_is:
             catalog = self._catalog(statement)
             if catalog:
                 self.catalog_written = catalog
@@ -267,7 +275,7 @@ class TwinState:
         if each not in self._now:
             return  # it went with another one
         before = self._dropped()
-        self._conn.execute(_drop_statement(each).encode())
+        self._conn.execute(drop_statement(each).encode())
         for gone in self._dropped() - before:
             self._forget(gone)
 
@@ -318,35 +326,6 @@ class TwinState:
                 self._now.definitions.pop(each, None)
             else:
                 self._now.definitions[each] = after
-
-
-def _drop_statement(each: Object) -> str:
-    """Return the statement that drops the object, with what depends on it."""
-    name, _, table = each.identity.rpartition(" on ")
-    match each.type:
-        case "table column":
-            table = table_of(each)
-            column = each.identity.removeprefix(f"{table}.")
-            return f"ALTER TABLE {table} DROP COLUMN {column} CASCADE"
-        case "table constraint":
-            return f"ALTER TABLE {table} DROP CONSTRAINT {name} CASCADE"
-        case "domain constraint":
-            return f"ALTER DOMAIN {table} DROP CONSTRAINT {name} CASCADE"
-        case "trigger" | "policy" | "rule":
-            return f"DROP {each.type.upper()} {each.identity.replace(' on ', ' ON ')} CASCADE"
-        case "statistics object":
-            return f"DROP STATISTICS {each.identity}"
-    return f"DROP {each.type.upper()} {each.identity} CASCADE"
-
-
-def is_one_of(each: Object, named: Iterable[CreatedObject]) -> bool:
-    """Whether an object is called as one of these."""
-    return any(one.kind == each.type and is_called(each, one.name) for one in named)
-
-
-def is_called(each: Object, name: str) -> bool:
-    """Whether an object has the name, but for its schema, its table and its arguments."""
-    return own(each.identity) == name
 
 
 def _without_name(each: Object, definition: Definition) -> dict[str, Any]:

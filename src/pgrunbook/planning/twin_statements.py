@@ -13,6 +13,7 @@ from pglast.enums import AlterTableType, DropBehavior, ObjectType
 from pglast.stream import RawStream
 from psycopg import errors, sql
 
+from pgrunbook.inventory.objects import Object, table_of
 from pgrunbook.planning.timeline import Work
 from pgrunbook.runbooks.scripts import Statement
 from pgrunbook.sqltext.created_objects import CreatedObject
@@ -180,6 +181,15 @@ def _is_about_an_extension(node: ast.Node) -> bool:
     return isinstance(node, ast.AlterExtensionStmt | ast.AlterExtensionContentsStmt)
 
 
+def is_of_superusers(node: ast.Node, exc: psycopg.Error) -> bool:
+    """Whether a statement fails as whoever is no superuser may not set this, or alter the triggers
+    of foreign keys.
+    """
+    if not isinstance(exc, errors.InsufficientPrivilege):
+        return False
+    return isinstance(node, ast.VariableSetStmt | ast.AlterTableStmt)
+
+
 def _without_system_triggers(node: ast.AlterTableStmt) -> str | None:
     """Return DISABLE TRIGGER ALL, and ENABLE, as whoever is no superuser may say it; None if there
     is none.
@@ -243,3 +253,22 @@ def cascade(statement: Statement) -> str:
     for each in drops:
         each.behavior = DropBehavior.DROP_CASCADE
     return str(RawStream()(node)) if drops else ""
+
+
+def drop_statement(each: Object) -> str:
+    """Return the statement that drops the object, with what depends on it."""
+    name, _, table = each.identity.rpartition(" on ")
+    match each.type:
+        case "table column":
+            table = table_of(each)
+            column = each.identity.removeprefix(f"{table}.")
+            return f"ALTER TABLE {table} DROP COLUMN {column} CASCADE"
+        case "table constraint":
+            return f"ALTER TABLE {table} DROP CONSTRAINT {name} CASCADE"
+        case "domain constraint":
+            return f"ALTER DOMAIN {table} DROP CONSTRAINT {name} CASCADE"
+        case "trigger" | "policy" | "rule":
+            return f"DROP {each.type.upper()} {each.identity.replace(' on ', ' ON ')} CASCADE"
+        case "statistics object":
+            return f"DROP STATISTICS {each.identity}"
+    return f"DROP {each.type.upper()} {each.identity} CASCADE"

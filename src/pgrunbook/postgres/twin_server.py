@@ -62,6 +62,7 @@ class Twin:
     - `server`: what it is on, `PostgreSQL 18.4`.
     - `missing`: the extensions of the target that the server does not have, with their schemas.
     - `warnings`: what could not be copied, a line each.
+    - `as_is`: the role may do there what it may on the target, where it is no superuser.
     """
 
     conninfo: str
@@ -69,6 +70,7 @@ class Twin:
     server: str
     missing: Mapping[str, str]
     warnings: Sequence[str]
+    as_is: bool = False
 
     def session(self) -> Session:
         """Return a session that works as the role, as the run does on the target."""
@@ -177,7 +179,9 @@ def make_twin(
         restore.make_the_rest()
         warnings = [f"extension {name} is not on the twin" for name in missing]
         warnings += [*lacking, *restore.errors()]
-        yield Twin(copy.conninfo, role, copy_place.version(server), missing, tuple(warnings))
+        as_is = not may_grant and conn.info.parameter_status("is_superuser") == "off"
+        server_name = copy_place.version(server)
+        yield Twin(copy.conninfo, role, server_name, missing, tuple(warnings), as_is)
 
 
 @contextmanager

@@ -39,10 +39,8 @@ def dangers(node: ast.AlterTableStmt, line: int) -> Iterator[Danger]:
     strongest = locked_out(node)
     found: list[Danger] = []
     for command in node.cmds:
-        for hazard, thing, doubts in (
-            *_command(table, command),
-            *_validated(table, command, strongest),
-        ):
+        hazards = [*_command(table, command), *_validated(table, command, strongest)]
+        for hazard, thing, doubts in hazards:
             own = (thing.schema, thing.name) == (table.schema, table.name)
             if own and hazard is Hazard.LOCKS_OUT_WRITES and strongest:
                 hazard = strongest
@@ -67,9 +65,12 @@ def _held_beside(
     of the same statement reads or writes rows.
     """
     long = tuple(each for each in found if Trait.LONG in each.hazard.traits)
-    for command in commands if long else ():
-        if command.subtype in DROPPING and command.subtype != AlterTableType.AT_AlterColumnType:
-            thing = table._replace(kind=DROPPING[command.subtype], part=command.name)
+    if not long:
+        return
+    for command in commands:
+        kind = DROPPING.get(command.subtype)
+        if kind and command.subtype != AlterTableType.AT_AlterColumnType:  # which says so itself
+            thing = table._replace(kind=kind, part=command.name)
             line = long[0].line
             yield Danger(Hazard.LOCKS_OUT_READS, thing, line, (BESIDE,), "tables beside it", long)
 

@@ -871,6 +871,22 @@ def test_a_block_that_is_said_to_be_done_by_hand_is_there_by_name(
     )
 
 
+def test_what_was_done_by_hand_and_is_gone_may_be_needed_by_what_comes_behind(
+    asking: Asking,
+) -> None:
+    history = (
+        "CREATE TABLE queue (id int); INSERT INTO queue VALUES (1)",
+        "ALTER TABLE queue ADD state text",
+        "CREATE TABLE jobs (id int, done text); DROP TABLE queue",
+        "CREATE TABLE last (a int)",
+    )
+    asking.database.load("; ".join(history[:3]))
+    expected = ["adopt", "adopt", "adopt", "apply"]
+    assert asking.actions(*history, adopt="001_block") == expected
+    asking.database.load("ALTER TABLE jobs ALTER done TYPE varchar(9)")
+    assert "refuse" in asking.actions(*history, adopt="001_block")
+
+
 def test_what_goes_with_a_later_block_is_asked_of_that_alone_later(asking: Asking) -> None:
     """Before it is recorded, each block is decided about once more, by itself."""
     blocks = [_block(0, "CREATE TABLE z (a int)"), _block(1, "DROP TABLE z")]

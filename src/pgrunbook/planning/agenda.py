@@ -174,6 +174,7 @@ class Agenda:
         begun = dict(self._find_begun([b for b in undone if not b.transaction], entries))
         judged = self._ask_twin([b for b in undone if b.name not in backfills], begun)
         taken = self._taken_names(undone)
+        drifted = [each for each in drifted if not self.twins.adopts(each.object, each.found)]
         decided = []
         for block in blocks:
             entry = entries.get(block.name)

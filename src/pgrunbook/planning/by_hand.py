@@ -4,13 +4,17 @@ statement has dropped or renamed it. Knows no server.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from pglast import ast
 from pglast.enums import AlterTableType, DropBehavior
 
 from pgrunbook.errors import Problem
+from pgrunbook.inventory.names import own
+from pgrunbook.inventory.objects import Definition, Inventory, Object
 from pgrunbook.planning.decisions import Action
+from pgrunbook.planning.existing_objects import is_named
 from pgrunbook.planning.judgement import Judgement
 from pgrunbook.records.words import listed
 from pgrunbook.runbooks.blocks import Block
@@ -25,11 +29,14 @@ def judge_named(
     blocks: Sequence[Block],
     adopted: Collection[str],
     there: Mapping[str, Sequence[CreatedObject]],
+    target: Inventory,
+    path: Sequence[str],
 ) -> dict[str, Judgement]:
     """Judge the blocks that are `adopted`. Returns the judgements by the blocks' names.
 
     - `blocks` are all that are pending, in their order.
     - `there` has, by block, the objects that it makes and that exist by name.
+    - `target` is the target's inventory, `path` the search path of blocks.
     """
     lasting: dict[str, list[CreatedObject]] = {block.name: [] for block in blocks}
     for name, made in _lasting(blocks):
@@ -37,15 +44,37 @@ def judge_named(
     judged = {}
     for name in adopted:
         absent = [each for each in lasting[name] if each not in there.get(name, ())]
-        judged[name] = _refuse(name, absent) if absent else _adopt(lasting[name])
+        if absent:
+            judged[name] = _refuse(name, absent)
+        else:
+            judged[name] = _adopt(lasting[name], _objects(lasting[name], target, path))
     return judged
 
 
-def _adopt(found: Sequence[CreatedObject]) -> Judgement:
+def _objects(
+    made: Sequence[CreatedObject], target: Inventory, path: Sequence[str]
+) -> dict[Object, Definition]:
+    """Return the objects of the target that are called so, and the parts of the tables among
+    them.
+    """
+    by_name: dict[tuple[str, str], list[CreatedObject]] = defaultdict(list)
+    for one in made:
+        by_name[one.kind, one.name].append(one)
+    found = set()
+    for each in target:
+        named = by_name.get((each.type, own(each.identity)), ())
+        if any(is_named(each, one, path) for one in named):
+            found.add(each)
+    whole = {target.addresses[each] for each in found}
+    found |= {part for part, owner in target.owners.items() if owner in whole}
+    return {each: target[each] for each in found if each in target}
+
+
+def _adopt(found: Sequence[CreatedObject], objects: Mapping[Object, Definition]) -> Judgement:
     how = "nothing of it can be looked for"
     if found:
         how = f"there by name: {listed(_names(found), _LISTED)}"
-    return Judgement(Action.ADOPT, reason=f"{_SAID}; {how}")
+    return Judgement(Action.ADOPT, reason=f"{_SAID}; {how}", there=objects)
 
 
 def _refuse(block: str, absent: Sequence[CreatedObject]) -> Judgement:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
-from pgrunbook.inventory.names import own
+from pgrunbook.inventory.names import own, parent
 from pgrunbook.inventory.objects import Object
 from pgrunbook.postgres import catalog, search_path
 from pgrunbook.postgres.session import Session
@@ -63,3 +63,18 @@ def is_one_of(each: Object, named: Iterable[CreatedObject]) -> bool:
 def is_called(each: Object, name: str) -> bool:
     """Whether an object has the name, but for its schema, its table and its arguments."""
     return own(each.identity) == name
+
+
+def is_named(each: Object, named: CreatedObject, path: Sequence[str]) -> bool:
+    """Whether a statement names the object; one without a schema is looked up along the path."""
+    if each.schema not in (None, *schemas_of(named, path)) or not is_one_of(each, [named]):
+        return False
+    # the identity of an index does not tell its table
+    return each.type == "index" or parent(each.identity) == named.parent
+
+
+def schemas_of(named: CreatedObject, path: Sequence[str]) -> Sequence[str]:
+    """Return the schemas in which an object that a statement makes may be."""
+    if named.schema:
+        return [named.schema]
+    return path[:1] if is_new(named) else path

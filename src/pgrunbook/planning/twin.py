@@ -10,14 +10,14 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from pgrunbook.errors import Refused
-from pgrunbook.inventory.names import names, parent
-from pgrunbook.inventory.objects import Inventory, Object
+from pgrunbook.inventory.names import names
+from pgrunbook.inventory.objects import Definition, Inventory, Object
 from pgrunbook.ledger.ledger import Entry
 from pgrunbook.planning import existing_columns, judgement, later_defaults
 from pgrunbook.planning.adopting import names_in, says_none
 from pgrunbook.planning.by_hand import judge_named
 from pgrunbook.planning.decisions import Action
-from pgrunbook.planning.existing_objects import find_existing, is_new, is_one_of
+from pgrunbook.planning.existing_objects import find_existing, is_named, schemas_of
 from pgrunbook.planning.judgement import IDLE, Judgement
 from pgrunbook.planning.timeline import Timeline, TwinStep
 from pgrunbook.planning.twin_limits import TwinLimits, compare
@@ -67,6 +67,7 @@ class Twins:
     expected: Callable[[], Collection[Object]] = tuple
     applied: Callable[[], Sequence[Object]] = list
     _tried: _TwinResult | None = None
+    _there: dict[Object, Definition] = field(default_factory=dict)  # what adopted blocks make
     _idle: set[str] = field(default_factory=set)  # blocks that change nothing that is there
     _known: dict[str, Block] = field(default_factory=dict)  # in the order of the runbook
 
@@ -77,14 +78,25 @@ class Twins:
 
         `look` is a read-only session on the target; `target` returns the target's inventory.
         """
-        if not blocks:
-            return {}
+        judged = self._judge(look, blocks, target) if blocks else {}
+        for each in judged.values():
+            if each.action is Action.ADOPT:
+                self._there |= each.there
+        return judged
+
+    def adopts(self, each: Object, definition: Definition | None) -> bool:
+        """Whether a block that is to be adopted makes the object, and it is as it was judged."""
+        return each in self._there and self._there[each] == definition
+
+    def _judge(
+        self, look: Session, blocks: Sequence[Block], target: Callable[[], Inventory]
+    ) -> Mapping[str, Judgement]:
         pending = self._with_those_tried(blocks)
         there = find_existing(look, pending)
         unexplained = self._unexplained(there, search_path.default(look), target)
         # Once a twin was asked it knows more than names: then every object counts.
         named = there if self._tried else unexplained
-        adopted = self._adopted(pending, there)
+        adopted = self._adopted(look, pending, there, target)
         by_hand = adopted.keys()
         plain = {block.name: adopted.get(block.name) or _absent(block) for block in blocks}
         event_before = self._event_before(pending[0]) if pending else ""
@@ -164,9 +176,9 @@ class Twins:
         for name, objects in named.items():
             left = []
             for one in objects:
-                explained = any(_is(each, one, path) for each in ours)
+                explained = any(is_named(each, one, path) for each in ours)
                 if not one.name:
-                    places = {(one.kind, each, one.parent) for each in _schemas(one, path)}
+                    places = {(one.kind, each, one.parent) for each in schemas_of(one, path)}
                     explained = places.isdisjoint(others) and one.kind != "statistics object"
                 if not explained:
                     left.append(one)
@@ -210,7 +222,11 @@ class Twins:
         return [block for block in tried if block.name not in done]
 
     def _adopted(
-        self, pending: Sequence[Block], there: Mapping[str, Sequence[CreatedObject]]
+        self,
+        look: Session,
+        pending: Sequence[Block],
+        there: _Named,
+        target: Callable[[], Inventory],
     ) -> Mapping[str, Judgement]:
         """Judge those of the pending blocks that the parameter names."""
         names = names_in(self.adopt)
@@ -219,7 +235,8 @@ class Twins:
             return {}
         # what is asked later is about some of the blocks that were pending first
         self._known |= {block.name: block for block in pending}
-        return judge_named([*self._known.values()], adopted, there)
+        known = [*self._known.values()]
+        return judge_named(known, adopted, there, target(), search_path.default(look))
 
     def _event_before(self, block: Block) -> str:
         """Return the ledger's event of the block before; empty if that was not done. Blocks that
@@ -272,7 +289,7 @@ class Twins:
                 ours, path = self.applied(), search_path.default(look)
                 later_defaults.take_back(twin, look, target, pending)
                 twin_run.clear_away(
-                    pending, lambda named: any(_is(each, named, path) for each in ours)
+                    pending, lambda named: any(is_named(each, named, path) for each in ours)
                 )
                 trials = dict(zip(map(_key, blocks), twin_run.run(blocks, by_hand), strict=True))
         limits = TwinLimits(unlike, twin_run.stood_in)
@@ -299,21 +316,6 @@ class _TwinResult:
 
 def _key(block: Block) -> tuple[str, str]:
     return block.name, block.sql_sha256
-
-
-def _is(each: Object, named: CreatedObject, path: Sequence[str]) -> bool:
-    """Whether a statement names the object; one without a schema is looked up along the path."""
-    if each.schema not in (None, *_schemas(named, path)) or not is_one_of(each, [named]):
-        return False
-    # the identity of an index does not tell its table
-    return each.type == "index" or parent(each.identity) == named.parent
-
-
-def _schemas(named: CreatedObject, path: Sequence[str]) -> Sequence[str]:
-    """Return the schemas in which an object that a statement makes may be."""
-    if named.schema:
-        return [named.schema]
-    return path[:1] if is_new(named) else path
 
 
 def _parts_of_others(target: Inventory, ours: Sequence[Object]) -> set[tuple[str, ...]]:

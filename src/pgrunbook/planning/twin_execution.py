@@ -25,12 +25,15 @@ def run_statement(conn: Session, statement: Statement, state: TwinState) -> None
         _execute_unnamed(conn, statement, state)
 
 
-def run_alone(conn: Session, statement: Statement, _state: TwinState) -> None:
+def run_alone(conn: Session, statement: Statement, state: TwinState) -> None:
     """Run a statement outside a transaction. Raises TwinFailure."""
     try:
         conn.execute(statement.sql.encode())
     except psycopg.Error as exc:
-        raise TwinFailure(statement, exc) from exc
+        instead = None if conn.closed else state.substitute(statement, exc)
+        if instead is None:
+            raise TwinFailure(statement, exc) from exc
+        conn.execute(instead.encode())
 
 
 def _execute_unnamed(conn: Session, statement: Statement, state: TwinState) -> None:

@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 from bisect import bisect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from queue import Empty
 from typing import Any, cast
@@ -73,14 +73,18 @@ class NotebookClient(PapermillNotebookClient):  # type: ignore[misc]
         if transient.get("display_id"):
             self.nb_man.note_changed()
         output_limits.cut(msg["content"])
-        announcement.tell(msg["content"])
-        self.progress.show(msg["content"])
+        self._tell(msg["content"])
         made = cast("NotebookNode | None", super().process_message(msg, cell, cell_index))
         size = output_limits.size(msg["content"])
         left_out = self.nb_man.limiter.shorten(cell.outputs, size)
         if left_out:
             self._move_displays(cell_index, left_out)
         return made
+
+    def _tell(self, content: Mapping[str, Any]) -> None:
+        """Tell the terminal what somebody there may want to know at once."""
+        announcement.tell(content)
+        self.progress.show(content)
 
     def _move_displays(self, cell_index: int, left_out: Sequence[int]) -> None:
         """Have updates of displays go where these are, now that outputs before them are gone."""

@@ -27,16 +27,16 @@ from pgrunbook.controls import one_line
 from pgrunbook.errors import Failed, Problem, Refused, RunbookError, Verdict
 from pgrunbook.records import leaks, sealable
 from pgrunbook.records.how_it_ended import Ending, judge, judge_cut_off
-from pgrunbook.runbooks import credentials, kernel_spec, parameters, parameters_cell, started_with
+from pgrunbook.runbooks import credentials, kernel_spec, parameters, started_with
 from pgrunbook.runbooks.environment import set_variables
 from pgrunbook.runbooks.parameters import RUN_ID
 from pgrunbook.runbooks.project import Project
-from pgrunbook.runner import ask_ledger, kernels
+from pgrunbook.runner import ask_ledger, kernels, mask_parameters
 from pgrunbook.runner.client import NotebookClient
 from pgrunbook.runner.executed_notebook import BANNER, ExecutionManager, not_written
 from pgrunbook.runner.output_file import Output
 from pgrunbook.secrets import search
-from pgrunbook.secrets.patterns import MASK, looks_secret, mask_shapes, redact
+from pgrunbook.secrets.patterns import redact
 from pgrunbook.secrets.search import Leak
 
 
@@ -124,7 +124,7 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]
             if not (options.get("kernel") or options.get("warm")):
                 kernel_spec.require(kernel_name, "the notebook")
         except Refused as exc:
-            _mask_parameters(nb)
+            mask_parameters.mask_parameters(nb)
             leaks.mask(nb, manager.secrets)
             signals.end()
             with manager.unsaved():
@@ -295,35 +295,3 @@ def _leave_out_the_host(nb: NotebookNode) -> None:
     for name in ("input_path", "output_path"):
         path = noted.get(name)
         noted[name] = PurePath(path).name if isinstance(path, str) else None
-
-
-def _mask_parameters(nb: NotebookNode) -> None:
-    """Mask what looks like a secret in the notebook's parameters, and in its cells."""
-    given = nb.metadata.papermill.get("parameters") or {}
-    nb.metadata.papermill["parameters"] = _mask_values(given)
-    for cell in nb.cells:
-        declares = "parameters" in cell.metadata.get("tags", [])
-        cell.source = _mask_cell(cell.source, declares=declares)
-
-
-def _mask_values(values: Mapping[str, Any]) -> dict[str, Any]:
-    masked = dict(values)
-    for name, value in values.items():
-        if looks_secret({name: value}):
-            masked[name] = MASK
-    return masked
-
-
-def _mask_cell(source: str, *, declares: bool) -> str:
-    try:
-        values = parameters_cell.read_assignments(source, "")
-    except Refused:
-        # Nobody can tell where the secret ends in a cell that cannot be read.
-        if declares and looks_secret(source):
-            return f"# {MASK}"
-        values = {}
-    masked = _mask_values(values)
-    if masked == values:
-        return mask_shapes(source)
-    # Written anew: a secret may be hard to find behind a text's quotes and backslashes.
-    return "\n".join(f"{name} = {value!r}" for name, value in masked.items())

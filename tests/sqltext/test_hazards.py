@@ -73,6 +73,7 @@ def _may_fire(danger: Danger) -> bool:
         ("DROP USER MAPPING FOR CURRENT_USER SERVER s", ["drops_other user mapping CURRENT_USER of s"]),
         ("ALTER PUBLICATION p DROP TABLE s.t, u", ["drops_other table s.t of publication p", "drops_other table u of publication p"]),
         ("ALTER PUBLICATION p DROP TABLES IN SCHEMA s", ["drops_other tables of schema s of publication p"]),
+        ("ALTER PUBLICATION p DROP TABLES IN SCHEMA CURRENT_SCHEMA", ["drops_other tables of schema CURRENT_SCHEMA of publication p"]),
         ("ALTER PUBLICATION p SET TABLE t", ["drops_other others than these of publication p unless others of it"]),
         ("ALTER PUBLICATION p ADD TABLE t", []),
         ("ALTER TABLE t ALTER c DROP IDENTITY", ["drops_other identity c of t"]),

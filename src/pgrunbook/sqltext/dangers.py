@@ -318,8 +318,9 @@ def _drop_hazards(node: ast.Node) -> Found:
             yield Hazard.DROPS_OTHER, Thing("user mapping", "", server, RawStream()(role)), ()
         case ast.AlterPublicationStmt(pubname=name, action=AlterPublicationAction.AP_DropObjects):
             for each in node.pubobjects:
-                table = each.pubtable.relation if each.pubtable else None
-                of = f"{relation('table', table)}" if table else f"tables of schema {each.name}"
+                of = f"tables of schema {each.name or 'CURRENT_SCHEMA'}"
+                if each.pubtable:
+                    of = str(relation("table", each.pubtable.relation))
                 yield Hazard.DROPS_OTHER, Thing(f"{of} of publication", "", name), ()
         case ast.AlterPublicationStmt(pubname=name, action=AlterPublicationAction.AP_SetObjects):
             others = Thing("others than these of publication", "", name)

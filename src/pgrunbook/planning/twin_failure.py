@@ -69,36 +69,45 @@ class TwinFailure(Exception):
             or _is_of_option(statement.node, exc)
         )
 
-    def mentions(self, name: str) -> bool:
-        """Whether the statement's text has the name, in lower case, as a word."""
-        text = self.statement.sql.casefold()
-        return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text) is not None
-
 
 def causes(failures: Sequence[TwinFailure]) -> list[TwinFailure]:
     """Return the failures but for those of statements that name what one of the returned was to
     make, drop or rename, which may be why they fail: it says how many they are.
     """
     found: list[TwinFailure] = []
-    cause_of: dict[str, TwinFailure] = {}  # by the names, in lower case
+    cause_of: dict[tuple[str, ...], TwinFailure] = {}  # by the words of the names
+    longest = 0  # of the names, in words
     for each in failures:
-        cause = next((cause_of[n] for n in cause_of if each.mentions(n)), each)
+        named = _parts(_words(each.statement.sql), longest)
+        cause = next((cause_of[part] for part in named if part in cause_of), each)
         if cause is each:
             found.append(each)
         else:
             cause.behind += 1
-        for name in _names_of(each.statement.node):
+        for name in map(_words, _names_of(each.statement.node)):
             cause_of.setdefault(name, cause)
+            longest = max(longest, len(name))
     return found
+
+
+def _words(text: str) -> tuple[str, ...]:
+    """Return the words of a text, or of a name in it, in lower case."""
+    return tuple(re.findall(r"\w+", text.casefold()))
+
+
+def _parts(words: tuple[str, ...], longest: int) -> Iterator[tuple[str, ...]]:
+    """Yield what stands in a row among the words: up to so many."""
+    for size in range(1, longest + 1):
+        for first in range(len(words) - size + 1):
+            yield words[first : first + size]
 
 
 def _names_of(node: ast.Node) -> Iterator[str]:
     """Yield the names of what a statement makes, drops or renames."""
     for name, _ in freed_names(node):
-        yield name.casefold()
+        yield name
     for each in created_objects(node):
-        if each.name:
-            yield each.name.casefold()
+        yield each.name
 
 
 def _is_of_constant(node: ast.Node, exc: psycopg.Error) -> bool:

@@ -362,6 +362,24 @@ ONLY_THE_COPY = {
         "DROP TABLE t; DROP ROLE made_by_a_block",
         "not run",
     ),
+    "a collation of the target's system, with a dot in its name": (
+        "SET allow_system_table_mods = on; CREATE COLLATION pg_catalog.\"of here.utf8\" (locale = 'C')",
+        'CREATE TABLE t (a text COLLATE "of here.utf8")',
+        "not run",
+    ),
+    "a subscription": (
+        "CREATE SUBSCRIPTION s CONNECTION 'dbname=nowhere' PUBLICATION p"
+        " WITH (connect = false, slot_name = NONE)",
+        "COMMENT ON SUBSCRIPTION s IS 'x'; DROP SUBSCRIPTION s",
+        "not run",
+    ),
+    "a setting that a default takes": (
+        "ALTER TABLE orders ADD code text; ALTER TABLE orders ALTER code SET DEFAULT"
+        " encode('x', coalesce(current_setting('app.form', true), 'none'));"
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET app.form = hex', current_database()); END $$",
+        "INSERT INTO orders (id) VALUES (8)",
+        "not run",
+    ),
     "the name of an index beside one that is alike": (
         "CREATE INDEX ON orders (total)",
         "CREATE INDEX ON orders (total); DROP INDEX orders_total_idx;"

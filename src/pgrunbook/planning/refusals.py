@@ -60,7 +60,7 @@ _OF_THE_COPY = re.compile(r"row-level security|extension|parameter|language")
 # A tablespace, a role or a collation may be the target's alone; what belongs to a table is copied.
 _UNDEFINED_OBJECT = "42704"
 _COPIED = re.compile(r"(constraint|trigger|policy|rule|type|operator class|data type|there is no) ")
-_MISSING = re.compile(r'[a-z -]+ "(?:[^"]+\.)?([^".]+)".* does not exist$')
+_MISSING = re.compile(r'[a-z -]+ ".+" .*does not exist$')
 # What a type does not take: a number out of range, a date that there is not, a text; and what an
 # option does not.
 _OF_CONSTANTS = ("22003", "22007", "22008", "22P02", "22023")
@@ -166,11 +166,10 @@ def _is_so_here(conn: Session, failure: TwinFailure, pending: Sequence[Decision]
     may do, or a name that it does not have.
     """
     found = failure.problem.found
-    missing = _MISSING.match(found)
     if failure.sqlstate == _INSUFFICIENT_PRIVILEGE:
         elsewhere = _OF_THE_COPY.search(found) or catalog.rows(conn, "may_more")[0]["may"]
-    elif failure.sqlstate == _UNDEFINED_OBJECT and missing and not _COPIED.match(found):
-        elsewhere = catalog.rows(conn, "has_that_name", called=missing[1])[0]["there"]
+    elif failure.sqlstate == _UNDEFINED_OBJECT and not _COPIED.match(found):
+        elsewhere = catalog.rows(conn, "has_that_name", said=found)[0]["there"]
     else:
         return True
     return not (elsewhere or _left_out(pending))

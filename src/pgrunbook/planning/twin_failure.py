@@ -27,8 +27,11 @@ _WITHOUT_PLACE = (
 # What is computed may depend on rows or on settings: a default is, when its column is added.
 _COMPUTED = (ast.FuncCall, ast.SQLValueFunction, ast.SubLink)
 
-# What runs code, or sets what the server takes.
-_RUNNING = (ast.DoStmt, ast.CallStmt, ast.VariableSetStmt, ast.CreateTableAsStmt)
+# What may run code, of defaults and checks, too; or sets what the server takes.
+_RUNNING = (
+    *(ast.SelectStmt, ast.InsertStmt, ast.UpdateStmt, ast.DeleteStmt, ast.MergeStmt),
+    *(ast.DoStmt, ast.CallStmt, ast.VariableSetStmt, ast.CreateTableAsStmt),
+)
 
 # What the server says where it is in: a constant of JSON; the partitions of a table; the text of a
 # function that is made, which is looked at and not run.

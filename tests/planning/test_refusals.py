@@ -307,6 +307,13 @@ ONLY_THE_COPY = {
         "-- transaction: no\nREFRESH MATERIALIZED VIEW CONCURRENTLY m",
         "ok",
     ),
+    "a view that no copy can fill": (
+        "CREATE FUNCTION share() RETURNS int LANGUAGE sql"
+        " AS 'SELECT 100 / count(*)::int FROM public.orders';"
+        "CREATE MATERIALIZED VIEW m AS SELECT public.share() AS id; CREATE UNIQUE INDEX ON m (id)",
+        "-- transaction: no\nREFRESH MATERIALIZED VIEW CONCURRENTLY m",
+        "not run",
+    ),
     "a number of no rows in a statement of DO": (
         "CREATE SEQUENCE s",
         "DO $$ DECLARE n int; BEGIN SELECT max(id) INTO n FROM orders; "
@@ -527,6 +534,14 @@ def test_another_role_may_see_more_on_the_target(empty: Database, host: Server) 
         empty.load(f"BEGIN; {sql}; ROLLBACK")
     finally:
         empty.load(f"DROP OWNED BY of_{role.name}; DROP ROLE of_{role.name}")
+
+
+@pytest.mark.newest
+def test_what_another_role_may_not_see_is_said(empty: Database, host: Server) -> None:
+    role = databases.login_role(empty)
+    empty.load("CREATE SCHEMA app; CREATE TABLE app.t (a int)")
+    sql = f"SET LOCAL ROLE {role.name}; INSERT INTO app.t VALUES (7)"
+    assert foretold(empty, host, [sql], planning=True) == ["not run"]
 
 
 @pytest.mark.newest

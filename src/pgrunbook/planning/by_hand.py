@@ -11,10 +11,9 @@ from pglast import ast
 from pglast.enums import AlterTableType, DropBehavior
 
 from pgrunbook.errors import Problem
-from pgrunbook.inventory.names import own
-from pgrunbook.inventory.objects import Definition, Inventory, Object
+from pgrunbook.inventory.objects import Address, Definition, Inventory, Object
 from pgrunbook.planning.decisions import Action
-from pgrunbook.planning.existing_objects import is_named
+from pgrunbook.planning.existing_objects import ByName
 from pgrunbook.planning.judgement import Judgement
 from pgrunbook.records.words import listed
 from pgrunbook.runbooks.blocks import Block
@@ -41,33 +40,34 @@ def judge_named(
     lasting: dict[str, list[CreatedObject]] = {block.name: [] for block in blocks}
     for name, made in _lasting(blocks):
         lasting[name].append(made)
+    named = _Named(target, path)
     judged = {}
     for name in adopted:
         absent = [each for each in lasting[name] if each not in there.get(name, ())]
         if absent:
             judged[name] = _refuse(name, absent)
         else:
-            judged[name] = _adopt(lasting[name], _objects(lasting[name], target, path))
+            judged[name] = _adopt(lasting[name], named.objects(lasting[name]))
     return judged
 
 
-def _objects(
-    made: Sequence[CreatedObject], target: Inventory, path: Sequence[str]
-) -> dict[Object, Definition]:
-    """Return the objects of the target that are called so, and the parts of the tables among
-    them.
-    """
-    by_name: dict[tuple[str, str], list[CreatedObject]] = defaultdict(list)
-    for one in made:
-        by_name[one.kind, one.name].append(one)
-    found = set()
-    for each in target:
-        named = by_name.get((each.type, own(each.identity)), ())
-        if any(is_named(each, one, path) for one in named):
-            found.add(each)
-    whole = {target.addresses[each] for each in found}
-    found |= {part for part, owner in target.owners.items() if owner in whole}
-    return {each: target[each] for each in found if each in target}
+class _Named:
+    """The objects of the target that blocks name, with their parts."""
+
+    def __init__(self, target: Inventory, path: Sequence[str]) -> None:
+        self._target, self._path = target, path
+        self._by_name = ByName(target)
+        self._parts: dict[Address, list[Object]] = defaultdict(list)
+        for part, owner in target.owners.items():
+            self._parts[owner].append(part)
+
+    def objects(self, made: Sequence[CreatedObject]) -> dict[Object, Definition]:
+        """Return those that statements make, and the parts of the tables among them."""
+        found: set[Object] = set()
+        for one in made:
+            for each in self._by_name.find(one, self._path):
+                found |= {each, *self._parts.get(self._target.addresses[each], ())}
+        return {each: self._target[each] for each in found if each in self._target}
 
 
 def _adopt(found: Sequence[CreatedObject], objects: Mapping[Object, Definition]) -> Judgement:

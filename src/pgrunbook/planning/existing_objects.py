@@ -55,9 +55,12 @@ def path_to(schemas_of: Callable[[str], Sequence[str]], path: str, each: Created
     return path
 
 
-def is_one_of(each: Object, named: Iterable[CreatedObject]) -> bool:
-    """Whether an object is called as one of these."""
-    return any(one.kind == each.type and is_called(each, one.name) for one in named)
+def called_as(named: Iterable[CreatedObject], objects: Iterable[Object]) -> frozenset[Object]:
+    """Return the objects that are called as one of these that statements make."""
+    names = {(one.kind, one.name) for one in named}
+    if not names:
+        return frozenset()
+    return frozenset(each for each in objects if (each.type, own(each.identity)) in names)
 
 
 def is_called(each: Object, name: str) -> bool:
@@ -65,12 +68,24 @@ def is_called(each: Object, name: str) -> bool:
     return own(each.identity) == name
 
 
-def is_named(each: Object, named: CreatedObject, path: Sequence[str]) -> bool:
-    """Whether a statement names the object; one without a schema is looked up along the path."""
-    if each.schema not in (None, *schemas_of(named, path)) or not is_one_of(each, [named]):
-        return False
-    # the identity of an index does not tell its table
-    return each.type == "index" or parent(each.identity) == named.parent
+class ByName:
+    """Objects by what they are called: there may be thousands, and as many that blocks make."""
+
+    def __init__(self, objects: Iterable[Object]) -> None:
+        self._objects: dict[tuple[str, str], list[Object]] = defaultdict(list)
+        for each in objects:
+            self._objects[each.type, own(each.identity)].append(each)
+
+    def find(self, named: CreatedObject, path: Sequence[str]) -> list[Object]:
+        """Return those that a statement names; one without a schema is looked up along the path."""
+        schemas = (None, *schemas_of(named, path))
+        found = []
+        for each in self._objects.get((named.kind, named.name), ()):
+            # the identity of an index does not tell its table
+            on_it = each.type == "index" or parent(each.identity) == named.parent
+            if on_it and each.schema in schemas:
+                found.append(each)
+        return found
 
 
 def schemas_of(named: CreatedObject, path: Sequence[str]) -> Sequence[str]:

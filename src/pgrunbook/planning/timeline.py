@@ -102,14 +102,12 @@ class Timeline:
         self.steps = steps
         self.found = found
         self.lenient: set[Object] = set()  # what IF NOT EXISTS leaves alone
-        self.in_unnamed_partitions: set[Object] = set()
         replaced: set[Object] = set()
         # by object: from which statement on it is in which state
         self._states: dict[Object, list[tuple[int, State]]] = {}
         for number, step in enumerate(steps, start=1):
             self.lenient |= step.lenient
             replaced |= step.replaced
-            self.in_unnamed_partitions |= step.in_unnamed_partitions
             for each, (before, after) in step.changes.items():
                 self._states.setdefault(each, [(0, before)]).append((number, after))
         for each in replaced:

@@ -17,7 +17,7 @@ from pgrunbook.planning import existing_columns, judgement, later_defaults
 from pgrunbook.planning.adopting import names_in, says_none
 from pgrunbook.planning.by_hand import judge_named
 from pgrunbook.planning.decisions import Action
-from pgrunbook.planning.existing_objects import find_existing, is_named, schemas_of
+from pgrunbook.planning.existing_objects import ByName, find_existing, schemas_of
 from pgrunbook.planning.judgement import IDLE, Judgement
 from pgrunbook.planning.timeline import Timeline, TwinStep
 from pgrunbook.planning.twin_limits import TwinLimits, compare
@@ -172,11 +172,12 @@ class Twins:
         others: set[tuple[str, ...]] = set()
         if not all(one.name for objects in named.values() for one in objects):
             others = _parts_of_others(target(), ours)
+        applied = ByName(ours)
         unexplained: dict[str, Sequence[CreatedObject]] = {}
         for name, objects in named.items():
             left = []
             for one in objects:
-                explained = any(is_named(each, one, path) for each in ours)
+                explained = bool(applied.find(one, path))
                 if not one.name:
                     places = {(one.kind, each, one.parent) for each in schemas_of(one, path)}
                     explained = places.isdisjoint(others) and one.kind != "statistics object"
@@ -286,11 +287,9 @@ class Twins:
             with closing(TwinRun(twin, search_path.of(look), apart=apart)) as twin_run:
                 # what was copied without a complaint is as it is there
                 unlike = compare(target, twin_run.inventory()) if twin.warnings else {}
-                ours, path = self.applied(), search_path.default(look)
+                applied, path = ByName(self.applied()), search_path.default(look)
                 later_defaults.take_back(twin, look, target, pending)
-                twin_run.clear_away(
-                    pending, lambda named: any(is_named(each, named, path) for each in ours)
-                )
+                twin_run.clear_away(pending, lambda named: bool(applied.find(named, path)))
                 trials = dict(zip(map(_key, blocks), twin_run.run(blocks, by_hand), strict=True))
         limits = TwinLimits(unlike, twin_run.stood_in)
         self._tried = _TwinResult(blocks, trials, twin_run.steps, limits, apart)

@@ -29,11 +29,15 @@ def run_alone(conn: Session, statement: Statement, state: TwinState) -> None:
     """Run a statement outside a transaction. Raises TwinFailure."""
     try:
         conn.execute(statement.sql.encode())
+        return
     except psycopg.Error as exc:
         instead = None if conn.closed else state.substitute(statement, exc)
         if instead is None:
             raise TwinFailure(statement, exc) from exc
+    try:
         conn.execute(instead.encode())
+    except psycopg.Error as exc:
+        raise TwinFailure(statement, exc) from exc
 
 
 def _execute_unnamed(conn: Session, statement: Statement, state: TwinState) -> None:

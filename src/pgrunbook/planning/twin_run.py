@@ -19,7 +19,7 @@ from psycopg.pq import TransactionStatus
 from pgrunbook.inventory.objects import Inventory, Object
 from pgrunbook.inventory.read import read
 from pgrunbook.planning.decisions import Decision
-from pgrunbook.planning.existing_objects import is_one_of, path_to
+from pgrunbook.planning.existing_objects import called_as, path_to
 from pgrunbook.planning.timeline import Change, TwinStep
 from pgrunbook.planning.twin_execution import run_alone, run_statement
 from pgrunbook.planning.twin_failure import TwinFailure
@@ -141,8 +141,9 @@ class TwinRun:
 
         Those done `by_hand` may fail: they are run for what they do to what other blocks make.
         """
-        those = self._conn, self._beside, self._missing
-        state = TwinState(*those, cleared=self._cleared, as_is=self._as_is)
+        state = TwinState(
+            self._conn, self._beside, self._missing, cleared=self._cleared, as_is=self._as_is
+        )
         for block in blocks:
             state.later.update(replace(each, replaces=True) for each in block.made)
             state.named.update(each.name for each in block.made)
@@ -311,7 +312,7 @@ def _step(
         index,
         changes,
         work_of(part),
-        frozenset(each for each in changes if is_one_of(each, lenient)),
-        frozenset(each for each in changes if is_one_of(each, replaced)),
+        called_as(lenient, changes),
+        called_as(replaced, changes),
         in_unnamed_partitions,
     )

@@ -10,13 +10,13 @@ from dataclasses import replace
 from typing import Any
 
 import psycopg
-from psycopg import errors, sql
+from psycopg import errors
 
 from pgrunbook.inventory import read
 from pgrunbook.inventory.catalogs import OIDS
 from pgrunbook.inventory.names import own, parent
 from pgrunbook.inventory.objects import Address, Definition, Object, differences
-from pgrunbook.planning.existing_objects import is_called, is_one_of
+from pgrunbook.planning.existing_objects import called_as, is_called
 from pgrunbook.planning.timeline import Change, Work
 from pgrunbook.planning.twin_statements import (
     cascade,
@@ -48,9 +48,10 @@ _DUPLICATE = (
 _OF_ANOTHER_SHAPE = (errors.InvalidFunctionDefinition, errors.InvalidTableDefinition)
 
 
+# Not by to_regclass: it takes the right to use the schema.
 _IS_CATALOG = b"""
 SELECT 1 FROM pg_catalog.pg_class
- WHERE oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(%s)::pg_catalog.oid
+ WHERE relname OPERATOR(pg_catalog.=) %s::pg_catalog.name
    AND relnamespace OPERATOR(pg_catalog.=) 'pg_catalog'::pg_catalog.regnamespace::pg_catalog.oid"""
 
 
@@ -89,7 +90,7 @@ class TwinState:
         # what statements make that are still to be run
         self.later: Counter[CreatedObject] = Counter()
         self.named: set[str] = set()  # the relations that blocks name
-        self._unnamed: set[Object] = set()  # what was made, and is called otherwise
+        self._unnamed: set[Object] = set()  # what blocks have made and do not name
         self.code_was_run = False
         self.may_find = False  # the block at work may find what it makes: it was done by hand
         self.catalog_written = ""  # by a statement that was left out, of the block at work
@@ -119,9 +120,8 @@ class TwinState:
         self._now.owners |= now.owners
         known = {each: self._now[each] for each in before if each in self._now}
         changes = _changes(known, now)
-        for each in known.keys() & now.keys():
-            if is_one_of(each, replaced):
-                changes[each] = known[each], now[each]
+        for each in called_as(replaced, known.keys() & now.keys()):
+            changes[each] = known[each], now[each]
         return changes
 
     def _has_other_schemas(self, now_at: Mapping[Address, Object]) -> bool:
@@ -181,9 +181,9 @@ class TwinState:
 
     def _catalog(self, statement: Statement) -> str:
         """Return the system catalog whose rows a statement changes; empty if it changes none."""
-        name = table_written(statement.node)
-        if name and self._conn.execute(_IS_CATALOG, [sql.Identifier(*name).as_string()]).fetchone():
-            return name[-1]
+        schema, name = table_written(statement.node)
+        if schema in ("", "pg_catalog") and self._conn.execute(_IS_CATALOG, [name]).fetchone():
+            return name
         return ""
 
     def find_obstacles(self, exc: psycopg.Error, statement: Statement) -> list[Object]:
@@ -215,7 +215,7 @@ class TwinState:
             owner = self._now.owners.get(each)
             if owner and owner in self._at:
                 found.add(self._at[owner])
-        return [each for each in sorted(found - self._made) if is_one_of(each, self.later)]
+        return sorted(called_as(self.later, found - self._made))
 
     def _obstacle(self, exc: psycopg.Error) -> Object | None:
         """Return the object of which the error says that it exists already, if no block has made

@@ -105,9 +105,9 @@ def as_role(statement: Statement, role: str) -> Statement:
     return statement
 
 
-def table_written(node: ast.Node) -> tuple[str, ...]:
-    """Return the name of the table whose rows a statement changes, behind its schema, if it names
-    one; nothing if it is another statement.
+def table_written(node: ast.Node) -> tuple[str, str]:
+    """Return the schema, empty if it names none, and the name of the table whose rows a statement
+    changes; both are empty of another statement.
     """
     match node:
         case (
@@ -116,8 +116,8 @@ def table_written(node: ast.Node) -> tuple[str, ...]:
             | ast.DeleteStmt(relation=relation)
             | ast.MergeStmt(relation=relation)
         ):
-            return tuple(part for part in (relation.schemaname, relation.relname) if part)
-    return ()
+            return relation.schemaname or "", relation.relname
+    return "", ""
 
 
 def substitute(

@@ -51,6 +51,7 @@ class Agenda:
     discard: frozenset[str] = frozenset()
     state: Expectation = field(init=False)  # what the ledger expects, and what is there
     twins: Twins = field(init=False)
+    elsewhere: Sequence[Drift] = ()  # of other runbooks, and no block is about to touch it
     columns: Columns = field(init=False)  # that are to accept a value
     _ambiguous: dict[tuple[str, str], Sequence[Problem]] = field(default_factory=dict)
 
@@ -166,8 +167,7 @@ class Agenda:
             return [self._undo(block, found, entries.get(block.name), drifted) for block in blocks]
         done = {name for name, entry in entries.items() if entry.done}
         broken_off = {name for name, entry in entries.items() if entry.broken_off}
-        keeping = broken_off or any(block.keeps for block in blocks)
-        drifted = self.state.drift(self.blocks) if done or keeping else []
+        drifted = self.state.drift(self.blocks)
         kept = self.state.kept(self.blocks(), drifted) if drifted else {}
         undone = [block for block in blocks if block.name not in done]
         backfills = {block.name for block in undone if block.batching} & broken_off
@@ -175,6 +175,7 @@ class Agenda:
         judged = self._ask_twin([b for b in undone if b.name not in backfills], begun)
         taken = self._taken_names(undone)
         drifted = [each for each in drifted if not self.twins.adopts(each.object, each.found)]
+        self.elsewhere = of_others = self.state.of_others(drifted, kept)
         decided = []
         for block in blocks:
             entry = entries.get(block.name)
@@ -196,7 +197,12 @@ class Agenda:
                 decision = decisions.decide_begun(block, left, there, entry, taken, judgement)
             else:
                 decision = decisions.decide_judged(block, judged[block.name], entry, taken)
-            decided.append(decisions.keep(decision, kept.get(block.name, [])))
+            decision = decisions.keep(decision, kept.get(block.name, []))
+            if decision.pending:
+                touched = self.state.touched(block, of_others)
+                self.elsewhere = [each for each in self.elsewhere if each not in touched]
+                decision = decisions.refuse_touched(decision, touched)
+            decided.append(decision)
         return decided
 
     def _find_begun(

@@ -220,6 +220,20 @@ def keep(decision: Decision, kept: Sequence[Drift]) -> Decision:
     )
 
 
+def refuse_touched(decision: Decision, drifted: Sequence[Drift]) -> Decision:
+    """Return the decision, or to refuse the block: it alters what has `drifted`, which would be
+    overwritten, or built on unseen.
+    """
+    if not drifted:
+        return decision
+    problems = []
+    for each in drifted:
+        what = f"alters what was altered by hand: {each.problem.what}; {each.origin}"
+        problems.append(replace(each.problem, what=what, where=decision.block.name))
+    reason = "alters what somebody has altered"
+    return Decision(decision.block, Action.REFUSE, reason, problems=tuple(problems))
+
+
 def is_edited(files: Sequence[Script], entry: Entry) -> bool:
     """Whether a block's files differ from those that the ledger has, by more than comments and
     white space. A digest of their parse trees tells.

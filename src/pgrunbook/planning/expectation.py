@@ -17,6 +17,7 @@ from pgrunbook.ledger import ledger
 from pgrunbook.ledger.drift import Drift, find_drift
 from pgrunbook.ledger.fold import Fold, note_reading, read_fold
 from pgrunbook.planning import broken_off
+from pgrunbook.planning.altered import altered_relations, made_anew_or_dropped
 from pgrunbook.planning.ground import Ground
 from pgrunbook.planning.paths import Paths
 from pgrunbook.planning.remains import detached_partition, is_copy, taken_relations
@@ -243,6 +244,30 @@ class Expectation:
             if own and each.object not in keeps:
                 problems.append(replace(each.problem, where=block.name))
         return problems
+
+    def of_others(
+        self, drifted: Sequence[Drift], kept: Mapping[str, Sequence[Drift]]
+    ) -> list[Drift]:
+        """Return the drift of objects that another runbook was the last to set, but for those that
+        a pending block is to keep as they are.
+        """
+        keeps = {each.object for each in chain.from_iterable(kept.values())}
+        return [d for d in drifted if not d.setter.is_of(self.runbook) and d.object not in keeps]
+
+    def touched(self, block: Block, drifted: Sequence[Drift]) -> list[Drift]:
+        """Return the drift of what the block is about to alter: of an object, or of its table."""
+        if not drifted:
+            return []
+        altered = self._along(block, altered_relations(block))
+        path = Paths(self.look).of(block)
+        again = made_anew_or_dropped(block, [each.object for each in drifted], path)
+        return [each for each in drifted if each.object in again or self._is_of(each, altered)]
+
+    def _is_of(self, drift: Drift, relations: Collection[Relation]) -> bool:
+        """Whether it is one of these relations that has drifted, or a part of it."""
+        whole = drift.whole.identity if drift.whole else self.fold.parts.get(drift.object)
+        identity = whole or drift.object.identity
+        return names(identity) in self.ground.places(relations)
 
     @property
     def _version(self) -> int:

@@ -4,7 +4,7 @@ what SQL does, encodings, objects of others that our statements would call.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 import psycopg
 from pglast import ast
@@ -13,11 +13,13 @@ from pgrunbook.errors import Problem
 from pgrunbook.inventory.description import describe
 from pgrunbook.inventory.objects import Definition, Object
 from pgrunbook.ledger import install, ledger, versions
+from pgrunbook.ledger.drift import Drift
 from pgrunbook.planning.checks import CheckResult, result
 from pgrunbook.planning.roles import role_set
 from pgrunbook.postgres import catalog, role_timeouts, trust
 from pgrunbook.postgres.default_path import DefaultPath
 from pgrunbook.postgres.session import Session
+from pgrunbook.records.words import counted
 from pgrunbook.runbooks.blocks import Block
 from pgrunbook.secrets.encodings import is_distinctive
 from pgrunbook.sqltext import search_paths
@@ -305,6 +307,17 @@ def report_without_files(
             "and is not reverted"
         )
         yield CheckResult(row["block"], "has its file in deploy/", not_run=why)
+
+
+def report_drift(drifted: Sequence[Drift]) -> Iterator[CheckResult]:
+    """Report what other runbooks have set and somebody has altered, where no block touches it. It
+    is no problem of this run.
+    """
+    if drifted:
+        first = f"{drifted[0].problem.what}; {drifted[0].origin}"
+        number = counted(len(drifted), "object")
+        why = f"{number} of other runbooks drifted, which no block touches: {first}"
+        yield CheckResult("drift", "is as runbooks have left it", not_run=why)
 
 
 def report_event_triggers(conn: Session) -> Iterator[CheckResult]:

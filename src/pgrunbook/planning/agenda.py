@@ -124,7 +124,7 @@ class Agenda:
             renewed = [self.columns.renew(block) for block in blocks]
             found = self.columns.facts(renewed)
             self.state.renew(renewed)
-            return self.decide(renewed, found)
+            return self.decide(renewed, found, in_turn=True)
 
     def blocks(self) -> list[Block]:
         """All blocks, rendered, in the order in which they are to be applied. Raises Refused if a
@@ -153,9 +153,12 @@ class Agenda:
             for _, script, variables in self._used(kind):
                 yield script, variables
 
-    def decide(self, blocks: Sequence[Block], found: Facts) -> list[Decision]:
+    def decide(
+        self, blocks: Sequence[Block], found: Facts, *, in_turn: bool = False
+    ) -> list[Decision]:
         """Return what to do with each of these blocks, now. `found` are the facts that hold of
-        their columns.
+        their columns. `in_turn`: what other runbooks have set is not compared again, as reading all
+        that the ledger expects for each block would take long for thousands.
 
         Each question is asked once for all blocks: what the ledger has of them, what has drifted,
         what is half done, what a twin says. Then one function of `decisions` decides about each.
@@ -167,7 +170,8 @@ class Agenda:
             return [self._undo(block, found, entries.get(block.name), drifted) for block in blocks]
         done = {name for name, entry in entries.items() if entry.done}
         broken_off = {name for name, entry in entries.items() if entry.broken_off}
-        drifted = self.state.drift(self.blocks)
+        keeping = broken_off or any(block.keeps for block in blocks)
+        drifted = self.state.drift(self.blocks) if done or keeping or not in_turn else []
         kept = self.state.kept(self.blocks(), drifted) if drifted else {}
         undone = [block for block in blocks if block.name not in done]
         backfills = {block.name for block in undone if block.batching} & broken_off
@@ -175,7 +179,9 @@ class Agenda:
         judged = self._ask_twin([b for b in undone if b.name not in backfills], begun)
         taken = self._taken_names(undone)
         drifted = [each for each in drifted if not self.twins.adopts(each.object, each.found)]
-        self.elsewhere = of_others = self.state.of_others(drifted, kept)
+        of_others = self.state.of_others(drifted, kept)
+        if not in_turn:
+            self.elsewhere = of_others
         decided = []
         for block in blocks:
             entry = entries.get(block.name)

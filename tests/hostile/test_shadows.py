@@ -86,7 +86,7 @@ VALUES = {
     "path": "public", "length": 8, "read": True, "default": True, "sees_every_row": True, "least_ms": 1, "wait_ms": 1, "limit_ms": 9, "lock_timeout": "1s", "statement_timeout": "1min",
     "idle_in_transaction_session_timeout": "1min", "enums": ["state"], "attnums": [1], "kinds": ["index"],
     "functions": ["now"], "parents": ["things"], "parts": ["Kind"], "qualified": "public.things", "beside": ["", ""], "setting": "event_triggers", "searched": ["public"],
-    "files": ["020_y"], "called": "things", "collations": ['"C"'],
+    "files": ["020_y"], "said": "collation \"things\" does not exist", "collations": ['"C"'],
     "block": "010_x", "revision": 0, "slices": 5, "backfill": 1, "copies": "pgrunbook_", "others": ["elsewhere"], "constraints": ["things_pkey"],
     "runs": ["00000000-0000-0000-0000-000000000000"], "identities": ["public.things"], "sets": ['["id"]'], "classes": [1259],
 }  # fmt: skip

@@ -425,7 +425,11 @@ def test_a_second_signal_ends_a_run_whose_standby_is_lost(
 
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize(
-    ("of", "step"), [(restore, "run_watched"), (Twin, "session")], ids=["restoring", "asking"]
+    ("of", "step"),
+    [
+        pytest.param(restore, "run_watched", id="restoring"),
+        pytest.param(Twin, "session", id="asking", marks=pytest.mark.long),
+    ],
 )
 def test_a_server_for_twins_that_falls_silent_is_given_up(
     crm: Database, place: Path, monkeypatch: pytest.MonkeyPatch, of: object, step: str

@@ -180,7 +180,10 @@ def _by_hand(database: Database, *numbers: str) -> None:
 
 
 @PG18
-@pytest.mark.parametrize("folder", ["runbooks", "sql/001_import_connector/deploy"])
+@pytest.mark.parametrize(
+    "folder",
+    [pytest.param("runbooks", marks=pytest.mark.long), "sql/001_import_connector/deploy"],
+)
 def test_plain_papermill_from_anywhere_in_the_project(
     crm: Database, project: Project, folder: str
 ) -> None:

@@ -210,7 +210,9 @@ def test_status_says_why_it_pauses_while_it_does(filling: Filling) -> None:
     assert "pauses" not in json.loads(status())[0]["blocks"][0]
 
 
-@pytest.mark.parametrize("hit", ["runner told to end", "kernel killed"])
+@pytest.mark.parametrize(
+    "hit", [pytest.param("runner told to end", marks=pytest.mark.long), "kernel killed"]
+)
 def test_what_was_committed_stays_when_it_is_ended(filling: Filling, hit: str) -> None:
     filling.write("deploy", SLOWLY)
     filling.project.env["CRM_URL"] = filling.database.url

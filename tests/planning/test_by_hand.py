@@ -64,6 +64,19 @@ def test_what_was_done_by_hand_is_adopted_and_expected(
     assert "kinds_pkey" in told.text
 
 
+@pytest.mark.parametrize("by_hand", BY_HAND.split("; "), ids=["in part", "the rest"])
+def test_what_is_there_of_a_block_that_is_completed_is_no_drift(
+    empty: Database, project: Project, deploy: Path, by_hand: str
+) -> None:
+    empty.load(by_hand)
+    write(deploy / "020_by_hand.sql", BY_HAND)
+    done = command(project, "run", "009")
+    assert done.code == 0, done.text
+    assert "1 applied" in done.text
+    told = command(project, "drift")
+    assert told.code == 0, told.text
+
+
 @pytest.mark.parametrize("adopt", ["", "020_by_hand"])
 def test_what_is_not_as_the_block_makes_it_or_is_of_no_block_is_drift(
     empty: Database, project: Project, deploy: Path, adopt: str
@@ -74,3 +87,13 @@ def test_what_is_not_as_the_block_makes_it_or_is_of_no_block_is_drift(
     assert done.code == 2, done.text
     assert "table column public.t.c was added by hand" in done.text
     assert ("table column public.t.b was added by hand" in done.text) != bool(adopt)
+
+
+def test_what_if_not_exists_would_leave_altered_is_drift(
+    empty: Database, project: Project, deploy: Path
+) -> None:
+    empty.load("ALTER TABLE t ALTER a SET DEFAULT 7")
+    write(deploy / "020_by_hand.sql", "ALTER TABLE t ADD COLUMN IF NOT EXISTS a int;")
+    done = command(project, "run", "009")
+    assert done.code == 2, done.text
+    assert "table column public.t.a was altered by hand" in done.text

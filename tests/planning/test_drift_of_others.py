@@ -13,6 +13,8 @@ pytestmark = pytest.mark.parametrize("server", [18], indirect=True)
 MADE = """
 CREATE TABLE t (a int PRIMARY KEY, z int); CREATE TABLE u (k int);
 CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE TYPE mood AS ENUM ('sad'); CREATE DOMAIN d AS int; CREATE SEQUENCE s;
+CREATE INDEX u_k ON u (k);
 """
 
 
@@ -54,6 +56,22 @@ def made(empty: Database, project: Project) -> None:
             "DROP FUNCTION f()",
             "function public.f()",
         ),
+        ("ALTER FUNCTION f() COST 7", "ALTER FUNCTION f() STABLE", "function public.f()"),
+        ("ALTER FUNCTION f() COST 7", "ALTER FUNCTION f() RENAME TO g", "function public.f()"),
+        ("ALTER FUNCTION f() COST 7", "COMMENT ON FUNCTION f() IS 'f'", "function public.f()"),
+        ("ALTER TYPE mood ADD VALUE 'ok'", "ALTER TYPE mood ADD VALUE 'up'", "type public.mood"),
+        (
+            "ALTER DOMAIN d ADD CHECK (value > 0)",
+            "ALTER DOMAIN d SET DEFAULT 1",
+            "domain constraint d_check",
+        ),
+        ("ALTER SEQUENCE s CACHE 7", "ALTER SEQUENCE s INCREMENT 2", "sequence public.s"),
+        ("ALTER INDEX u_k SET (fillfactor = 70)", "DROP INDEX u_k", "index public.u_k"),
+        (
+            "ALTER TABLE u ALTER k SET DEFAULT 1",
+            "CREATE TABLE p (k int) PARTITION BY LIST (k); ALTER TABLE p ATTACH PARTITION u DEFAULT",
+            "public.u.k",
+        ),
     ],
 )
 def test_a_block_that_alters_it_is_refused(
@@ -77,6 +95,9 @@ def test_a_block_that_alters_it_is_refused(
         ("ALTER TABLE u ADD q int", "ALTER TABLE t ADD c int"),
         ("ALTER TABLE t ADD b int", "CREATE TABLE x (k int REFERENCES t)"),
         ("ALTER TABLE t ADD b int", "INSERT INTO t VALUES (1, 2)"),
+        ("ALTER TABLE t ADD b int", "CREATE FUNCTION t() RETURNS int LANGUAGE sql AS 'SELECT 1'"),
+        ("ALTER TABLE t ADD b int", "CREATE VIEW b AS SELECT 1 AS n; DROP VIEW b"),
+        ("ALTER TABLE t ADD b int", "CREATE TYPE b AS (n int); DROP TYPE b"),
     ],
 )
 def test_elsewhere_it_is_told(empty: Database, project: Project, by_hand: str, sql: str) -> None:
@@ -94,6 +115,36 @@ def test_what_a_block_keeps_is_taken_over(empty: Database, project: Project) -> 
     done = make(
         project, "009_second", "ALTER TABLE t ADD c int;", "-- keeps: table column public.t.b\n"
     )
+    assert done.code == 0, done.text
+    told = project.command("drift", "--target", "env:CRM_URL")
+    assert told.code == 0, told.text
+
+
+BOTH = "ALTER TABLE t ADD b int; CREATE TABLE x (k int);"
+
+
+@pytest.mark.usefixtures("made")
+@pytest.mark.parametrize("by_hand", BOTH.split("; "), ids=["in part", "the rest"])
+def test_what_a_block_makes_there_is_no_drift(
+    empty: Database, project: Project, by_hand: str
+) -> None:
+    empty.load(by_hand)
+    done = make(project, "009_second", BOTH)
+    assert done.code == 0, done.text
+    told = project.command("drift", "--target", "env:CRM_URL")
+    assert told.code == 0, told.text
+
+
+@pytest.mark.usefixtures("made")
+def test_an_invalid_index_that_a_block_makes_anew_is_no_drift(
+    empty: Database, project: Project
+) -> None:
+    unique = "CREATE UNIQUE INDEX {} t_z ON t (z)"
+    empty.load(
+        unique.format("") + "; UPDATE pg_index SET indisvalid = false "
+        "WHERE indexrelid = 't_z'::regclass"
+    )
+    done = make(project, "009_second", unique.format("CONCURRENTLY"), "-- transaction: no\n")
     assert done.code == 0, done.text
     told = project.command("drift", "--target", "env:CRM_URL")
     assert told.code == 0, told.text

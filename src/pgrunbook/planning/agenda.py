@@ -20,6 +20,7 @@ from pgrunbook.planning import batch_keys, decisions, resume_backfill, reversion
 from pgrunbook.planning.decisions import Decision
 from pgrunbook.planning.expectation import Expectation
 from pgrunbook.planning.judgement import Judgement
+from pgrunbook.planning.pending_drift import PendingDrift
 from pgrunbook.planning.remains import Remains, find_remains, find_unnamed, without_indexes
 from pgrunbook.planning.twin import Twins
 from pgrunbook.postgres import catalog
@@ -51,8 +52,8 @@ class Agenda:
     discard: frozenset[str] = frozenset()
     state: Expectation = field(init=False)  # what the ledger expects, and what is there
     twins: Twins = field(init=False)
-    elsewhere: Sequence[Drift] = ()  # of other runbooks, and no block is about to touch it
     columns: Columns = field(init=False)  # that are to accept a value
+    _pending_drift: PendingDrift = field(default_factory=PendingDrift)
     _ambiguous: dict[tuple[str, str], Sequence[Problem]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -178,10 +179,8 @@ class Agenda:
         begun = dict(self._find_begun([b for b in undone if not b.transaction], entries))
         judged = self._ask_twin([b for b in undone if b.name not in backfills], begun)
         taken = self._taken_names(undone)
-        drifted = [each for each in drifted if not self.twins.adopts(each.object, each.found)]
-        of_others = self.state.of_others(drifted, kept)
-        if not in_turn:
-            self.elsewhere = of_others
+        self._pending_drift.note(undone, judged, begun)
+        drifted = [each for each in drifted if not self._pending_drift.has(each)]
         decided = []
         for block in blocks:
             entry = entries.get(block.name)
@@ -203,13 +202,8 @@ class Agenda:
                 decision = decisions.decide_begun(block, left, there, entry, taken, judgement)
             else:
                 decision = decisions.decide_judged(block, judged[block.name], entry, taken)
-            decision = decisions.keep(decision, kept.get(block.name, []))
-            if decision.pending:
-                touched = self.state.touched(block, of_others)
-                self.elsewhere = [each for each in self.elsewhere if each not in touched]
-                decision = decisions.refuse_touched(decision, touched)
-            decided.append(decision)
-        return decided
+            decided.append(decisions.keep(decision, kept.get(block.name, [])))
+        return decided if in_turn else self.state.refuse_touched(decided, drifted, kept)
 
     def _find_begun(
         self, blocks: Sequence[Block], entries: Mapping[str, ledger.Entry]

@@ -16,8 +16,9 @@ from pgrunbook.inventory.read import read
 from pgrunbook.ledger import ledger
 from pgrunbook.ledger.drift import Drift, find_drift
 from pgrunbook.ledger.fold import Fold, note_reading, read_fold
-from pgrunbook.planning import broken_off
-from pgrunbook.planning.altered import altered_relations, made_anew_or_dropped
+from pgrunbook.planning import broken_off, decisions
+from pgrunbook.planning.altered import DriftByName, altered_relations
+from pgrunbook.planning.decisions import Decision
 from pgrunbook.planning.ground import Ground
 from pgrunbook.planning.paths import Paths
 from pgrunbook.planning.remains import detached_partition, is_copy, taken_relations
@@ -44,6 +45,7 @@ class Expectation:
     _fold: Fold | None = None
     _relations: set[Relation] = field(default_factory=set)
     _runs_code: bool = False
+    elsewhere: Sequence[Drift] = ()  # of other runbooks, and no block is about to touch it
 
     @property
     def look(self) -> Session:
@@ -245,29 +247,34 @@ class Expectation:
                 problems.append(replace(each.problem, where=block.name))
         return problems
 
-    def of_others(
-        self, drifted: Sequence[Drift], kept: Mapping[str, Sequence[Drift]]
-    ) -> list[Drift]:
-        """Return the drift of objects that another runbook was the last to set, but for those that
-        a pending block is to keep as they are.
+    def refuse_touched(
+        self,
+        decided: Sequence[Decision],
+        drifted: Sequence[Drift],
+        kept: Mapping[str, Sequence[Drift]],
+    ) -> list[Decision]:
+        """Return the decisions, or to refuse those blocks that are about to alter what another
+        runbook was the last to set, and somebody has altered. The rest of that is `elsewhere`.
         """
         keeps = {each.object for each in chain.from_iterable(kept.values())}
-        return [d for d in drifted if not d.setter.is_of(self.runbook) and d.object not in keeps]
+        others = [d for d in drifted if not d.setter.is_of(self.runbook) and d.object not in keeps]
+        touched = self._touched([each.block for each in decided if each.pending], others)
+        refused = {each.object for found in touched.values() for each in found}
+        self.elsewhere = [each for each in others if each.object not in refused]
+        return [decisions.refuse_touched(d, touched.get(d.block.name, ())) for d in decided]
 
-    def touched(self, block: Block, drifted: Sequence[Drift]) -> list[Drift]:
-        """Return the drift of what the block is about to alter: of an object, or of its table."""
+    def _touched(self, blocks: Sequence[Block], drifted: Sequence[Drift]) -> dict[str, list[Drift]]:
+        """Return, by block, the drift of what it is about to alter: of an object, or of its
+        table.
+        """
         if not drifted:
-            return []
-        altered = self._along(block, altered_relations(block))
-        path = Paths(self.look).of(block)
-        again = made_anew_or_dropped(block, [each.object for each in drifted], path)
-        return [each for each in drifted if each.object in again or self._is_of(each, altered)]
-
-    def _is_of(self, drift: Drift, relations: Collection[Relation]) -> bool:
-        """Whether it is one of these relations that has drifted, or a part of it."""
-        whole = drift.whole.identity if drift.whole else self.fold.parts.get(drift.object)
-        identity = whole or drift.object.identity
-        return names(identity) in self.ground.places(relations)
+            return {}
+        paths, by_name = Paths(self.look), DriftByName(drifted, self.fold.parts)
+        touched = {}
+        for block in blocks:
+            relations = self.ground.places(paths.along(block, altered_relations(block)))
+            touched[block.name] = by_name.altered_by(block, relations, paths.of(block))
+        return touched
 
     @property
     def _version(self) -> int:

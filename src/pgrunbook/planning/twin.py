@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from pgrunbook.errors import Refused
 from pgrunbook.inventory.names import names
-from pgrunbook.inventory.objects import Definition, Inventory, Object
+from pgrunbook.inventory.objects import Inventory, Object
 from pgrunbook.ledger.ledger import Entry
 from pgrunbook.planning import existing_columns, judgement, later_defaults
 from pgrunbook.planning.adopting import names_in, says_none
@@ -67,7 +67,6 @@ class Twins:
     expected: Callable[[], Collection[Object]] = tuple
     applied: Callable[[], Sequence[Object]] = list
     _tried: _TwinResult | None = None
-    _there: dict[Object, Definition] = field(default_factory=dict)  # what adopted blocks make
     _idle: set[str] = field(default_factory=set)  # blocks that change nothing that is there
     _known: dict[str, Block] = field(default_factory=dict)  # in the order of the runbook
 
@@ -78,19 +77,8 @@ class Twins:
 
         `look` is a read-only session on the target; `target` returns the target's inventory.
         """
-        judged = self._judge(look, blocks, target) if blocks else {}
-        for each in judged.values():
-            if each.action is Action.ADOPT:
-                self._there |= each.there
-        return judged
-
-    def adopts(self, each: Object, definition: Definition | None) -> bool:
-        """Whether a block that is to be adopted makes the object, and it is as it was judged."""
-        return each in self._there and self._there[each] == definition
-
-    def _judge(
-        self, look: Session, blocks: Sequence[Block], target: Callable[[], Inventory]
-    ) -> Mapping[str, Judgement]:
+        if not blocks:
+            return {}
         pending = self._with_those_tried(blocks)
         there = find_existing(look, pending)
         unexplained = self._unexplained(there, search_path.default(look), target)

@@ -150,7 +150,7 @@ class Preparation:
         results += server_checks.check_passwords(self.look, credentials.passwords_of(self.target))
         results.append(right_target.check_server(self.target, self.server_match))
         results += _check_exposed(decided)
-        results += server_checks.report_drift(self.agenda.elsewhere)
+        results += server_checks.report_drift(self.agenda.state.elsewhere)
         results += server_checks.report_readings(self.agenda.state.unread())
         results += server_checks.report_without_files(
             self.look, self.agenda.runbook, self.agenda.schema, self.agenda.source.deploy.keys()

@@ -65,6 +65,7 @@ def test_what_was_done_by_hand_is_adopted_and_expected(
 
 
 @pytest.mark.parametrize("by_hand", BY_HAND.split("; "), ids=["in part", "the rest"])
+@pytest.mark.long
 def test_what_is_there_of_a_block_that_is_completed_is_no_drift(
     empty: Database, project: Project, deploy: Path, by_hand: str
 ) -> None:

@@ -37,41 +37,49 @@ def made(empty: Database, project: Project) -> None:
     assert done.code == 0, done.text
 
 
+# What was altered by hand, a block that alters it further, and how it is named.
+ALTERED = [
+    ("ALTER TABLE t ADD b int", "ALTER TABLE t ADD c int", "table column public.t.b"),
+    ("ALTER TABLE t DROP z", "CREATE INDEX ON t (a)", "table column public.t.z"),
+    ("DROP TABLE u", "CREATE TABLE u (k int)", "table public.u"),
+    ("ALTER TABLE u SET UNLOGGED", "COMMENT ON COLUMN u.k IS 'key'", "table public.u"),
+    ("ALTER TABLE u ALTER k SET DEFAULT 1", "GRANT SELECT ON u TO PUBLIC", "public.u.k"),
+    (
+        "CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 2'",
+        "CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 3'",
+        "function public.f()",
+    ),
+    (
+        "CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 2'",
+        "DROP FUNCTION f()",
+        "function public.f()",
+    ),
+    ("ALTER FUNCTION f() COST 7", "ALTER FUNCTION f() STABLE", "function public.f()"),
+    ("ALTER FUNCTION f() COST 7", "ALTER FUNCTION f() RENAME TO g", "function public.f()"),
+    ("ALTER FUNCTION f() COST 7", "COMMENT ON FUNCTION f() IS 'f'", "function public.f()"),
+    ("ALTER TYPE mood ADD VALUE 'ok'", "ALTER TYPE mood ADD VALUE 'up'", "type public.mood"),
+    (
+        "ALTER DOMAIN d ADD CHECK (value > 0)",
+        "ALTER DOMAIN d SET DEFAULT 1",
+        "domain constraint d_check",
+    ),
+    ("ALTER SEQUENCE s CACHE 7", "ALTER SEQUENCE s INCREMENT 2", "sequence public.s"),
+    ("ALTER INDEX u_k SET (fillfactor = 70)", "DROP INDEX u_k", "index public.u_k"),
+    (
+        "ALTER TABLE u ALTER k SET DEFAULT 1",
+        "CREATE TABLE p (k int) PARTITION BY LIST (k); ALTER TABLE p ATTACH PARTITION u DEFAULT",
+        "public.u.k",
+    ),
+]
+FEW = slice(0, None, 5)  # the others alter it by other statements
+
+
 @pytest.mark.usefixtures("made")
 @pytest.mark.parametrize(
     ("by_hand", "sql", "named"),
     [
-        ("ALTER TABLE t ADD b int", "ALTER TABLE t ADD c int", "table column public.t.b"),
-        ("ALTER TABLE t DROP z", "CREATE INDEX ON t (a)", "table column public.t.z"),
-        ("DROP TABLE u", "CREATE TABLE u (k int)", "table public.u"),
-        ("ALTER TABLE u SET UNLOGGED", "COMMENT ON COLUMN u.k IS 'key'", "table public.u"),
-        ("ALTER TABLE u ALTER k SET DEFAULT 1", "GRANT SELECT ON u TO PUBLIC", "public.u.k"),
-        (
-            "CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 2'",
-            "CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 3'",
-            "function public.f()",
-        ),
-        (
-            "CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 2'",
-            "DROP FUNCTION f()",
-            "function public.f()",
-        ),
-        ("ALTER FUNCTION f() COST 7", "ALTER FUNCTION f() STABLE", "function public.f()"),
-        ("ALTER FUNCTION f() COST 7", "ALTER FUNCTION f() RENAME TO g", "function public.f()"),
-        ("ALTER FUNCTION f() COST 7", "COMMENT ON FUNCTION f() IS 'f'", "function public.f()"),
-        ("ALTER TYPE mood ADD VALUE 'ok'", "ALTER TYPE mood ADD VALUE 'up'", "type public.mood"),
-        (
-            "ALTER DOMAIN d ADD CHECK (value > 0)",
-            "ALTER DOMAIN d SET DEFAULT 1",
-            "domain constraint d_check",
-        ),
-        ("ALTER SEQUENCE s CACHE 7", "ALTER SEQUENCE s INCREMENT 2", "sequence public.s"),
-        ("ALTER INDEX u_k SET (fillfactor = 70)", "DROP INDEX u_k", "index public.u_k"),
-        (
-            "ALTER TABLE u ALTER k SET DEFAULT 1",
-            "CREATE TABLE p (k int) PARTITION BY LIST (k); ALTER TABLE p ATTACH PARTITION u DEFAULT",
-            "public.u.k",
-        ),
+        pytest.param(*case, marks=() if case in ALTERED[FEW] else pytest.mark.long)
+        for case in ALTERED
     ],
 )
 def test_a_block_that_alters_it_is_refused(
@@ -93,11 +101,25 @@ def test_a_block_that_alters_it_is_refused(
     ("by_hand", "sql"),
     [
         ("ALTER TABLE u ADD q int", "ALTER TABLE t ADD c int"),
-        ("ALTER TABLE t ADD b int", "CREATE TABLE x (k int REFERENCES t)"),
+        pytest.param(
+            "ALTER TABLE t ADD b int", "CREATE TABLE x (k int REFERENCES t)", marks=pytest.mark.long
+        ),
         ("ALTER TABLE t ADD b int", "INSERT INTO t VALUES (1, 2)"),
-        ("ALTER TABLE t ADD b int", "CREATE FUNCTION t() RETURNS int LANGUAGE sql AS 'SELECT 1'"),
-        ("ALTER TABLE t ADD b int", "CREATE VIEW b AS SELECT 1 AS n; DROP VIEW b"),
-        ("ALTER TABLE t ADD b int", "CREATE TYPE b AS (n int); DROP TYPE b"),
+        pytest.param(
+            "ALTER TABLE t ADD b int",
+            "CREATE FUNCTION t() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+            marks=pytest.mark.long,
+        ),
+        pytest.param(
+            "ALTER TABLE t ADD b int",
+            "CREATE VIEW b AS SELECT 1 AS n; DROP VIEW b",
+            marks=pytest.mark.long,
+        ),
+        pytest.param(
+            "ALTER TABLE t ADD b int",
+            "CREATE TYPE b AS (n int); DROP TYPE b",
+            marks=pytest.mark.long,
+        ),
     ],
 )
 def test_elsewhere_it_is_told(empty: Database, project: Project, by_hand: str, sql: str) -> None:

@@ -98,3 +98,20 @@ def test_what_if_not_exists_would_leave_altered_is_drift(
     done = command(project, "run", "009")
     assert done.code == 2, done.text
     assert "table column public.t.a was altered by hand" in done.text
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=["in one cell", "in cells"])
+def test_an_invalid_index_that_a_later_block_makes_anew_is_no_drift(
+    empty: Database, project: Project, deploy: Path, cell: str
+) -> None:
+    unique = "CREATE UNIQUE INDEX {} t_a ON t (a);"
+    invalid = "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 't_a'::regclass"
+    empty.load(unique.format("") + invalid)
+    write(deploy / "020_by_hand.sql", "ALTER TABLE t ADD b int;")
+    write(deploy / "030_more.sql", f"-- transaction: no\n{unique.format('CONCURRENTLY')}")
+    notebook = project.root / "runbooks" / "009_kinds.ipynb"
+    notebook.write_text(notebook.read_text().replace(CELLS[0], cell))
+    done = command(project, "run", "009")
+    assert done.code == 0, done.text
+    told = command(project, "drift")
+    assert told.code == 0, told.text

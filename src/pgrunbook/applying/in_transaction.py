@@ -137,8 +137,8 @@ def _locks_what_it_changes(conn: Session, decision: Decision) -> bool:
     """Whether the block can change nothing but relations that it locks, and what belongs to them:
     then its effect is found by these relations, which is quicker than to search all catalogs.
     """
-    for number in decision.statements:
-        if not locks_what_it_changes(decision.block.statements[number].node):
+    for statement in decision.pending_statements:
+        if not locks_what_it_changes(statement.node):
             return False
     return not catalog.rows(conn, "event_triggers")  # whose code may change anything
 
@@ -274,7 +274,7 @@ class _Transaction:
         return Message(
             sessions.work,
             sessions.schema,
-            [block.statements[n] for n in decision.statements],
+            decision.pending_statements,
             # a block that only makes new objects has no lock that anybody could wait for
             traced=block.alters or decision.action is not Action.APPLY,
             keeper=sessions.keeper,

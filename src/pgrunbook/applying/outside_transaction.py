@@ -227,7 +227,7 @@ class _Steps:
         steps: list[Statement] = []
         for sql in self.decision.repairs:
             steps += scripts.statements(sql)
-        steps += [self.decision.block.statements[n] for n in self.decision.statements]
+        steps += self.decision.pending_statements
         conn = self.sessions.work
         for number, statement in enumerate(steps, 1):
             self.at = statement.sql

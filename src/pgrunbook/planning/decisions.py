@@ -15,7 +15,7 @@ from pgrunbook.ledger.drift import Drift
 from pgrunbook.ledger.ledger import Entry
 from pgrunbook.runbooks.blocks import Block, source_sha256, tree_sha256
 from pgrunbook.runbooks.facts import Facts
-from pgrunbook.runbooks.scripts import Script
+from pgrunbook.runbooks.scripts import Script, Statement
 from pgrunbook.sqltext.created_objects import RELATIONS
 from pgrunbook.sqltext.things import freed_names
 
@@ -67,8 +67,13 @@ class Decision:
         """Exactly what is to run: the block as it is written, if all of its statements are."""
         if len(self.statements) == len(self.block.statements) and not self.repairs:
             return self.block.sql
-        missing = [self.block.statements[n].sql for n in self.statements]
+        missing = [each.sql for each in self.pending_statements]
         return "\n".join(f"{sql};" for sql in [*self.repairs, *missing])
+
+    @property
+    def pending_statements(self) -> list[Statement]:
+        """The statements that are to run, in order."""
+        return [self.block.statements[n] for n in self.statements]
 
     @property
     def pending(self) -> bool:

@@ -56,8 +56,7 @@ def check(conn: Session, decisions: Sequence[Decision]) -> list[CheckResult]:
     pending: list[Pending] = []
     for decision in decisions:
         if decision.pending:
-            statements = decision.block.statements
-            pending += [Pending(decision.block, statements[n]) for n in decision.statements]
+            pending += [Pending(decision.block, each) for each in decision.pending_statements]
     if server >= ours or not pending or not plain:
         return []
     try:

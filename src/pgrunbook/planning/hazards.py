@@ -122,8 +122,7 @@ def _cases(conn: Session, decisions: Sequence[Decision]) -> Iterator[Case]:
         if not decision.pending:
             continue
         block = decision.block
-        chosen = [block.statements[n] for n in decision.statements]
-        texts = [(statement.node, statement.line) for statement in chosen]
+        texts = [(each.node, each.line) for each in decision.pending_statements]
         names.begin(block.search_path)
         for danger in dangers(texts, transaction=block.transaction, names=names):
             yield _case(paths, block, danger)

@@ -90,7 +90,7 @@ def _changes(conn: Session, decisions: Sequence[Decision], role: str) -> Iterato
             continue
         meant = False
         as_whom, path = block.role or "none", block.search_path
-        for statement in [block.statements[n] for n in decision.statements]:
+        for statement in decision.pending_statements:
             as_whom = role_set(statement.node) or as_whom
             match statement.node:
                 case ast.VariableSetStmt(name="row_security"):

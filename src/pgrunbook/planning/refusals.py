@@ -131,8 +131,8 @@ def _why_not_tried(copied: _Numbers, pending: Sequence[Decision]) -> str:
     if relations > _MOST_RELATIONS:
         return f"a copy of {relations:,} relations takes long: --mode rehearse makes one"
     for decision in pending:
-        for number in decision.statements:
-            if isinstance(decision.block.statements[number].node, ast.CreateExtensionStmt):
+        for statement in decision.pending_statements:
+            if isinstance(statement.node, ast.CreateExtensionStmt):
                 return "the twin's server may lack the extension that is made"
     return ""
 
@@ -178,8 +178,7 @@ def _is_so_here(conn: Session, failure: TwinFailure, pending: Sequence[Decision]
 def _left_out(pending: Sequence[Decision]) -> str:
     """Return the first statement that is about the cluster: that a copy does not have."""
     for decision in pending:
-        for number in decision.statements:
-            statement = decision.block.statements[number]
+        for statement in decision.pending_statements:
             if is_of_the_cluster(statement.node):
                 first = statement.sql.splitlines()[0]
                 return f"{statement.place()} is about more than the database: {first}"
@@ -248,8 +247,8 @@ def _has_types_with_readers(conn: Session, pending: Sequence[Decision]) -> bool:
 
 
 def _retyped_columns(decision: Decision) -> Iterator[tuple[ast.RangeVar, str]]:
-    for number in decision.statements:
-        node = decision.block.statements[number].node
+    for statement in decision.pending_statements:
+        node = statement.node
         if not isinstance(node, ast.AlterTableStmt):
             continue
         for command in node.cmds:

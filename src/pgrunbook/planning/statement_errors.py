@@ -52,7 +52,7 @@ def check(conn: Session, decisions: Sequence[Decision]) -> list[CheckResult]:
     for each in decisions:
         if each.pending:
             block, path = each.block, paths.of(each.block)
-            pending += [Pending(block, block.statements[n], path) for n in each.statements]
+            pending += [Pending(block, statement, path) for statement in each.pending_statements]
     results: list[CheckResult] = []
     for what, find_errors in _CHECKS.items():
         problems = list(find_errors(conn, pending))

@@ -49,8 +49,7 @@ def try_pending(
     """
     blocks = []
     for each in pending:
-        statements = tuple(each.block.statements[n] for n in each.statements)
-        blocks.append(replace(each.block, statements=statements))
+        blocks.append(replace(each.block, statements=tuple(each.pending_statements)))
     with closing(TwinRun(twin, path, apart=False, leave_out=True)) as twin_run:
         twin_run.run(blocks)
     failed = {each.block for each in twin_run.failures}

@@ -340,6 +340,6 @@ def _names(block: Block) -> str:
 def _text(decision: Decision) -> str:
     """Return what is to be run, as it is sent and as the server takes it, without escapes."""
     texts = [decision.sql]
-    for number in decision.statements:
-        texts += strings(decision.block.statements[number].node)
+    for statement in decision.pending_statements:
+        texts += strings(statement.node)
     return "".join(texts)

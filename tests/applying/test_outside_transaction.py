@@ -400,11 +400,7 @@ def test_what_a_block_has_taken_from_another_is_no_drift_while_it_is_broken_off(
 ) -> None:
     taken, by_hand, undo = TAKEN[case]
     project.env["CRM_URL"] = empty.url
-    assert project.command("new", "009_taken").code == 0
-    folder = project.root / "sql" / "009_taken"
-    for path in folder.glob("*/*"):
-        path.unlink()
-    project.apply_all("009_taken")
+    folder = project.new("009_taken")
     (folder / "deploy" / "010_made.sql").write_text(MADE)
     assert project.step(empty, runbook="009_taken").code == 0
     (folder / "deploy" / "020_taken.sql").write_text(

@@ -531,12 +531,8 @@ def test_no_statement_of_a_block_sees_a_schema_that_nobody_has_looked_at(
             f"CREATE FUNCTION {schema}.upper(varchar) RETURNS text LANGUAGE plpgsql AS "
             "$$BEGIN PERFORM nextval('public.called'); RETURN 'called'; END$$"
         )
-    assert project.command("new", "words").code == PASSED
-    folder = project.root / "sql" / "003_words"
-    for path in folder.rglob("*.sql"):
-        path.unlink()
+    folder = project.new("003_words")
     (folder / "deploy" / "010_words.sql").write_text(f"-- title: T\n-- why: W.\n{block}\n")
-    project.apply_all("003_words")
     try:
         plan = project.step(crm, "--mode", "plan", runbook="003_words")
         assert plan.code == (REFUSED if code == REFUSED else PASSED), plan.text
@@ -562,16 +558,12 @@ def test_our_own_queries_see_what_the_role_of_a_block_sees(crm: Database, projec
         "$$BEGIN PERFORM nextval('public.called'); RETURN true; END$$;"
         "CREATE OPERATOR postgres.<= (FUNCTION = postgres.le, LEFTARG = varchar, RIGHTARG = varchar)"
     )
-    assert project.command("new", "words").code == PASSED
-    folder = project.root / "sql" / "003_words"
-    for path in folder.rglob("*.sql"):
-        path.unlink()
+    folder = project.new("003_words")
     (folder / "deploy" / "010_words.sql").write_text(
         '-- title: T\n-- why: W.\n-- role: owns_words\n-- search_path: "$user", public\n'
         "-- batch: words by word; 5 rows\n\n"
         "UPDATE words SET n = 1 WHERE word > :from AND word <= :to;\n"
     )
-    project.apply_all("003_words")
     try:
         done = project.step(crm, runbook="003_words")
         assert done.code == PASSED, done.text

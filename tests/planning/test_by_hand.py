@@ -26,11 +26,7 @@ def command(project: Project, *arguments: str) -> Outcome:
 def deploy(empty: Database, project: Project) -> Path:
     """The blocks of a runbook, of which a run has applied the first."""
     project.env["CRM_URL"] = empty.url
-    assert project.command("new", "009_kinds").code == 0
-    made = project.root / "sql" / "009_kinds"
-    for each in made.glob("*/*"):
-        each.unlink()
-    project.apply_all("009_kinds")
+    made = project.new("009_kinds")
     write(made / "deploy" / "010_t.sql", "CREATE TABLE t (a int);")
     done = command(project, "run", "009")
     assert done.code == 0, done.text

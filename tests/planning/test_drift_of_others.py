@@ -20,11 +20,7 @@ CREATE INDEX u_k ON u (k);
 
 def make(project: Project, name: str, sql: str, header: str = "") -> Outcome:
     """Run a new runbook of one block."""
-    assert project.command("new", name).code == 0
-    made = project.root / "sql" / name
-    for each in made.glob("*/*"):
-        each.unlink()
-    project.apply_all(name)
+    made = project.new(name)
     text = f"-- title: T\n-- why: W\n{header}{sql}\n"
     (made / "deploy" / f"010_{name[4:]}.sql").write_text(text)
     return project.command("run", name, "--target", "env:CRM_URL")

@@ -111,14 +111,10 @@ def test_a_header_says_where_a_block_of_a_large_database_works(
         "ANALYZE pg_class"
     )
     project.env["CRM_URL"] = empty.url
-    assert project.command("new", "009_elsewhere").code == 0
-    folder = project.root / "sql" / "009_elsewhere"
-    for each in folder.glob("*/*"):
-        each.unlink()
+    folder = project.new("009_elsewhere")
     for name, (header, sql, _) in ELSEWHERE.items():
         text = f"-- title: T\n-- why: W\n{header}\n\n{sql};\n"
         (folder / "deploy" / f"{name}.sql").write_text(text)
-    project.apply_all("009_elsewhere")
     done = project.command("run", "009", "--target", "env:CRM_URL")
     assert done.code == 0, done.text
     effects = "SELECT block, effect FROM pgrunbook.blocks WHERE event = 'applied'"

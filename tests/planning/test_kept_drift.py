@@ -58,12 +58,8 @@ def run(project: Project, *arguments: str) -> Outcome:
 def folder(empty: Database, project: Project) -> Path:
     """A runbook with one block, which is applied."""
     project.env["CRM_URL"] = empty.url
-    assert project.command("new", "009_kept").code == 0
-    made = project.root / "sql" / "009_kept"
-    for each in made.glob("*/*"):
-        each.unlink()
+    made = project.new("009_kept")
     blocks(made, **{"010_made": MADE})
-    project.apply_all("009_kept")
     assert run(project).code == 0
     return made
 

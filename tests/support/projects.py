@@ -142,6 +142,18 @@ class Project:
                     run.close()
         return Outcome(0, "PASSED")
 
+    def new(self, runbook: str) -> Path:
+        """Make a runbook without blocks, whose notebook applies every block that there will be.
+        Returns the folder of its SQL.
+        """
+        made = self.command("new", runbook)
+        assert made.code == 0, made.text
+        folder = self.root / "sql" / runbook
+        for each in folder.glob("*/*"):
+            each.unlink()
+        self.apply_all(runbook)
+        return folder
+
     def apply_all(self, runbook: str) -> None:
         """Have a new runbook's notebook apply every block that there is."""
         path = self.root / "runbooks" / f"{runbook}.ipynb"

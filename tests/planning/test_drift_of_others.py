@@ -66,6 +66,7 @@ ALTERED = [
         "CREATE TABLE p (k int) PARTITION BY LIST (k); ALTER TABLE p ATTACH PARTITION u DEFAULT",
         "public.u.k",
     ),
+    ("ALTER TABLE t ADD b int", "CREATE TABLE c () INHERITS (t)", "table column public.t.b"),
 ]
 FEW = slice(0, None, 5)  # the others alter it by other statements
 

@@ -52,6 +52,8 @@ def _by_alter(node: ast.Node) -> Iterator[ast.RangeVar]:
             for each in commands:
                 if isinstance(each.def_, ast.PartitionCmd):  # it is attached, or detached
                     yield each.def_.name
+        case ast.CreateStmt(inhRelations=parents) if parents:  # INHERITS, PARTITION OF
+            yield from parents
         case ast.AlterSeqStmt(sequence=sequence):
             yield sequence
         case ast.AlterPolicyStmt(table=table):
